@@ -1,0 +1,1 @@
+"""Human action recognition in video that is not fooled by the scene."""

@@ -1,0 +1,198 @@
+"""What travels between the parts: poses of a video, a clip, a batch, a prediction. Shapes are checked when made.
+
+Letters: B batch, N clips of a video, T frames, P persons, K joints, H W height and width. Frames in memory are
+uint8 (T, H, W, 3) RGB as displayed; coordinates are (x, y) in pixels of the frame as displayed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+MAX_PERSONS = 5  # the paper keeps the five best persons of a frame (section 3.2)
+
+
+@dataclass(frozen=True)
+class Poses:
+    """The poses of one video, as found by a pose estimator.
+
+    A frame that is not in `frame_index` was not looked at; a frame with an empty range has nobody in it.
+
+    Attributes:
+        skeleton: name of the joint set.
+        joints: (N, K, 3) float32, the persons of all frames after one another: x, y in pixels, score 0..1.
+        frame_index: (F,) int64, ascending: the frames that were looked at.
+        frame_offsets: (F + 1,) int64: frame `frame_index[i]` has the persons `frame_offsets[i]` to
+            `frame_offsets[i + 1]`.
+
+    Raises:
+        ValueError: shapes disagree, frames are not ascending, or a number is not finite.
+    """
+
+    skeleton: str
+    joints: np.ndarray
+    frame_index: np.ndarray
+    frame_offsets: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.joints.ndim != 3 or self.joints.shape[2] != 3:
+            raise ValueError(f"Expected joints of shape (persons, joints, 3); found {self.joints.shape}.")
+        if self.frame_offsets.shape != (len(self.frame_index) + 1,):
+            raise ValueError(
+                f"Expected {len(self.frame_index) + 1} frame offsets for {len(self.frame_index)} frames; "
+                f"found {self.frame_offsets.shape}."
+            )
+        if self.frame_offsets[0] != 0 or self.frame_offsets[-1] != len(self.joints):
+            raise ValueError(
+                f"Expected frame offsets from 0 to {len(self.joints)} (the persons); "
+                f"found {self.frame_offsets[0]} to {self.frame_offsets[-1]}."
+            )
+        if np.any(np.diff(self.frame_offsets) < 0) or np.any(np.diff(self.frame_index) <= 0):
+            raise ValueError("Expected ascending frames and offsets; found them out of order.")
+        if not np.isfinite(self.joints).all():
+            raise ValueError(
+                "Expected finite joints; found NaN or infinity. Give a joint that was not found the score 0."
+            )
+
+    @classmethod
+    def from_frames(cls, skeleton: str, frames: dict[int, np.ndarray], joints: int) -> "Poses":
+        """Poses from a table frame number -> (persons, K, 3); `joints` is K, for when nobody was found."""
+        order = sorted(frames)
+        persons = [np.asarray(frames[i], np.float32).reshape(-1, joints, 3) for i in order]
+        counts = np.cumsum([0, *(len(p) for p in persons)])
+        stacked = np.concatenate(persons) if persons else np.zeros((0, joints, 3), np.float32)
+        return cls(skeleton, stacked, np.array(order, np.int64), counts.astype(np.int64))
+
+    @classmethod
+    def nobody(cls, skeleton: str, joints: int) -> "Poses":
+        """No frame was looked at, nobody was found."""
+        return cls.from_frames(skeleton, {}, joints)
+
+    def at(self, frames: np.ndarray) -> np.ndarray:
+        """Poses of these frames: (T, P, K, 3), the best persons first, at most `MAX_PERSONS`, at least one slot.
+
+        Absent persons are zeros, so their score is 0. A frame that was not looked at has nobody.
+        """
+        rows = np.searchsorted(self.frame_index, frames)
+        rows = np.minimum(rows, len(self.frame_index) - 1)
+        found = []
+        for row, frame in zip(rows, frames, strict=True):
+            if row < 0 or self.frame_index[row] != frame:
+                found.append(self.joints[:0])
+                continue
+            persons = self.joints[self.frame_offsets[row] : self.frame_offsets[row + 1]]
+            best = np.argsort(-persons[:, :, 2].mean(axis=1), kind="stable")[:MAX_PERSONS]
+            found.append(persons[best])
+        slots = max(1, *(len(persons) for persons in found))
+        dense = np.zeros((len(frames), slots, *self.joints.shape[1:]), np.float32)
+        for t, persons in enumerate(found):
+            dense[t, : len(persons)] = persons
+        return dense
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames and poses of one clip, before or after transforms.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB.
+        joints: (T', P, K, 3) float32: x, y in pixels of those frames, score; absent persons have score 0.
+    """
+
+    frames: np.ndarray
+    joints: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8:
+            raise ValueError(
+                f"Expected uint8 frames of shape (T, H, W, 3); found {self.frames.dtype} {self.frames.shape}."
+            )
+        if self.joints.ndim != 4 or self.joints.shape[3] != 3:
+            raise ValueError(f"Expected joints of shape (T', P, K, 3); found {self.joints.shape}.")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips as the model takes them.
+
+    Attributes:
+        frames: (B, T, 3, H, W) uint8 RGB.
+        joints: (B, T', P, K, 3) float32, x, y in pixels of those frames, score.
+        labels: (B,) int64, -1 where unknown.
+        videos: (B,) int64, which video of the data set each clip is from.
+    """
+
+    frames: torch.Tensor
+    joints: torch.Tensor
+    labels: torch.Tensor
+    videos: torch.Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        """The same batch on that device."""
+        return Batch(
+            self.frames.to(device, non_blocking=non_blocking),
+            self.joints.to(device, non_blocking=non_blocking),
+            self.labels.to(device, non_blocking=non_blocking),
+            self.videos.to(device, non_blocking=non_blocking),
+        )
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, from which copies to a GPU are faster."""
+        return Batch(
+            self.frames.pin_memory(), self.joints.pin_memory(), self.labels.pin_memory(), self.videos.pin_memory()
+        )
+
+
+def collate(clips: list[Clip], labels: list[int], videos: list[int]) -> Batch:
+    """One batch of these clips; the persons are padded to the most crowded clip."""
+    slots = max(clip.joints.shape[1] for clip in clips)
+    first = clips[0].joints.shape
+    joints = np.zeros((len(clips), first[0], slots, *first[2:]), np.float32)
+    for i, clip in enumerate(clips):
+        joints[i, :, : clip.joints.shape[1]] = clip.joints
+    frames = np.stack([clip.frames for clip in clips]).transpose(0, 1, 4, 2, 3)
+    return Batch(
+        torch.from_numpy(np.ascontiguousarray(frames)),
+        torch.from_numpy(joints),
+        torch.tensor(labels, dtype=torch.int64),
+        torch.tensor(videos, dtype=torch.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one video.
+
+    Attributes:
+        video: its path.
+        classes: all class names, in the model's order.
+        probabilities: (classes,), averaged over the clips.
+        clips: how many clips were averaged.
+        gate: mean over clips, frames and channels; how much appearance was let in, 0..1. None without a gate.
+        appearance: (classes,) what the appearance stream alone says, None where the model cannot tell.
+        pose: (classes,) what the pose stream alone says, likewise.
+        pose_share: share of the looked-at frames with a usable pose, 0..1.
+    """
+
+    video: str
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    clips: int
+    gate: float | None
+    appearance: np.ndarray | None
+    pose: np.ndarray | None
+    pose_share: float
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The k most probable classes with their probabilities, best first."""
+        return _top(self.classes, self.probabilities, k)
+
+    def top_of_streams(self) -> dict[str, tuple[str, float]]:
+        """The best class of each stream alone, by stream name, where the model can tell."""
+        alone = {"appearance": self.appearance, "pose": self.pose}
+        return {name: _top(self.classes, p, 1)[0] for name, p in alone.items() if p is not None}
+
+
+def _top(classes: tuple[str, ...], probabilities: np.ndarray, k: int) -> list[tuple[str, float]]:
+    order = np.argsort(-probabilities, kind="stable")[:k]
+    return [(classes[i], float(probabilities[i])) for i in order]

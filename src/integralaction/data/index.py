@@ -1,0 +1,185 @@
+"""The data set folder: `dataset.yaml` says what it is, `videos.csv` (the index) has a row for each video."""
+
+import csv
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import yaml
+
+from integralaction.skeleton import skeleton_named
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Video:
+    """A row of the index.
+
+    Attributes:
+        video: path relative to the data set's video root, a file or a folder of frames.
+        label: class name; empty where unknown.
+        split: `train`, `val`, `in-context`, `out-of-context`, `no-pose`, `ambiguous`.
+        frames: number of frames; fps: frames a second; height, width: of a frame as displayed, in pixels.
+        start, end: seconds, where the row is a part of a longer video; None: the whole.
+        group: subject, source or scene; rows of one group belong on one side of a split.
+        note: free text.
+    """
+
+    video: str
+    label: str
+    split: str
+    frames: int
+    fps: float
+    height: int
+    width: int
+    start: float | None = None
+    end: float | None = None
+    group: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Index:
+    """A data set folder, opened.
+
+    Attributes:
+        root: the folder.
+        name: of the data set.
+        skeleton: name of the joint set of its poses.
+        classes: class names, in order.
+        videos: the rows.
+        video_root: where the videos lie, relative to `root` or absolute.
+        made_by: which command or importer made it, from what.
+    """
+
+    root: Path
+    name: str
+    skeleton: str
+    classes: tuple[str, ...]
+    videos: tuple[Video, ...] = field(repr=False)
+    video_root: str = "."
+    made_by: str = ""
+
+    def path(self, video: Video) -> Path:
+        """Where that video lies."""
+        return self.root / self.video_root / video.video
+
+    def label(self, video: Video) -> int:
+        """Its class as a number; -1 where unknown."""
+        return self.classes.index(video.label) if video.label else -1
+
+    def split(self, *names: str) -> "Index":
+        """The same data set with the videos of these splits alone.
+
+        Raises:
+            ValueError: a split of that name has no videos.
+        """
+        for name in names:
+            if not any(video.split == name for video in self.videos):
+                raise ValueError(
+                    f"Expected a split of {self.root} ({', '.join(self.splits)}); found {name!r}, "
+                    "which has no videos there."
+                )
+        kept = tuple(video for video in self.videos if video.split in names)
+        return Index(self.root, self.name, self.skeleton, self.classes, kept, self.video_root, self.made_by)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it has, in the order of their first rows."""
+        return tuple(dict.fromkeys(video.split for video in self.videos))
+
+
+def write_index(index: Index) -> None:
+    """Write `dataset.yaml` and `videos.csv` into the index's root, each aside and then renamed."""
+    index.root.mkdir(parents=True, exist_ok=True)
+    about = {
+        "format": FORMAT,
+        "name": index.name,
+        "skeleton": index.skeleton,
+        "video_root": index.video_root,
+        "made_by": index.made_by,
+        "classes": list(index.classes),
+    }
+    aside = index.root / "videos.csv.part"
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Video)], lineterminator="\n")
+        writer.writeheader()
+        for video in index.videos:
+            row = asdict(video)
+            writer.writerow({name: "" if value is None else value for name, value in row.items()})
+    os.replace(aside, index.root / "videos.csv")
+    aside = index.root / "dataset.yaml.part"
+    aside.write_text(yaml.safe_dump(about, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    os.replace(aside, index.root / "dataset.yaml")
+
+
+def read_index(root: Path | str) -> Index:
+    """Open a data set folder.
+
+    Raises:
+        FileNotFoundError: it is not a data set folder.
+        ValueError: a field is missing or wrong, with the file and the line.
+    """
+    root = Path(root)
+    about_path, rows_path = root / "dataset.yaml", root / "videos.csv"
+    for path in (about_path, rows_path):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"Expected a data set folder with dataset.yaml and videos.csv; {path} is not there. "
+                "Make one with `integralaction mime OUT`."
+            )
+    try:
+        about = yaml.safe_load(about_path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"Expected YAML in {about_path}; found {error}.") from error
+    wanted = ("format", "name", "skeleton", "classes")
+    if not isinstance(about, dict) or not all(key in about for key in wanted):
+        raise ValueError(f"Expected the keys {', '.join(wanted)} in {about_path}; found {about!r}.")
+    if about["format"] != FORMAT:
+        raise ValueError(f"Expected data set format {FORMAT} in {about_path}; found {about['format']!r}.")
+    classes = tuple(str(name) for name in about["classes"])
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"Expected class names without repeats in {about_path}; found {list(classes)}.")
+    skeleton_named(about["skeleton"])
+    with rows_path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = {"video", "label", "split", "frames", "fps", "height", "width"} - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"Expected the columns {', '.join(sorted(missing))} in {rows_path}; they are missing.")
+        known = set(classes) | {""}
+        videos = tuple(_row(row, known, rows_path, reader.line_num) for row in reader)
+    return Index(
+        root=root,
+        name=str(about["name"]),
+        skeleton=about["skeleton"],
+        classes=classes,
+        videos=videos,
+        video_root=str(about.get("video_root", ".")),
+        made_by=str(about.get("made_by", "")),
+    )
+
+
+def _row(row: dict[str, str], classes: set[str], path: Path, line: int) -> Video:
+    if row["label"] not in classes:
+        raise ValueError(f"Expected a class of dataset.yaml in {path}, line {line}; found label {row['label']!r}.")
+    try:
+        return Video(
+            video=row["video"],
+            label=row["label"],
+            split=row["split"],
+            frames=int(row["frames"]),
+            fps=float(row["fps"]),
+            height=int(row["height"]),
+            width=int(row["width"]),
+            start=_seconds(row.get("start")),
+            end=_seconds(row.get("end")),
+            group=row.get("group") or "",
+            note=row.get("note") or "",
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text else None

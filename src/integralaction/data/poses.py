@@ -1,0 +1,135 @@
+"""The pose store: the poses of a data set's videos in `poses-*.safetensors`, read lazily by slices.
+
+A shard holds at most 256 videos: `joints` (N, K, 3) float32, `frame_offsets` (frame -> rows of joints),
+`video_offsets` (video -> frames), `frame_index`; its metadata lists the videos in order. Eight frames of a video
+touch only their rows.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from integralaction.clip import Poses
+
+SHARD = 256
+FORMAT = 1
+_KEY = "integralaction.poses"
+_TENSORS = ("joints", "frame_offsets", "video_offsets", "frame_index")
+
+
+def write_shard(path: Path, videos: list[tuple[str, Poses]]) -> None:
+    """Write the poses of these videos as one shard, aside and then renamed.
+
+    Raises:
+        ValueError: no videos, or videos of more than one skeleton.
+    """
+    skeletons = {poses.skeleton for _, poses in videos}
+    if len(skeletons) != 1:
+        raise ValueError(f"Expected videos of one skeleton in {path}; found {sorted(skeletons)}.")
+    joints = np.concatenate([poses.joints for _, poses in videos])
+    frame_counts = np.concatenate([np.diff(poses.frame_offsets) for _, poses in videos])
+    tensors = {
+        "joints": np.ascontiguousarray(joints, np.float32),
+        "frame_offsets": np.concatenate([[0], np.cumsum(frame_counts)]).astype(np.int64),
+        "video_offsets": np.cumsum([0, *(len(poses.frame_index) for _, poses in videos)]).astype(np.int64),
+        "frame_index": np.concatenate([poses.frame_index for _, poses in videos]).astype(np.int64),
+    }
+    about = {"format": FORMAT, "skeleton": skeletons.pop(), "videos": [name for name, _ in videos]}
+    aside = path.with_suffix(".part")
+    save_file(tensors, aside, metadata={_KEY: json.dumps(about)})
+    os.replace(aside, path)
+
+
+def write_pose_store(root: Path, videos: Iterable[tuple[str, Poses]]) -> None:
+    """Write all poses of a data set into `root`, `SHARD` videos a file."""
+    remaining = iter(videos)
+    number = 0
+    while shard := list(islice(remaining, SHARD)):
+        write_shard(root / f"poses-{number:05d}.safetensors", shard)
+        number += 1
+
+
+class PoseStore:
+    """The poses of a data set, by the video's path in the index.
+
+    Only the list of videos is held in memory. Open handles do not survive pickling: a loader worker opens its own.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        """
+        Raises:
+            ValueError: a file is not a pose shard, or two shards disagree.
+        """
+        self._paths = sorted(paths)
+        self._where: dict[str, tuple[int, int]] = {}
+        self._handles: dict[int, safe_open] = {}
+        self.skeleton = ""
+        for shard, path in enumerate(self._paths):
+            about = _about(path)
+            if self.skeleton not in ("", about["skeleton"]):
+                raise ValueError(f"Expected poses of {self.skeleton} in {path}; found {about['skeleton']}.")
+            self.skeleton = about["skeleton"]
+            for row, name in enumerate(about["videos"]):
+                if name in self._where:
+                    raise ValueError(f"Expected each video's poses once; found {name} again in {path}.")
+                self._where[name] = (shard, row)
+
+    @classmethod
+    def of(cls, root: Path) -> "PoseStore":
+        """The pose store in a data set folder; empty where there is none."""
+        return cls(root.glob("poses-*.safetensors"))
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_handles": {}}
+
+    def __contains__(self, video: str) -> bool:
+        return video in self._where
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """The videos whose poses it holds, in the order of the shards."""
+        return tuple(self._where)
+
+    def read(self, video: str) -> Poses:
+        """The poses of one video.
+
+        Raises:
+            KeyError: the store does not hold that video.
+        """
+        if video not in self._where:
+            raise KeyError(f"Expected a video of the pose store; it holds no poses of {video}.")
+        shard, row = self._where[video]
+        if shard not in self._handles:
+            self._handles[shard] = safe_open(self._paths[shard], "numpy")
+        handle = self._handles[shard]
+        first, last = handle.get_slice("video_offsets")[row : row + 2]
+        offsets = handle.get_slice("frame_offsets")[first : last + 1]
+        return Poses(
+            skeleton=self.skeleton,
+            joints=handle.get_slice("joints")[offsets[0] : offsets[-1]],
+            frame_index=handle.get_slice("frame_index")[first:last],
+            frame_offsets=offsets - offsets[0],
+        )
+
+
+def _about(path: Path) -> dict:
+    try:
+        with safe_open(path, "numpy") as handle:
+            about = json.loads((handle.metadata() or {}).get(_KEY, "null"))
+            keys = set(handle.keys())
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"Expected a pose shard in {path}; it cannot be read ({error}).") from error
+    if about is None or not keys.issuperset(_TENSORS):
+        raise ValueError(f"Expected a pose shard with {', '.join(_TENSORS)} in {path}; found {sorted(keys)}.")
+    if about["format"] != FORMAT:
+        raise ValueError(f"Expected pose format {FORMAT} in {path}; found {about['format']!r}.")
+    return about
