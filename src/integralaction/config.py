@@ -1,0 +1,245 @@
+"""Settings as frozen dataclasses. The defaults are the paper's values; contradictions are refused in a sentence."""
+
+import difflib
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from integralaction.skeleton import skeleton_named
+
+Method = Literal[
+    "integral",
+    "gate-free",
+    "appearance-gate",
+    "both-gate",
+    "feature-fuse",
+    "score-average",
+    "appearance-only",
+    "pose-only",
+]
+METHODS: tuple[Method, ...] = get_args(Method)
+TRAINED_INTEGRATIONS: tuple[Method, ...] = ("integral", "gate-free", "appearance-gate", "both-gate", "feature-fuse")
+
+Depth = Literal[18, 34, 50, 101]
+PoseInput = Literal["heatmaps", "pafs", "both"]
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ModelConfig:
+    """One model: the streams, how they are integrated, and what a clip is.
+
+    Attributes:
+        classes: class names, in the order of the probabilities.
+        method: how the streams become one answer; the paper's is `integral`.
+        skeleton: joint set of the poses.
+        appearance_depth, pose_depth: of the ResNets (paper: 50 and 18 in section 4.2, 18 and 18 elsewhere).
+        width: factor on the ResNets' channels, a multiple of 1/8; 1.0 is the paper's.
+        channels: C, the channels after feature alignment.
+        frames: T, RGB frames in a clip.
+        stride: τ, video frames from one RGB frame to the next.
+        pose_frame_factor: T'/T; 4 gives the paper's T' = 32 with stride 2, average-pooled by 4 (section 4.2).
+        size: height and width of the RGB input in pixels, a multiple of 32; the pose maps have a quarter of it.
+        pose_input: what the pose stream sees.
+        score_weight: share of the appearance stream in `score-average`.
+    """
+
+    classes: tuple[str, ...] = ()
+    method: Method = "integral"
+    skeleton: str = "openpose18"
+    appearance_depth: Depth = 18
+    pose_depth: Depth = 18
+    width: float = 1.0
+    channels: int = 512
+    frames: int = 8
+    stride: int = 8
+    pose_frame_factor: int = 1
+    size: int = 224
+    pose_input: PoseInput = "both"
+    score_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        skeleton_named(self.skeleton)
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"Expected class names without repeats; found {list(self.classes)}.")
+        if not 0 < self.width <= 4 or (self.width * 8) % 1:
+            raise ValueError(f"Expected a width that is a multiple of 1/8, at most 4; found {self.width}.")
+        for name in ("channels", "frames", "stride", "pose_frame_factor"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Expected {name} of at least 1; found {getattr(self, name)}.")
+        if self.size < 32 or self.size % 32:
+            raise ValueError(f"Expected a size that is a multiple of 32 pixels; found {self.size}.")
+        if self.stride % self.pose_frame_factor:
+            raise ValueError(
+                f"Expected a stride that pose_frame_factor divides, so that pose frames fall on video frames; "
+                f"found stride {self.stride} and pose_frame_factor {self.pose_frame_factor}."
+            )
+        if not 0 <= self.score_weight <= 1:
+            raise ValueError(f"Expected a score_weight from 0 to 1; found {self.score_weight}.")
+
+    @property
+    def span(self) -> int:
+        """Video frames from the first to the last RGB frame of a clip: 57 for T = 8, τ = 8."""
+        return (self.frames - 1) * self.stride + 1
+
+    @property
+    def map_size(self) -> int:
+        """Height and width of the pose maps: a quarter of the RGB input's (section 3.2)."""
+        return self.size // 4
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Stage:
+    """The schedule of one of the three trainings (section 3.5): SGD whose rate falls tenfold at each milestone.
+
+    Attributes:
+        epochs: how many; 0 leaves the stage out (its part keeps its initial weights).
+        lr: initial learning rate.
+        milestones: epochs at which the rate falls by a factor of 10.
+        warmup: optimiser steps over which the rate rises linearly from 0; the paper has none.
+    """
+
+    epochs: int
+    lr: float
+    milestones: tuple[int, ...] = ()
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.lr <= 0 or self.warmup < 0:
+            raise ValueError(
+                f"Expected epochs and warmup of at least 0 and a positive lr; found {self.epochs}, {self.warmup} "
+                f"and {self.lr}."
+            )
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"Expected ascending milestones; found {list(self.milestones)}.")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Recipe:
+    """One experiment: a model and how its three stages are trained. The defaults are the paper's Kinetics50.
+
+    Attributes:
+        name: of the experiment.
+        model: the model; class names and skeleton come from the data set.
+        methods: integrations trained in stage 3 on the same two streams; the first is the run's own model.
+        appearance, pose, integration: the schedules of the three stages.
+        gate_lambda: λ, weight of the gate regulariser (equation 3).
+        batch_size: videos in a mini-batch, over all processes and accumulation steps.
+        accumulate: steps whose gradients are summed into one mini-batch.
+        momentum, weight_decay: of SGD.
+        start: `imagenet`, `random` (He), or the path of an ImageNet ResNet's state dict for both streams.
+        augment: random scaling, translation and flip in stages 1 and 2.
+        augment_integration: likewise in stage 3; without it the streams' features are computed once.
+        precision: of the training arithmetic.
+        workers: loader processes.
+        preload: decode every training video once and keep its frames in memory: for small data sets.
+        seed: of initialisation, order and augmentation.
+    """
+
+    name: str
+    model: ModelConfig = ModelConfig()
+    methods: tuple[Method, ...] = ("integral",)
+    appearance: Stage = Stage(epochs=40, lr=1e-2, milestones=(20, 30))
+    pose: Stage = Stage(epochs=40, lr=1e-2, milestones=(20, 30))
+    integration: Stage = Stage(epochs=20, lr=1e-3, milestones=(10, 15))
+    gate_lambda: float = 1.5
+    batch_size: int = 32
+    accumulate: int = 1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    start: str = "imagenet"
+    augment: bool = True
+    augment_integration: bool = True
+    precision: Precision = "32-true"
+    workers: int = 4
+    preload: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.methods or not set(self.methods) <= set(TRAINED_INTEGRATIONS):
+            raise ValueError(
+                f"Expected one or more methods of {', '.join(TRAINED_INTEGRATIONS)} (single streams and "
+                f"score-average come with every run); found {list(self.methods)}."
+            )
+        if self.gate_lambda < 0:
+            raise ValueError(f"Expected a gate_lambda of at least 0; found {self.gate_lambda}.")
+        if self.accumulate < 1 or self.batch_size < 1 or self.batch_size % self.accumulate:
+            raise ValueError(
+                f"Expected a batch_size that accumulate divides; found {self.batch_size} and {self.accumulate}."
+            )
+        if self.workers < 0:
+            raise ValueError(f"Expected workers of at least 0; found {self.workers}.")
+
+
+T = TypeVar("T")
+
+
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Settings as plain lists, dicts and numbers, for YAML and JSON."""
+    return TypeAdapter(type(settings)).dump_python(settings, mode="json")
+
+
+def from_dict(kind: type[T], values: Any, where: str) -> T:
+    """Settings from plain values.
+
+    Args:
+        kind: the dataclass.
+        values: what `to_dict` gave, or what a user wrote.
+        where: the values' origin, for the error.
+
+    Raises:
+        ValueError: an unknown name (with the nearest known one), a wrong type, a contradiction; one sentence.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise ValueError(f"{where}: {_sentence(kind, error)}") from error
+
+
+def override(settings: T, assignments: list[str]) -> T:
+    """Settings with `name=value` or `part.name=value` assignments applied; values are read as YAML.
+
+    Raises:
+        ValueError: an assignment without `=`, or what `from_dict` refuses.
+    """
+    values = to_dict(settings)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(f"Expected settings as name=value, for example seed=1; found {assignment!r}.")
+        *parents, name = path.split(".")
+        target = values
+        for parent in parents:
+            if not isinstance(target.get(parent), dict):
+                raise ValueError(f"Expected a group of settings in {assignment!r}; {parent!r} is none.")
+            target = target[parent]
+        target[name] = yaml.safe_load(text)
+    return from_dict(type(settings), values, "settings")
+
+
+def _sentence(kind: type, error: ValidationError) -> str:
+    """The first problem of a pydantic error, as one sentence."""
+    problem = error.errors()[0]
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        nearest = difflib.get_close_matches(path, _names(kind), n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+        return f"found a setting {path!r} that does not exist{hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return message
+    return f"{path or kind.__name__}: {message}; found {problem['input']!r}."
+
+
+def _names(kind: Any, prefix: str = "") -> list[str]:
+    names = []
+    for f in fields(kind):
+        names.append(prefix + f.name)
+        if is_dataclass(f.type):
+            names.extend(_names(f.type, f"{prefix}{f.name}."))
+    return names

@@ -1,0 +1,195 @@
+"""The whole network: streams -> integration -> classifier. `forward` names every intermediate.
+
+    frames (B, T, 3, H, W) --> appearance stream --> F_A (B, T, C_A) --+
+                                                                      +--> integration --> F --> classifier
+    joints (B, T', P, K, 3) -> maps -> pose stream -> F_P (B, T', C_P) +
+                                                      pooled to T
+
+    B clips, T RGB frames, T' = T * pose_frame_factor pose frames, P persons, K joints, C channels
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from integralaction.config import ModelConfig
+from integralaction.model.integration import build_integration, new_linear
+from integralaction.model.streams import AppearanceStream, PoseStream
+from integralaction.skeleton import skeleton_named
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a forward pass computed; None where the method has no such thing.
+
+    Attributes:
+        probabilities: (B, classes), the mean over the frames' softmax (section 3.4).
+        logits: (B, T, classes); of `pose-only` (B, T', classes); None for `score-average`.
+        gate: (B, T, C) in 0..1; multiplies appearance, 1-gate multiplies pose (equation 1).
+        gate_logits: (B, T, C), the gate before its sigmoid.
+        feature: (B, T, C), the integrated feature F.
+        appearance: (B, T, C_A), F_A.
+        pose: (B, T', C_P), F_P before it is pooled to T frames.
+        heatmaps: (B, T', K, S, S), S a quarter of the frame size; pafs: (B, T', 2L, S, S), bone by bone, x then y.
+        appearance_probabilities, pose_probabilities: (B, classes), what each stream alone says.
+    """
+
+    probabilities: Tensor
+    logits: Tensor | None = None
+    gate: Tensor | None = None
+    gate_logits: Tensor | None = None
+    feature: Tensor | None = None
+    appearance: Tensor | None = None
+    pose: Tensor | None = None
+    heatmaps: Tensor | None = None
+    pafs: Tensor | None = None
+    appearance_probabilities: Tensor | None = None
+    pose_probabilities: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the streams computed: see `Output`."""
+
+    appearance: Tensor | None
+    pose: Tensor | None
+    heatmaps: Tensor | None = None
+    pafs: Tensor | None = None
+
+
+class IntegralAction(nn.Module):
+    """The model of the paper, or one of the methods it is compared with, as `config.method` says.
+
+    Both streams keep the classifiers of their own trainings, so that one model also tells what each stream alone
+    says.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """
+        Raises:
+            ValueError: fewer than two classes.
+        """
+        super().__init__()
+        if len(config.classes) < 2:
+            raise ValueError(f"Expected a model of at least two classes; found {list(config.classes)}.")
+        self.config = config
+        classes = len(config.classes)
+        self.appearance: AppearanceStream | None = None
+        self.appearance_classifier: nn.Linear | None = None
+        self.pose: PoseStream | None = None
+        self.pose_classifier: nn.Linear | None = None
+        if config.method != "pose-only":
+            self.appearance = AppearanceStream(config.appearance_depth, config.width, config.frames)
+            self.appearance_classifier = new_linear(self.appearance.channels, classes)
+        if config.method != "appearance-only":
+            self.pose = PoseStream(
+                config.pose_depth,
+                config.width,
+                config.frames * config.pose_frame_factor,
+                config.map_size,
+                skeleton_named(config.skeleton),
+                config.pose_input,
+            )
+            self.pose_classifier = new_linear(self.pose.channels, classes)
+        self.integration: nn.Module | None = None
+        self.classifier: nn.Linear | None = None
+        if self.appearance is not None and self.pose is not None:
+            integration = build_integration(
+                config.method, self.appearance.channels, self.pose.channels, config.channels
+            )
+            if integration is not None:
+                self.integration = integration
+                self.classifier = new_linear(integration.channels, classes)
+
+    def forward(
+        self,
+        frames: UInt8[Tensor, "b t 3 h w"] | Float[Tensor, "b t 3 h w"] | None,
+        joints: Float[Tensor, "b u p k 3"] | None,
+    ) -> Output:
+        """Classify clips.
+
+        Args:
+            frames: RGB, uint8 in 0..255 or float in 0..1; None for `pose-only`.
+            joints: x, y in pixels of those frames (of `config.size` without frames) and score; absent persons have
+                score 0; None for `appearance-only`.
+
+        Raises:
+            ValueError: an input that the method needs is missing, or its shape is not the configuration's.
+        """
+        return self.integrate(self.features(frames, joints))
+
+    def features(self, frames: Tensor | None, joints: Tensor | None) -> Features:
+        """The streams alone: see `forward`."""
+        self._check(frames, joints)
+        appearance = pose = heatmaps = pafs = None
+        if self.appearance is not None:
+            appearance = self.appearance(frames)
+        if self.pose is not None and joints is not None:
+            height, width = (self.config.size,) * 2 if frames is None else frames.shape[-2:]
+            heatmaps, pafs = self.pose.draw(joints, height, width)
+            pose = self.pose(heatmaps, pafs)
+        return Features(appearance, pose, heatmaps, pafs)
+
+    def integrate(self, features: Features) -> Output:
+        """Everything after the streams: from their features to the answer."""
+        appearance_logits = pose_logits = gate = gate_logits = feature = logits = None
+        if features.appearance is not None and self.appearance_classifier is not None:
+            appearance_logits = self.appearance_classifier(features.appearance)
+        if features.pose is not None and self.pose_classifier is not None:
+            pose_logits = self.pose_classifier(features.pose)
+        of_appearance, of_pose = frame_average(appearance_logits), frame_average(pose_logits)
+        if self.integration is not None and self.classifier is not None:
+            feature, gate_logits = self.integration(features.appearance, self.pool_pose(features.pose))
+            gate = None if gate_logits is None else torch.sigmoid(gate_logits)
+            logits = self.classifier(feature)
+            probabilities = frame_average(logits)
+        elif self.config.method == "score-average":
+            weight = self.config.score_weight
+            probabilities = weight * of_appearance + (1 - weight) * of_pose
+        else:
+            logits = appearance_logits if pose_logits is None else pose_logits
+            probabilities = frame_average(logits)
+        return Output(
+            probabilities=probabilities,
+            logits=logits,
+            gate=gate,
+            gate_logits=gate_logits,
+            feature=feature,
+            appearance=features.appearance,
+            pose=features.pose,
+            heatmaps=features.heatmaps,
+            pafs=features.pafs,
+            appearance_probabilities=of_appearance,
+            pose_probabilities=of_pose,
+        )
+
+    def pool_pose(self, pose: Float[Tensor, "b u c"]) -> Float[Tensor, "b t c"]:
+        """F_P averaged along time to the T frames of the appearance stream (section 4.2)."""
+        return pose.unflatten(1, (self.config.frames, -1)).mean(dim=2)
+
+    def _check(self, frames: Tensor | None, joints: Tensor | None) -> None:
+        config = self.config
+        if self.appearance is not None:
+            if frames is None:
+                raise ValueError(f"Expected frames for a model of the method {config.method}; found None.")
+            if frames.ndim != 5 or frames.shape[1:3] != (config.frames, 3):
+                raise ValueError(
+                    f"Expected frames of shape (B, {config.frames}, 3, H, W); found {tuple(frames.shape)}."
+                )
+        if self.pose is not None:
+            if joints is None:
+                raise ValueError(f"Expected joints for a model of the method {config.method}; found None.")
+            count, names = self.pose.frames, self.pose.skeleton.joints
+            shape = tuple(joints.shape)
+            if len(shape) != 5 or (shape[1], shape[3], shape[4]) != (count, len(names), 3):
+                raise ValueError(
+                    f"Expected joints of shape (B, {count}, P, {len(names)}, 3) of the skeleton {config.skeleton}; "
+                    f"found {shape}."
+                )
+
+
+def frame_average(logits: Float[Tensor, "b t n"] | None) -> Float[Tensor, "b n"] | None:
+    """The frames' softmax, averaged over the frames (section 3.4)."""
+    return None if logits is None else torch.softmax(logits.float(), dim=2).mean(dim=1)

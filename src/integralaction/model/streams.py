@@ -1,0 +1,78 @@
+"""The two streams (paper, sections 3.1 and 3.2): clips in, one feature a frame out."""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from integralaction.config import Depth, PoseInput
+from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, to_map_pixels
+from integralaction.model.tsm_resnet import TSMResNet
+from integralaction.skeleton import Skeleton
+
+GAUSSIAN = 0.001  # what is new, and not from ImageNet, starts from this Gaussian (section 3.5)
+
+
+class AppearanceStream(nn.Module):
+    """RGB frames -> TSM-ResNet -> global average pool -> F_A.
+
+    Frames are scaled to 0..1 and normalised by ImageNet's mean and deviation, which the paper does not say and
+    its ImageNet weights need; the released code leaves it out.
+    """
+
+    def __init__(self, depth: Depth, width: float, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.resnet = TSMResNet(depth, width, frames)
+        self.channels = self.resnet.channels
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
+
+    def forward(
+        self, frames: UInt8[Tensor, "b t 3 h w"] | Float[Tensor, "b t 3 h w"]
+    ) -> Float[Tensor, "b t c"]:
+        images = frames.flatten(0, 1)
+        images = images.to(self.mean.dtype) / 255 if frames.dtype == torch.uint8 else images
+        images = (images - self.mean) / self.deviation
+        maps = self.resnet(images.contiguous(memory_format=torch.channels_last))
+        return maps.mean(dim=(2, 3)).unflatten(0, (-1, self.frames))
+
+
+class PoseStream(nn.Module):
+    """Poses -> pose maps -> front-end block -> TSM-ResNet without its stem -> global average pool -> F_P."""
+
+    def __init__(
+        self, depth: Depth, width: float, frames: int, size: int, skeleton: Skeleton, pose_input: PoseInput
+    ) -> None:
+        super().__init__()
+        self.frames, self.size, self.skeleton, self.pose_input = frames, size, skeleton, pose_input
+        heatmaps = len(skeleton.joints) if pose_input != "pafs" else 0
+        pafs = 2 * len(skeleton.bones) if pose_input != "heatmaps" else 0
+        self.resnet = TSMResNet(depth, width, frames, stem=False)
+        self.front_end = nn.Sequential(
+            nn.Conv2d(heatmaps + pafs, self.resnet.stem_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(self.resnet.stem_channels),
+            nn.ReLU(inplace=True),
+        )
+        nn.init.normal_(self.front_end[0].weight, std=GAUSSIAN)
+        self.channels = self.resnet.channels
+
+    @torch.no_grad()
+    def draw(
+        self, joints: Float[Tensor, "b t p k 3"], height: int, width: int
+    ) -> tuple[Float[Tensor, "b t k s s"] | None, Float[Tensor, "b t l2 s s"] | None]:
+        """Heatmaps and part affinity fields of these poses, None where the stream does not see them.
+
+        Args:
+            joints: x, y in pixels of (height, width) frames, score.
+        """
+        placed = to_map_pixels(best_persons(joints), height, width, self.size)
+        heatmaps = draw_heatmaps(placed, self.size) if self.pose_input != "pafs" else None
+        pafs = draw_pafs(placed, self.skeleton.bones, self.size) if self.pose_input != "heatmaps" else None
+        return heatmaps, pafs
+
+    def forward(
+        self, heatmaps: Float[Tensor, "b t k s s"] | None, pafs: Float[Tensor, "b t l2 s s"] | None
+    ) -> Float[Tensor, "b t c"]:
+        maps = torch.cat([m for m in (heatmaps, pafs) if m is not None], dim=2).flatten(0, 1)
+        maps = self.front_end(maps.contiguous(memory_format=torch.channels_last))
+        return self.resnet(maps).mean(dim=(2, 3)).unflatten(0, (-1, self.frames))

@@ -1,0 +1,132 @@
+"""The backbone of both streams: a ResNet whose residual blocks shift channels in time (TSM).
+
+    input -> [conv1, bn1, relu, maxpool] -> layer1 .. layer4 -> feature maps
+                    the stem                 the paper's res2 .. res5
+
+Modules carry torchvision's names, so ImageNet weights load as they are.
+"""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from integralaction.config import Depth
+
+SHIFT = 8  # one part in 8 of the channels comes from the next frame, another from the one before (section 3.1)
+
+
+def temporal_shift(x: Float[Tensor, "bt c h w"], frames: int) -> Float[Tensor, "bt c h w"]:
+    """Move 1/8 of the channels one frame back in time and 1/8 one frame forward; the ends are filled with zeros."""
+    clips = x.unflatten(0, (-1, frames))
+    fold = x.shape[1] // SHIFT
+    shifted = torch.zeros_like(clips)
+    shifted[:, :-1, :fold] = clips[:, 1:, :fold]
+    shifted[:, 1:, fold : 2 * fold] = clips[:, :-1, fold : 2 * fold]
+    shifted[:, :, 2 * fold :] = clips[:, :, 2 * fold :]
+    return shifted.flatten(0, 1)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut; ResNet-18 and 34. The shift lies inside the residual branch."""
+
+    expansion: ClassVar[int] = 1
+
+    def __init__(self, inputs: int, channels: int, stride: int, frames: int, shifts: bool) -> None:
+        super().__init__()
+        self.frames, self.shifts = frames, shifts
+        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, channels, stride)
+
+    def forward(self, x: Float[Tensor, "bt c h w"]) -> Tensor:
+        y = temporal_shift(x, self.frames) if self.shifts else x
+        y = self.relu(self.bn1(self.conv1(y)))
+        y = self.bn2(self.conv2(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions and a shortcut; ResNet-50 and 101. The shift lies inside the residual branch."""
+
+    expansion: ClassVar[int] = 4
+
+    def __init__(self, inputs: int, channels: int, stride: int, frames: int, shifts: bool) -> None:
+        super().__init__()
+        self.frames, self.shifts = frames, shifts
+        self.conv1 = nn.Conv2d(inputs, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, channels * 4, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels * 4)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, channels * 4, stride)
+
+    def forward(self, x: Float[Tensor, "bt c h w"]) -> Tensor:
+        y = temporal_shift(x, self.frames) if self.shifts else x
+        y = self.relu(self.bn1(self.conv1(y)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+BLOCKS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+}
+
+
+class TSMResNet(nn.Module):
+    """A ResNet with temporal shift in every residual block, without its pooling and classifier.
+
+    Args:
+        depth: 18, 34, 50 or 101.
+        width: factor on all channels.
+        frames: T, the frames of a clip, between which channels shift.
+        stem: False leaves out conv1 and the max pool: the input then has `stem_channels` channels at a quarter of
+            the size (the pose stream, section 3.2).
+    """
+
+    def __init__(self, depth: Depth, width: float, frames: int, stem: bool = True) -> None:
+        super().__init__()
+        block, counts = BLOCKS[depth]
+        self.stem_channels = round(64 * width)
+        if stem:
+            self.conv1 = nn.Conv2d(3, self.stem_channels, 7, 2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(self.stem_channels)
+            self.relu = nn.ReLU(inplace=True)
+            self.maxpool = nn.MaxPool2d(3, 2, padding=1)
+        self.has_stem = stem
+        # TSM's rule: where a layer has 23 blocks or more, every second one shifts
+        every = 2 if counts[2] >= 23 else 1
+        inputs = self.stem_channels
+        for number, count in enumerate(counts):
+            channels = self.stem_channels * 2**number
+            blocks = []
+            for i in range(count):
+                stride = 2 if i == 0 and number > 0 else 1
+                blocks.append(block(inputs, channels, stride, frames, shifts=i % every == 0))
+                inputs = channels * block.expansion
+            setattr(self, f"layer{number + 1}", nn.Sequential(*blocks))
+        self.channels = inputs
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Float[Tensor, "bt c h w"]) -> Float[Tensor, "bt d h5 w5"]:
+        if self.has_stem:
+            x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
