@@ -1,1 +1,39 @@
-"""Human action recognition in video that is not fooled by the scene."""
+"""Human action recognition in video that is not fooled by the scene.
+
+The public names, loaded on first use: nobody inside the package imports them from here.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Clip": "integralaction.clip",
+    "IntegralAction": "integralaction.model.network",
+    "ModelConfig": "integralaction.config",
+    "Output": "integralaction.model.network",
+    "Poses": "integralaction.clip",
+    "Prediction": "integralaction.clip",
+    "load_model": "integralaction.run",
+    "predict_video": "integralaction.predict",
+}
+
+__all__ = [
+    "Clip",
+    "IntegralAction",
+    "ModelConfig",
+    "Output",
+    "Poses",
+    "Prediction",
+    "load_model",
+    "predict_video",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

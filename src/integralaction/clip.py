@@ -4,6 +4,7 @@ Letters: B batch, N clips of a video, T frames, P persons, K joints, H W height 
 uint8 (T, H, W, 3) RGB as displayed; coordinates are (x, y) in pixels of the frame as displayed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,15 +96,17 @@ class Clip:
     """Frames and poses of one clip, before or after transforms.
 
     Attributes:
-        frames: (T, H, W, 3) uint8 RGB.
+        frames: (T, H, W, 3) uint8 RGB; None where only poses are looked at.
         joints: (T', P, K, 3) float32: x, y in pixels of those frames, score; absent persons have score 0.
     """
 
-    frames: np.ndarray
+    frames: np.ndarray | None
     joints: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8:
+        if self.frames is not None and (
+            self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8
+        ):
             raise ValueError(
                 f"Expected uint8 frames of shape (T, H, W, 3); found {self.frames.dtype} {self.frames.shape}."
             )
@@ -116,31 +119,28 @@ class Batch:
     """Clips as the model takes them.
 
     Attributes:
-        frames: (B, T, 3, H, W) uint8 RGB.
+        frames: (B, T, 3, H, W) uint8 RGB; None where only poses are looked at.
         joints: (B, T', P, K, 3) float32, x, y in pixels of those frames, score.
         labels: (B,) int64, -1 where unknown.
         videos: (B,) int64, which video of the data set each clip is from.
     """
 
-    frames: torch.Tensor
+    frames: torch.Tensor | None
     joints: torch.Tensor
     labels: torch.Tensor
     videos: torch.Tensor
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The same batch on that device."""
-        return Batch(
-            self.frames.to(device, non_blocking=non_blocking),
-            self.joints.to(device, non_blocking=non_blocking),
-            self.labels.to(device, non_blocking=non_blocking),
-            self.videos.to(device, non_blocking=non_blocking),
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, from which copies to a GPU are faster."""
-        return Batch(
-            self.frames.pin_memory(), self.joints.pin_memory(), self.labels.pin_memory(), self.videos.pin_memory()
-        )
+        return self._each(torch.Tensor.pin_memory)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        frames = None if self.frames is None else change(self.frames)
+        return Batch(frames, change(self.joints), change(self.labels), change(self.videos))
 
 
 def collate(clips: list[Clip], labels: list[int], videos: list[int]) -> Batch:
@@ -150,9 +150,12 @@ def collate(clips: list[Clip], labels: list[int], videos: list[int]) -> Batch:
     joints = np.zeros((len(clips), first[0], slots, *first[2:]), np.float32)
     for i, clip in enumerate(clips):
         joints[i, :, : clip.joints.shape[1]] = clip.joints
-    frames = np.stack([clip.frames for clip in clips]).transpose(0, 1, 4, 2, 3)
+    frames = None
+    if all(clip.frames is not None for clip in clips):
+        stacked = np.stack([clip.frames for clip in clips]).transpose(0, 1, 4, 2, 3)
+        frames = torch.from_numpy(np.ascontiguousarray(stacked))
     return Batch(
-        torch.from_numpy(np.ascontiguousarray(frames)),
+        frames,
         torch.from_numpy(joints),
         torch.tensor(labels, dtype=torch.int64),
         torch.tensor(videos, dtype=torch.int64),

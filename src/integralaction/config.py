@@ -21,7 +21,13 @@ Method = Literal[
     "pose-only",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
-TRAINED_INTEGRATIONS: tuple[Method, ...] = ("integral", "gate-free", "appearance-gate", "both-gate", "feature-fuse")
+TRAINED_INTEGRATIONS: tuple[Method, ...] = (
+    "integral",
+    "gate-free",
+    "appearance-gate",
+    "both-gate",
+    "feature-fuse",
+)
 
 Depth = Literal[18, 34, 50, 101]
 PoseInput = Literal["heatmaps", "pafs", "both"]

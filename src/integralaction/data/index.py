@@ -1,7 +1,6 @@
 """The data set folder: `dataset.yaml` says what it is, `videos.csv` (the index) has a row for each video."""
 
 import csv
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -108,10 +107,10 @@ def write_index(index: Index) -> None:
         for video in index.videos:
             row = asdict(video)
             writer.writerow({name: "" if value is None else value for name, value in row.items()})
-    os.replace(aside, index.root / "videos.csv")
+    aside.replace(index.root / "videos.csv")
     aside = index.root / "dataset.yaml.part"
     aside.write_text(yaml.safe_dump(about, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    os.replace(aside, index.root / "dataset.yaml")
+    aside.replace(index.root / "dataset.yaml")
 
 
 def read_index(root: Path | str) -> Index:

@@ -6,8 +6,7 @@ touch only their rows.
 """
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def write_shard(path: Path, videos: list[tuple[str, Poses]]) -> None:
     about = {"format": FORMAT, "skeleton": skeletons.pop(), "videos": [name for name, _ in videos]}
     aside = path.with_suffix(".part")
     save_file(tensors, aside, metadata={_KEY: json.dumps(about)})
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def write_pose_store(root: Path, videos: Iterable[tuple[str, Poses]]) -> None:
@@ -55,7 +54,7 @@ def write_pose_store(root: Path, videos: Iterable[tuple[str, Poses]]) -> None:
         number += 1
 
 
-class PoseStore:
+class PoseStore(Mapping[str, Poses]):
     """The poses of a data set, by the video's path in the index.
 
     Only the list of videos is held in memory. Open handles do not survive pickling: a loader worker opens its own.
@@ -88,18 +87,16 @@ class PoseStore:
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_handles": {}}
 
-    def __contains__(self, video: str) -> bool:
-        return video in self._where
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._where)
 
     def __len__(self) -> int:
         return len(self._where)
 
-    @property
-    def videos(self) -> tuple[str, ...]:
-        """The videos whose poses it holds, in the order of the shards."""
-        return tuple(self._where)
+    def __contains__(self, video: object) -> bool:
+        return video in self._where
 
-    def read(self, video: str) -> Poses:
+    def __getitem__(self, video: str) -> Poses:
         """The poses of one video.
 
         Raises:

@@ -1,7 +1,6 @@
 """Save and load our own models: one safetensors file, in which the settings travel with the weights."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -32,7 +31,7 @@ def save(model: IntegralAction, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".part")
     save_file(tensors, aside, metadata={_KEY: about})
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def load(path: Path) -> IntegralAction:

@@ -1,11 +1,11 @@
 """The whole network: streams -> integration -> classifier. `forward` names every intermediate.
 
-    frames (B, T, 3, H, W) --> appearance stream --> F_A (B, T, C_A) --+
-                                                                      +--> integration --> F --> classifier
-    joints (B, T', P, K, 3) -> maps -> pose stream -> F_P (B, T', C_P) +
-                                                      pooled to T
+frames (B, T, 3, H, W) --> appearance stream --> F_A (B, T, C_A) --+
+                                                                  +--> integration --> F --> classifier
+joints (B, T', P, K, 3) -> maps -> pose stream -> F_P (B, T', C_P) +
+                                                  pooled to T
 
-    B clips, T RGB frames, T' = T * pose_frame_factor pose frames, P persons, K joints, C channels
+B clips, T RGB frames, T' = T * pose_frame_factor pose frames, P persons, K joints, C channels
 """
 
 from dataclasses import dataclass
@@ -163,6 +163,15 @@ class IntegralAction(nn.Module):
             pafs=features.pafs,
             appearance_probabilities=of_appearance,
             pose_probabilities=of_pose,
+        )
+
+    def own(self, features: Features) -> Features:
+        """The part of another model's features that this method looks at."""
+        return Features(
+            features.appearance if self.appearance is not None else None,
+            features.pose if self.pose is not None else None,
+            features.heatmaps,
+            features.pafs,
         )
 
     def pool_pose(self, pose: Float[Tensor, "b u c"]) -> Float[Tensor, "b t c"]:

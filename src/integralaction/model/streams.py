@@ -27,9 +27,7 @@ class AppearanceStream(nn.Module):
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
 
-    def forward(
-        self, frames: UInt8[Tensor, "b t 3 h w"] | Float[Tensor, "b t 3 h w"]
-    ) -> Float[Tensor, "b t c"]:
+    def forward(self, frames: UInt8[Tensor, "b t 3 h w"] | Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t c"]:
         images = frames.flatten(0, 1)
         images = images.to(self.mean.dtype) / 255 if frames.dtype == torch.uint8 else images
         images = (images - self.mean) / self.deviation

@@ -1,0 +1,219 @@
+"""The commands. Each is a thin layer over one function; what it needs is imported when it is called."""
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from integralaction.clip import Prediction
+from integralaction.mime.settings import MimeSettings
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+app = App(
+    name="integralaction",
+    help="Recognise human actions in video without being fooled by the scene.",
+    help_epilogue="Add --debug to any command to see where an error comes from.",
+    result_action="return_value",
+)
+
+
+@app.command
+def predict(
+    videos: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    model: Path,
+    poses: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    device: Device = "auto",
+) -> int:
+    """Say what action each video shows: the best five classes, the mean gate, and what each stream alone says.
+
+    Parameters
+    ----------
+    videos
+        Files that FFmpeg reads, or folders of images. One that cannot be read is named and the rest go on.
+    model
+        A run folder or a model file.
+    poses
+        Poses of the video: a folder of OpenPose JSON files or a pose store (.safetensors). Without it nobody is
+        found, and the answer is what appearance says.
+    json_
+        Print one JSON object a line instead.
+    device
+        Where the model runs.
+    """
+    from integralaction.data.pose_files import read_poses
+    from integralaction.predict import predict_video
+    from integralaction.run import choose_device, load_model
+
+    loaded = load_model(model).to(choose_device(device))
+    if poses is None and loaded.config.method != "appearance-only":
+        print(
+            "No poses given (--poses): the model sees nobody and must answer from appearance.",
+            file=sys.stderr,
+        )
+    failed = 0
+    for video in videos:
+        try:
+            found = None if poses is None else read_poses(poses, video)
+            prediction = predict_video(loaded, video, found)
+        except (ValueError, OSError) as error:
+            failed += 1
+            print(f"integralaction: {_one_line(error)}", file=sys.stderr)
+            continue
+        print(json.dumps(_as_json(prediction)) if json_ else _as_text(prediction))
+    return 1 if failed else 0
+
+
+@app.command
+def mime(
+    out: Path,
+    /,
+    *,
+    settings: Annotated[MimeSettings | None, Parameter(name="*")] = None,
+    processes: int | None = None,
+    sheet: Path | None = None,
+) -> int:
+    """Render the embedded benchmark: videos whose scene agrees or disagrees with the action.
+
+    Parameters
+    ----------
+    out
+        The data set folder to make; a rendering that was stopped continues there.
+    settings
+        What to render.
+    processes
+        How many processes render; all cores by default.
+    sheet
+        Also write a contact sheet, a PNG.
+    """
+    import os
+
+    from integralaction.mime.generate import generate
+    from integralaction.mime.sheet import contact_sheet
+
+    index = generate(out, settings or MimeSettings(), processes or os.cpu_count() or 1)
+    print(f"{len(index.videos)} videos of {len(index.classes)} classes in {out}: {_counts(index.videos)}")
+    if sheet is not None:
+        contact_sheet(index, sheet)
+        print(f"contact sheet: {sheet}")
+    return 0
+
+
+@app.command
+def train(recipe: str, assignments: Sequence[str] = (), /, *, data: Path, out: Path, device: Device = "auto") -> int:
+    """Train the three stages of a recipe; the same command continues a training that was stopped.
+
+    Parameters
+    ----------
+    recipe
+        The name of a recipe or a YAML file of settings.
+    assignments
+        Settings to change, as name=value or part.name=value: seed=1, integration.epochs=5.
+    data
+        The data set folder.
+    out
+        The run folder.
+    device
+        Where to train. Under torchrun each process takes one device.
+    """
+    from integralaction.config import override
+    from integralaction.recipes import recipe_named
+    from integralaction.train import train as run_training
+
+    run = run_training(override(recipe_named(recipe), list(assignments)), data, out, device)
+    print(f"trained: {', '.join(str(run.model_path(m)) for m in run.methods if m != 'score-average')}")
+    return 0
+
+
+@app.command
+def evaluate(
+    run: Path,
+    /,
+    *,
+    on: Path | None = None,
+    split: Annotated[list[str] | None, Parameter(negative=())] = None,
+    device: Device = "auto",
+) -> int:
+    """Test every method of a run on ten clips a video; predictions and tables go into the run folder.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    on
+        A data set folder; the one it was trained on by default.
+    split
+        Splits to test on; all but train and val by default.
+    device
+        Where the model runs.
+    """
+    from rich.console import Console
+
+    from integralaction.data.index import read_index
+    from integralaction.evaluate import evaluate as run_evaluation
+    from integralaction.evaluate import print_results
+    from integralaction.run import choose_device, open_run
+
+    opened = open_run(run)
+    index = read_index(on or opened.data)
+    predictions = run_evaluation(opened, index, tuple(split or ()), choose_device(device))
+    print_results(predictions, Console())
+    print(f"tables: {opened.root / 'results'}, predictions: {opened.root / 'predictions' / index.name}")
+    return 0
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; the exit status: 0 done, 1 the work failed, 2 the call was wrong."""
+    debug = "--debug" in arguments
+    try:
+        return app([a for a in arguments if a != "--debug"], exit_on_error=False, print_error=True) or 0
+    except CycloptsError:
+        return 2
+    except KeyboardInterrupt:
+        print("integralaction: stopped; the same command continues where it was.", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        print(f"integralaction: {_one_line(error)}", file=sys.stderr)
+        wrong_call = isinstance(error, ValueError | FileNotFoundError)
+        return 2 if wrong_call else 1
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _as_text(prediction: Prediction) -> str:
+    lines = [prediction.video]
+    lines += [f"  {100 * p:5.1f} %  {name}" for name, p in prediction.top()]
+    if prediction.gate is not None:
+        lines.append(f"  gate {prediction.gate:.2f}  (0 = pose alone, 1 = appearance alone)")
+    for stream, (name, p) in prediction.top_of_streams().items():
+        lines.append(f"  {stream} alone: {name} ({100 * p:.1f} %)")
+    lines.append(f"  usable pose in {100 * prediction.pose_share:.0f} % of the frames, {prediction.clips} clips")
+    return "\n".join(lines)
+
+
+def _as_json(prediction: Prediction) -> dict:
+    streams = prediction.top_of_streams().items()
+    return {
+        "video": prediction.video,
+        "top": [{"class": name, "probability": p} for name, p in prediction.top()],
+        "gate": prediction.gate,
+        "streams": {stream: {"class": name, "probability": p} for stream, (name, p) in streams},
+        "pose_share": prediction.pose_share,
+        "clips": prediction.clips,
+    }
+
+
+def _counts(videos: Sequence) -> str:
+    splits = list(dict.fromkeys(video.split for video in videos))
+    return ", ".join(f"{sum(video.split == name for video in videos)} {name}" for name in splits)

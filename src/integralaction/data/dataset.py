@@ -1,0 +1,172 @@
+"""Index + pose store + video + sampling + transforms -> batches."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from integralaction.clip import Batch, Clip, Poses, collate
+from integralaction.config import ModelConfig
+from integralaction.data.index import Index, Video
+from integralaction.data.sampling import clip_frames, random_start, test_starts
+from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
+from integralaction.data.video import read_frames, resized
+from integralaction.skeleton import convert_joints, skeleton_named
+
+Shown = Callable[[int, int], None]  # called with (done, of how many) while something long goes on
+
+
+@dataclass(frozen=True)
+class Source:
+    """The part of a video that a row of the index means: frames `first` to `first + frames`."""
+
+    video: Video
+    first: int
+    frames: int
+
+    @classmethod
+    def of(cls, video: Video) -> "Source":
+        """Where the row gives seconds, the frames between them.
+
+        Raises:
+            ValueError: there is no frame between them.
+        """
+        first = 0 if video.start is None else round(video.start * video.fps)
+        last = video.frames if video.end is None else min(video.frames, round(video.end * video.fps))
+        if last <= first:
+            raise ValueError(
+                f"Expected frames between start and end of {video.video}; found {video.start} to {video.end} s "
+                f"of a video of {video.frames} frames."
+            )
+        return cls(video, first, last - first)
+
+
+class ClipReader:
+    """Cuts clips out of the videos of a data set: frames with a short side of 256 for 224, poses in their pixels."""
+
+    def __init__(self, index: Index, store: Mapping[str, Poses], model: ModelConfig) -> None:
+        """
+        Raises:
+            ValueError: the data set's skeleton does not convert to the model's.
+        """
+        self.index, self._store, self.model = index, store, model
+        self.sources = [Source.of(video) for video in index.videos]
+        self._from, self._to = skeleton_named(index.skeleton), skeleton_named(model.skeleton)
+        convert_joints(np.zeros((len(self._from.joints), 3), np.float32), self._from, self._to)
+        self._short_side = short_side(model.size)
+
+    def size(self, number: int) -> tuple[int, int]:
+        """Height and width of the frames that `frames` gives of video `number`."""
+        video = self.sources[number].video
+        return resized(video.height, video.width, self._short_side)
+
+    def frames(self, number: int, wanted: np.ndarray) -> np.ndarray | None:
+        """Frames of video `number`, counted from its first: (len(wanted), H, W, 3) uint8; None for `pose-only`."""
+        if self.model.method == "pose-only":
+            return None
+        source = self.sources[number]
+        path = self.index.path(source.video)
+        return read_frames(path, source.first + wanted, short_side=self._short_side)
+
+    def poses(self, number: int) -> Poses:
+        """All poses of video `number`; nobody where the store has none of it."""
+        video = self.sources[number].video.video
+        if video in self._store:
+            return self._store[video]
+        return Poses.nobody(self.index.skeleton, len(self._from.joints))
+
+    def joints(self, number: int, poses: Poses, start: int) -> np.ndarray:
+        """The poses of the clip that starts there, (T', P, K, 3), in pixels of the resized frames."""
+        source, model = self.sources[number], self.model
+        factor = model.pose_frame_factor
+        wanted = clip_frames(start, model.frames * factor, model.stride // factor, source.frames)
+        native = (source.video.height, source.video.width)
+        joints = convert_joints(poses.at(source.first + wanted), self._from, self._to)
+        return resize_joints(joints, native, self.size(number))
+
+    def wanted(self, number: int, start: int) -> np.ndarray:
+        """The frame numbers of the clip that starts there."""
+        return clip_frames(start, self.model.frames, self.model.stride, self.sources[number].frames)
+
+    def label(self, number: int) -> int:
+        """The class of video `number` in the model's order, -1 where the model does not know it."""
+        label = self.sources[number].video.label
+        return self.model.classes.index(label) if label in self.model.classes else -1
+
+
+class TrainClips(Dataset[Batch]):
+    """One random clip of each video asked for. What is drawn depends on the seed, the epoch and the video alone."""
+
+    def __init__(self, reader: ClipReader, augment: bool, seed: int) -> None:
+        self._reader, self._augment, self._seed = reader, augment, seed
+        self._flip = skeleton_named(reader.model.skeleton).flip
+        self._memory: list[tuple[np.ndarray | None, Poses]] | None = None
+
+    def preload(self, shown: Shown | None = None) -> "TrainClips":
+        """Decode every video once and keep its frames in memory, for data sets that fit."""
+        reader = self._reader
+
+        def read(number: int) -> tuple[np.ndarray | None, Poses]:
+            everything = np.arange(reader.sources[number].frames)
+            return reader.frames(number, everything), reader.poses(number)
+
+        self._memory = []
+        with ThreadPoolExecutor() as pool:
+            for loaded in pool.map(read, range(len(self))):
+                self._memory.append(loaded)
+                if shown is not None:
+                    shown(len(self._memory), len(self))
+        return self
+
+    def __len__(self) -> int:
+        return len(self._reader.sources)
+
+    def __getitem__(self, keys: list[tuple[int, int]]) -> Batch:
+        """The batch of these (epoch, video) pairs."""
+        clips = [self._clip(epoch, video) for epoch, video in keys]
+        videos = [video for _, video in keys]
+        return collate(clips, [self._reader.label(video) for video in videos], videos)
+
+    def _clip(self, epoch: int, number: int) -> Clip:
+        reader, model = self._reader, self._reader.model
+        random = np.random.default_rng([self._seed, epoch, number])
+        start = random_start(reader.sources[number].frames, model.span, random)
+        wanted = reader.wanted(number, start)
+        if self._memory is None:
+            frames, poses = reader.frames(number, wanted), reader.poses(number)
+        else:
+            everything, poses = self._memory[number]
+            frames = None if everything is None else everything[wanted]
+        clip = Clip(frames, reader.joints(number, poses, start))
+        height, width = reader.size(number)
+        crop = random_crop(height, width, model.size, random) if self._augment else None
+        return apply_crop(clip, crop or centre_crop(height, width, model.size), model.size, self._flip)
+
+
+class TestClips(Dataset[Batch]):
+    """The ten test clips of each video, as one batch (paper, section 3.5)."""
+
+    __test__ = False  # pytest takes the name for a test
+
+    def __init__(self, reader: ClipReader) -> None:
+        self._reader = reader
+        self._flip = skeleton_named(reader.model.skeleton).flip
+
+    def __len__(self) -> int:
+        return len(self._reader.sources)
+
+    def __getitem__(self, number: int) -> Batch:
+        reader, size = self._reader, self._reader.model.size
+        starts = test_starts(reader.sources[number].frames, reader.model.span)
+        wanted = np.stack([reader.wanted(number, start) for start in starts])
+        needed, place = np.unique(wanted, return_inverse=True)  # clips overlap: decode each frame once
+        frames = reader.frames(number, needed)
+        poses = reader.poses(number)
+        crop = centre_crop(*reader.size(number), size)
+        clips = []
+        for start, rows in zip(starts, place.reshape(wanted.shape), strict=True):
+            clip = Clip(None if frames is None else frames[rows], reader.joints(number, poses, int(start)))
+            clips.append(apply_crop(clip, crop, size, self._flip))
+        return collate(clips, [reader.label(number)] * len(clips), [number] * len(clips))

@@ -1,0 +1,91 @@
+"""Poses of one video from a file or folder: a pose store shard, or OpenPose's JSON files (one a frame).
+
+OpenPose coordinates are pixels of the video (its default `--keypoint_scale 0`). Each file's number in its name,
+`NAME_000000000012_keypoints.json`, is its frame.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from integralaction.clip import Poses
+from integralaction.data.poses import PoseStore
+from integralaction.skeleton import skeleton_named
+
+_BY_JOINTS = {18: "openpose18", 25: "body25"}
+
+
+def read_poses(path: Path, video: Path) -> Poses:
+    """The poses of a video.
+
+    Args:
+        path: a folder of OpenPose JSON files, or a pose store shard that holds one video or one of that name.
+        video: the video file; only its name is used.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it holds no poses of that video, or is of neither format.
+    """
+    if path.is_dir():
+        return _read_openpose(path)
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a file or folder of poses; {path} is not there.")
+    if path.suffix != ".safetensors":
+        raise ValueError(
+            f"Expected poses as a folder of OpenPose JSON files or a pose store shard (.safetensors); found {path}."
+        )
+    store = PoseStore([path])
+    named = [name for name in store if video.as_posix().endswith(name)] or list(store)
+    if len(named) != 1:
+        raise ValueError(
+            f"Expected poses of {video} in {path}; it holds {len(store)} videos, none or several of that name."
+        )
+    return store[named[0]]
+
+
+def _read_openpose(folder: Path) -> Poses:
+    frames: dict[int, np.ndarray] = {}
+    count = 0
+    for path in sorted(folder.glob("*.json")):
+        number = re.search(r"(\d+)(?:_keypoints)?$", path.stem)
+        if number is None:
+            raise ValueError(f"Expected OpenPose file names such as NAME_000000000012_keypoints.json; found {path}.")
+        persons = _read_people(path)
+        if len(persons):
+            if count not in (0, persons.shape[1]):
+                raise ValueError(
+                    f"Expected {count} joints a person, as in earlier files; {path} has {persons.shape[1]}."
+                )
+            count = persons.shape[1]
+        frames[int(number[1])] = persons
+    if not frames:
+        raise ValueError(f"Expected OpenPose JSON files in {folder}; found none.")
+    if count == 0:
+        return Poses.from_frames("openpose18", frames, 18)
+    return Poses.from_frames(_BY_JOINTS[count], frames, len(skeleton_named(_BY_JOINTS[count]).joints))
+
+
+def _read_people(path: Path) -> np.ndarray:
+    """(P, K, 3) x, y, score of one frame."""
+    try:
+        people = json.loads(path.read_text(encoding="utf-8"))["people"]
+        rows = [np.array(person["pose_keypoints_2d"], np.float32) for person in people]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"Expected an OpenPose JSON file with people and pose_keypoints_2d in {path}; found {error!r}."
+        ) from error
+    if not rows:
+        return np.zeros((0, 18, 3), np.float32)
+    if {len(row) for row in rows} not in [{3 * joints} for joints in _BY_JOINTS]:
+        raise ValueError(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {len(rows[0])} numbers.")
+    joints = np.stack(rows).reshape(len(rows), -1, 3)
+    if not np.isfinite(joints).all():
+        raise ValueError(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")
+    present = joints[..., 2] > 0
+    if present.any() and np.abs(joints[present][:, :2]).max() <= 1:
+        raise ValueError(
+            f"Expected joints in pixels in {path}; they all lie within -1..1. Run OpenPose with --keypoint_scale 0."
+        )
+    return joints

@@ -1,0 +1,579 @@
+"""Frames of any video, or of a folder of images; writes videos.
+
+A frame is found by its presentation timestamp, never by a counter that runs on after a seek. The timestamps
+come from reading the packets without decoding them (the layout), so variable frame rates, B-frames, open groups
+of pictures and edit lists need no care by who asks. Files whose timestamps cannot be trusted (avi with B-frames,
+bare streams, interlaced video) are decoded from the start and counted. A frame that the decoder could not restore
+is an error, never its neighbour.
+
+Pixels are square here: a sample aspect ratio in the file is ignored, as OpenCV and decord do.
+"""
+
+import math
+import re
+import sys
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from PIL import Image, ImageOps
+
+UNKNOWN_FPS = 30.0  # of a folder of images, and of a file that does not tell
+IMAGES = (".jpg", ".jpeg", ".png")
+
+# A seek empties the decoder and reads the index: decoding this many frames for nothing costs about as much.
+SEEK_GAP = 12
+# Frame threads start and end with every read: below this many pixels they cost more than they give.
+THREADED_PIXELS = 640 * 480
+# Demuxers that would make a picture out of any text.
+TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
+
+
+class VideoError(ValueError):
+    """A file cannot be read as a video; the message is one sentence that names it."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video without its pixels.
+
+    Attributes:
+        frames: how many there are to see.
+        fps: mean frames a second; `UNKNOWN_FPS` where the file does not tell.
+        height, width: of a frame as displayed (rotation applied), in pixels.
+    """
+
+    frames: int
+    fps: float
+    height: int
+    width: int
+
+
+def resized(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Height and width when the shorter side gets `short_side` pixels; the longer is rounded, half up."""
+    if short_side is None:
+        return height, width
+    if short_side < 1:
+        raise ValueError(f"expected a short side of at least one pixel, found {short_side}; give a positive number")
+    short, long = min(height, width), max(height, width)
+    other = max(1, (2 * long * short_side + short) // (2 * short))
+    return (short_side, other) if height <= width else (other, short_side)
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Frames, rate and size of a video file or of a folder of images.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        VideoError: it cannot be read as a video, or it promises more than it holds.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _probe_images(path)
+    layout = _layout(*_identity(path))
+    frames = _count(*_identity(path)) if layout.counted else len(layout.shown)
+    return VideoInfo(frames, layout.fps, *layout.size)
+
+
+def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_side: int | None = None) -> np.ndarray:
+    """Frames by number, as displayed.
+
+    Args:
+        path: a video file, or a folder of images (its frames in the order of the numbers in their names).
+        indices: numbers of frames in presentation order, from 0; in any order, repeated or not.
+        short_side: resize so that the shorter side has that many pixels (see `resized`); None: as they are.
+
+    Returns:
+        (len(indices), H, W, 3) uint8 RGB, in the order asked.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        VideoError: it cannot be read as a video, promises more than it holds, or a wanted frame is damaged.
+        ValueError: an index is no frame of this video.
+    """
+    path = Path(path)
+    asked = np.asarray(indices)
+    if asked.ndim != 1 or (asked.size and not np.issubdtype(asked.dtype, np.integer)):
+        raise ValueError(f"expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers")
+    wanted, places = np.unique(asked.astype(np.int64), return_inverse=True)
+    read = _read_images if path.is_dir() else _read_video
+    frames = read(path, wanted, short_side)
+    return frames if np.array_equal(wanted, asked) else frames[places]
+
+
+# --- video files: the layout ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """What the packets of a file tell: all arrays are int64; positions are in decode order."""
+
+    pts: np.ndarray  # presentation timestamp of each packet
+    shown: np.ndarray  # position of the packet of frame i
+    keys: np.ndarray  # positions of the key frames
+    counted: bool  # timestamps cannot be trusted: frame i is the i-th that the decoder gives
+    fps: float
+    size: tuple[int, int]  # height and width as displayed
+    turn: tuple[bool, bool, bool]  # from the decoded picture to the displayed: transpose, flip rows, flip columns
+
+    def keys_before(self, wanted: np.ndarray) -> np.ndarray:
+        """Positions of the key frames from which these frames (sorted) can be decoded."""
+        times = self.pts[self.keys]
+        if (np.diff(times) <= 0).any():  # edit lists may show a part twice: from the start, then
+            return np.zeros(len(wanted), dtype=np.int64)
+        found = np.searchsorted(times, self.pts[self.shown[wanted]], side="right") - 1
+        return np.where(found < 0, 0, self.keys[np.maximum(found, 0)])
+
+    def spoilt(self, position: int) -> np.ndarray:
+        """Timestamps of the frames that may depend on the packet at a position: the rest of its group of
+        pictures, and those that are decoded after the next key frame but shown before it."""
+        later = self.keys[self.keys > position]
+        if not len(later):
+            return self.pts[position:]
+        leading = self.pts[later[0] :]
+        return np.concatenate([self.pts[position : later[0]], leading[leading < self.pts[later[0]]]])
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"expected a video or a folder of images at {path}, found nothing; check the path"
+        ) from None
+    if stat.st_size == 0:
+        raise VideoError(f"expected a video, found an empty file at {path}; fetch it again or leave it out")
+    return str(path), stat.st_mtime_ns, stat.st_size
+
+
+@contextmanager
+def _opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer, VideoStream]]:
+    """A file and its video stream; with `threads` the decoder may use several, where the video is large."""
+    # "file:", so that no name is taken for an address; the white list, so that no playlist reaches the network.
+    try:
+        container = av.open(f"file:{path}", mode="r", options={"protocol_whitelist": "file"})
+    except (av.FFmpegError, UnicodeError) as error:
+        raise VideoError(
+            f"expected a video, found data that cannot be read as one at {path} ({_reason(error)}); "
+            "it may be incomplete or of another kind: fetch it again or leave it out"
+        ) from None
+    with container:
+        cover = Disposition.attached_pic
+        streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+        if not streams or container.format.name in TEXT_FORMATS:
+            kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "no stream"
+            found = "text" if streams else kinds
+            raise VideoError(f"expected a video, found {found} in {path}; leave it out")
+        best = container.streams.best("video")
+        stream = next((stream for stream in streams if stream is best), streams[0])
+        data = sys.modules.get("torch.utils.data")
+        in_worker = data is not None and data.get_worker_info() is not None
+        if threads and not in_worker and stream.width * stream.height >= THREADED_PIXELS:
+            stream.thread_type = "AUTO"
+        else:
+            stream.thread_type = "NONE"
+            stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """The packets of a stream in decode order, then the empty one on which the decoder gives its last frames."""
+    for packet in container.demux(stream):
+        if packet.size or packet.dts is None:
+            yield packet
+
+
+def _decoded(packet: av.Packet) -> list[av.VideoFrame] | None:
+    """The frames that come out of the decoder when this packet goes in; None where the data are damaged."""
+    try:
+        return cast(list[av.VideoFrame], packet.decode())
+    except av.FFmpegError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _layout(path: str, modified: int, size: int) -> _Layout:
+    """Reads every packet and decodes the first frame; the stamps are there for the cache."""
+    with _opened(path) as (container, stream):
+        pts: list[int | None] = []
+        keys, hidden, first, doubtful = [], set(), None, False
+        vp8 = stream.codec_context.name == "vp8"
+        try:
+            for position, packet in enumerate(_packets(container, stream)):
+                if first is None:
+                    first = next(iter(_decoded(packet) or []), None)
+                if not packet.size:
+                    break
+                pts.append(packet.pts)
+                doubtful |= packet.is_corrupt
+                if packet.is_keyframe:
+                    keys.append(position)
+                if packet.is_discard or (vp8 and not bytes(packet)[0] & 0x10):
+                    hidden.add(position)  # cut off by an edit list; an alternate reference frame
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"expected a whole video, found damaged data in {path} ({_reason(error)}); "
+                "fetch it again or leave it out"
+            ) from None
+        if doubtful or len(pts) < stream.frames:
+            _check_whole(path, stream, size)
+        if first is None:
+            raise VideoError(f"expected a video, found no frame that can be decoded in {path}; leave it out")
+        turn = _turn(first)
+        shape = (first.width, first.height) if turn[0] else (first.height, first.width)
+        rate = stream.average_rate or stream.guessed_rate
+        times, shown = _order(pts, keys, hidden)
+        # Avi stores no presentation timestamps, and what is made up for B-frames is wrong. Of interlaced
+        # video two packets may be one frame.
+        reordered = stream.codec_context.has_b_frames or stream.codec_context.name in ("h264", "hevc")
+        counted = shown is None or first.interlaced_frame or (container.format.name == "avi" and reordered)
+        return _Layout(
+            times,
+            np.zeros(0, np.int64) if shown is None else shown,
+            np.array(keys, np.int64),
+            bool(counted),
+            float(rate) if rate else UNKNOWN_FPS,
+            shape,
+            turn,
+        )
+
+
+def _order(pts: list[int | None], keys: list[int], hidden: set[int]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Timestamps, and positions of the shown packets in order of presentation; None where that is unknown."""
+    if not keys or any(time is None for time in pts):
+        return np.zeros(0, np.int64), None
+    times = np.array(pts, np.int64)
+    # What is decoded or shown before the first key frame refers to frames that the file does not hold.
+    shown = np.array([p for p in range(keys[0], len(times)) if p not in hidden], np.int64)
+    if keys[0] not in hidden:
+        shown = shown[times[shown] >= times[keys[0]]]
+    shown = shown[np.argsort(times[shown], kind="stable")]
+    unique = len(shown) > 0 and bool((np.diff(times[shown]) > 0).all())
+    return times, shown if unique else None
+
+
+def _check_whole(path: str, stream: VideoStream, size: int) -> None:
+    """Fewer packets than promised: harmless where an edit list cut them off, not where the file ends early."""
+    end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    if end > size:
+        raise VideoError(
+            f"expected {stream.frames} frames in {end} bytes, found {size} bytes in {path}; "
+            "the file is cut short: fetch it again or leave it out"
+        )
+
+
+def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """Transpose, flip rows, flip columns: the display matrix, to the nearest quarter turn."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return False, False, False
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return False, d < 0, a < 0
+    return True, b < 0, c < 0
+
+
+# --- video files: the frames ----------------------------------------------------------------------
+
+
+def _read_video(path: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:
+    identity = _identity(path)
+    layout = _layout(*identity)
+    picture = _Picture(layout, short_side)
+    frames = np.empty((len(wanted), *picture.size, 3), np.uint8)
+    if len(wanted) and wanted[0] < 0:
+        _refuse(path, int(wanted[0]), _count(*identity) if layout.counted else len(layout.shown))
+    if layout.counted:
+        _decode_counting(str(path), wanted, frames, picture)
+        return frames
+    if len(wanted) and wanted[-1] >= len(layout.shown):
+        _refuse(path, int(wanted[-1]), len(layout.shown))
+    if len(wanted) and not _decode(str(path), layout, wanted, frames, picture):
+        _decode_carefully(str(path), layout, wanted, frames, picture)
+    return frames
+
+
+class _Picture:
+    """From decoded frames to arrays as displayed; holds the scaler, which is slow to set up."""
+
+    def __init__(self, layout: _Layout, short_side: int | None):
+        self.turn = layout.turn
+        self.size = resized(*layout.size, short_side)
+        self._scaler = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        transpose, rows, columns = self.turn
+        height, width = self.size[::-1] if transpose else self.size
+        rgb = self._scaler.reformat(frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR, threads=1)
+        array = rgb.to_ndarray()
+        if transpose:
+            array = array.transpose(1, 0, 2)
+        return array[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def _decode(path: str, layout: _Layout, wanted: np.ndarray, frames: np.ndarray, picture: _Picture) -> bool:
+    """The quick way: one pass, with a seek where the next frame is far. False where anything was unusual."""
+    times = layout.pts[layout.shown[wanted]].tolist()
+    with _opened(path, threads=True) as (container, stream):
+        for key, rows in _stretches(layout, wanted):
+            begin = int(layout.pts[key]) if key else None
+            try:
+                if begin is not None:
+                    container.seek(begin, stream=stream, backward=True)
+            except av.FFmpegError:
+                return False
+            found = _stretch(_packets(container, stream), begin, {times[row]: row for row in rows})
+            for frame, row in found:
+                if frame is None:
+                    return False
+                frames[row] = picture(frame)
+    return True
+
+
+def _stretches(layout: _Layout, wanted: np.ndarray) -> list[tuple[int, list[int]]]:
+    """Parts to decode without a seek: the position of the key frame where each begins (0: the start), its rows."""
+    stretches: list[tuple[int, list[int]]] = [(0, [])]
+    reached = 0
+    for row, key in enumerate(layout.keys_before(wanted)):
+        if key > reached + SEEK_GAP:
+            stretches.append((int(key), []))
+        stretches[-1][1].append(row)
+        reached = max(reached, int(layout.shown[wanted[row]]))
+    return [stretch for stretch in stretches if stretch[1]]
+
+
+def _stretch(
+    packets: Iterable[av.Packet], begin: int | None, rows: dict[int, int]
+) -> Iterator[tuple[av.VideoFrame | None, int]]:
+    """The frames at these timestamps with their rows; None and an end where anything was unusual.
+
+    `begin` is the timestamp of the key frame that was sought, None where decoding starts with the file.
+    """
+    started = begin is None
+    for packet in packets:
+        if begin is not None and not started:
+            # A seek may land earlier, and on no key frame at all: nothing before one is worth decoding.
+            if packet.size and not packet.is_keyframe:
+                continue
+            if packet.pts is None or packet.pts > begin:
+                break
+            started = True
+        packet.stream.codec_context.skip_frame = "DEFAULT" if packet.pts in rows else "NONREF"
+        decoded = _decoded(packet)
+        if decoded is None:
+            break
+        for frame in decoded:
+            if frame.pts is None or (frame.is_corrupt and (begin is None or frame.pts >= begin)):
+                yield None, -1
+                return
+            if frame.pts in rows:
+                yield frame, rows.pop(frame.pts)
+        if not rows:
+            return
+    yield None, -1
+
+
+def _decode_carefully(path: str, layout: _Layout, wanted: np.ndarray, frames: np.ndarray, picture: _Picture) -> None:
+    """The sure way: everything from the start, in one thread, so that each error belongs to one packet."""
+    rows = {int(time): row for row, time in enumerate(layout.pts[layout.shown[wanted]])}
+    bad = set(rows)
+    spoilt: set[int] = set()
+    with _opened(path) as (container, stream):
+        for position, packet in enumerate(_packets(container, stream)):
+            decoded = _decoded(packet)
+            if decoded is None:
+                spoilt.update(layout.spoilt(position).tolist())
+            for frame in decoded or []:
+                if frame.is_corrupt:
+                    found = np.flatnonzero(layout.pts == frame.pts)
+                    spoilt.update(layout.spoilt(int(found[0]) if len(found) else 0).tolist())
+                if frame.pts in rows:
+                    frames[rows[frame.pts]] = picture(frame)
+                    bad.discard(frame.pts)
+    bad |= spoilt & rows.keys()
+    if bad:
+        _refuse_damaged(path, int(wanted[rows[min(bad)]]))
+
+
+def _decode_counting(path: str, wanted: np.ndarray, frames: np.ndarray, picture: _Picture) -> None:
+    """For files without timestamps to trust: after an error not even the number of a frame is certain."""
+    row, index = 0, 0
+    with _opened(path, threads=True) as (container, stream):
+        for packet in _packets(container, stream):
+            if row == len(wanted):
+                return
+            decoded = _decoded(packet)
+            for frame in [None] if decoded is None else decoded:
+                if row < len(wanted) and (frame is None or frame.is_corrupt):
+                    _refuse_damaged(path, int(wanted[row]))
+                if frame is not None and row < len(wanted) and wanted[row] == index:
+                    frames[row] = picture(frame)
+                    row += 1
+                index += 1
+    if row < len(wanted):
+        _refuse(Path(path), int(wanted[-1]), index)
+
+
+@lru_cache(maxsize=64)
+def _count(path: str, modified: int, size: int) -> int:
+    """How many frames the decoder gives."""
+    with _opened(path, threads=True) as (container, stream):
+        return sum(len(_decoded(packet) or []) for packet in _packets(container, stream))
+
+
+def _refuse(path: Path, index: int, count: int) -> None:
+    raise ValueError(
+        f"expected frame numbers from 0 to {count - 1} in {path}, found {index}; ask for frames that it has"
+    )
+
+
+def _refuse_damaged(path: str, index: int) -> None:
+    raise VideoError(
+        f"expected frame {index} of {path}, found damaged data there; fetch the file again or leave it out"
+    )
+
+
+# --- folders of images ----------------------------------------------------------------------------
+
+
+def _images(folder: Path) -> list[Path]:
+    """The images of a folder; numbers in the names count as numbers."""
+    found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".")]
+    if not found:
+        raise VideoError(f"expected images ({', '.join(IMAGES)}) in the folder {folder}, found none; check the path")
+    return sorted(found, key=lambda p: ([(int(n), t) for t, n in re.findall(r"(\D*)(\d+)", p.stem)], p.name))
+
+
+def _probe_images(folder: Path) -> VideoInfo:
+    images = _images(folder)
+    size = _open_image(images[0])[1]
+    for path in images[1:]:
+        _check_size(path, _open_image(path)[1], size)
+    return VideoInfo(len(images), UNKNOWN_FPS, *size)
+
+
+def _read_images(folder: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:
+    images = _images(folder)
+    for index in wanted[[0, -1]] if len(wanted) else ():
+        if not 0 <= index < len(images):
+            _refuse(folder, int(index), len(images))
+    size = _open_image(images[0])[1]
+    height, width = resized(*size, short_side)
+    frames = np.empty((len(wanted), height, width, 3), np.uint8)
+    for row, index in enumerate(wanted):
+        image, found = _open_image(images[index], pixels=True)
+        _check_size(images[index], found, size)
+        if found != (height, width):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        frames[row] = np.asarray(image)
+    return frames
+
+
+def _open_image(path: Path, pixels: bool = False) -> tuple[Image.Image, tuple[int, int]]:
+    """An image and its height and width as displayed; without `pixels` the image is closed."""
+    try:
+        with Image.open(path) as image:
+            if pixels:
+                image = ImageOps.exif_transpose(image).convert("RGB")
+                return image, (image.height, image.width)
+            turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientations that swap the sides
+            return image, (image.width, image.height) if turned else (image.height, image.width)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise VideoError(
+            f"expected an image, found data that cannot be read as one at {path} ({error}); fetch it again"
+        ) from None
+
+
+def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:
+    if found != expected:
+        raise VideoError(
+            f"expected images of one size in a folder, {expected[0]} x {expected[1]} as the first, found "
+            f"{found[0]} x {found[1]} at {path}; resize or remove it"
+        )
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> int:
+    """Write frames as an H.264 mp4 (yuv420p, crf 18); the same frames give the same bytes.
+
+    Written aside, as `<name>.part`, and renamed when whole; the folder is made where it is missing.
+
+    Args:
+        path: the file to write; what was there is replaced.
+        frames: (H, W, 3) uint8 RGB, all of one size, H and W even.
+        fps: frames a second.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        ValueError: a frame of another shape, type or size than expected, no frame at all, a senseless fps.
+    """
+    if not (math.isfinite(fps) and fps > 0):
+        raise ValueError(f"expected a positive number of frames a second, found {fps}; give the video's rate")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        count = _encode(part, iter(frames), Fraction(fps).limit_denominator(1001))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
+    count, size = 0, None
+    with av.open(str(path), "w", format="mp4") as container:
+        # One thread: tiny videos start faster, and many processes may write at the same time.
+        options = {"crf": "18", "preset": "veryfast", "threads": "1"}
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            frame = np.ascontiguousarray(frame)
+            if size is None:
+                _check_writable(frame)
+                size = frame.shape
+                stream.height, stream.width = size[:2]
+            if frame.shape != size or frame.dtype != np.uint8:
+                raise ValueError(
+                    f"expected frame {count} to be uint8 of shape {size} like the first, found {frame.dtype} "
+                    f"of shape {frame.shape}; give frames of one size"
+                )
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts = count
+            picture.time_base = 1 / rate
+            container.mux(stream.encode(picture))
+            count += 1
+        if size is None:
+            raise ValueError("expected at least one frame to write, found none; give frames")
+        container.mux(stream.encode(None))
+    return count
+
+
+def _check_writable(frame: np.ndarray) -> None:
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
+        raise ValueError(
+            f"expected frames of shape (H, W, 3) uint8 RGB, found {frame.dtype} of shape {frame.shape}; convert them"
+        )
+    if frame.shape[0] % 2 or frame.shape[1] % 2:
+        raise ValueError(
+            f"expected an even height and width for H.264, found {frame.shape[0]} x {frame.shape[1]}; "
+            "crop or pad the frames by a pixel"
+        )

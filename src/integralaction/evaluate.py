@@ -1,0 +1,359 @@
+"""Ten-clip testing: probabilities averaged over the clips (paper, section 3.5); top-1, top-5, per class.
+
+Predictions are kept in the run folder, so that tables need no second pass over the videos. Each method of a run is
+tested on the same stream features, computed once.
+"""
+
+import csv
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from safetensors.numpy import load_file, save_file
+from torch.utils.data import DataLoader, Subset
+
+from integralaction.clip import Batch
+from integralaction.data.dataset import ClipReader, TestClips
+from integralaction.data.index import Index, Video
+from integralaction.data.poses import PoseStore
+from integralaction.model.network import IntegralAction
+from integralaction.run import Run
+
+CHUNK = 256  # videos after which an evaluation can be continued
+CLIPS_AT_ONCE = 10  # larger batches are slower on a CPU, whose caches they leave
+RESAMPLES = 10_000
+NOT_TESTED = ("train", "val")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one method says of the videos of a data set.
+
+    Attributes:
+        method: its name.
+        classes: class names, in the order of the probabilities.
+        videos: V rows of the index.
+        labels: (V,) the true classes, -1 where the model does not know them.
+        probabilities: (V, classes) float32, averaged over the clips.
+        gate: (V,) float32, mean over clips, frames and channels; NaN for methods without a gate.
+    """
+
+    method: str
+    classes: tuple[str, ...]
+    videos: tuple[Video, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    gate: np.ndarray
+
+    def rank(self) -> np.ndarray:
+        """(V,) how many classes are more probable than the true one; equals count against it."""
+        truth = np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)
+        return (self.probabilities >= truth).sum(axis=1) - 1
+
+    def of_split(self, split: str) -> "Predictions":
+        """Those on the videos of one split."""
+        kept = np.array([video.split == split for video in self.videos])
+        videos = tuple(video for video, keep in zip(self.videos, kept, strict=True) if keep)
+        return Predictions(
+            self.method, self.classes, videos, self.labels[kept], self.probabilities[kept], self.gate[kept]
+        )
+
+
+@dataclass(frozen=True)
+class Score:
+    """One cell of a results table; shares in 0..1, `low` and `high` the 95 % bootstrap interval of top-1."""
+
+    method: str
+    split: str
+    videos: int
+    top1: float
+    low: float
+    high: float
+    top5: float
+    gate: float
+
+
+def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.device) -> dict[str, Predictions]:
+    """Test every method of a run on these splits; predictions and results go into the run folder.
+
+    Args:
+        index: the data set; its classes may be a part of the model's, matched by name.
+        splits: which of its splits; empty: all but `train` and `val`.
+
+    Raises:
+        FileNotFoundError: a stage is not trained yet.
+        ValueError: the data set has a class that the model does not know.
+    """
+    wanted = splits or tuple(name for name in index.splits if name not in NOT_TESTED)
+    chosen = index.split(*wanted)
+    unknown = sorted({video.label for video in chosen.videos} - set(run.recipe.model.classes))
+    if unknown:
+        raise ValueError(
+            f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
+            f"{index.root}. Test on a data set of the model's classes."
+        )
+    models = {method: run.load(method).to(device, memory_format=torch.channels_last) for method in run.methods}
+    tensors = _predict_all(run, chosen, models, device)
+    labels = np.array([run.recipe.model.classes.index(video.label) for video in chosen.videos])
+    predictions = {}
+    for method in models:
+        gate = tensors.get(f"{method}.gate", np.full(len(chosen.videos), np.nan, np.float32))
+        predictions[method] = Predictions(
+            method,
+            run.recipe.model.classes,
+            chosen.videos,
+            labels,
+            tensors[f"{method}.probabilities"],
+            gate,
+        )
+        _write_predictions(run.root / "predictions" / index.name, predictions[method])
+    write_results(run.root / "results", index.name, predictions)
+    return predictions
+
+
+@torch.no_grad()
+def _predict_all(
+    run: Run, index: Index, models: dict[str, IntegralAction], device: torch.device
+) -> dict[str, np.ndarray]:
+    """Probabilities and gates of every method on every video, chunk by chunk; a chunk that is there is not redone."""
+    parts = run.root / "predictions" / index.name / f"part-{_digest(run, index)}"
+    parts.mkdir(parents=True, exist_ok=True)
+    streams = models[run.recipe.methods[0]]
+    clips = TestClips(ClipReader(index, PoseStore.of(index.root), streams.config))
+    paths = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(f"testing {index.name}", total=len(clips))
+        for first in range(0, len(clips), CHUNK):
+            path = parts / f"{first:07d}.safetensors"
+            paths.append(path)
+            numbers = range(first, min(first + CHUNK, len(clips)))
+            if path.is_file():
+                progress.advance(bar, len(numbers))
+                continue
+            loader = DataLoader(Subset(clips, numbers), batch_size=None, num_workers=run.recipe.workers)
+            rows = []
+            for batch in loader:
+                rows.append(predict_clips(models, streams, batch.to(device)))
+                progress.advance(bar)
+            aside = path.with_suffix(".part")
+            save_file({name: np.stack([row[name] for row in rows]) for name in rows[0]}, aside)
+            aside.replace(path)
+    loaded = [load_file(path) for path in paths]
+    shutil.rmtree(parts)
+    return {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
+
+
+def predict_clips(models: dict[str, IntegralAction], streams: IntegralAction, batch: Batch) -> dict[str, np.ndarray]:
+    """What each method says of one video, from its clips: `METHOD.probabilities` (classes,) and `METHOD.gate` ().
+
+    Args:
+        models: by method; all have the same streams.
+        streams: the model whose streams are used.
+        batch: the clips of the video.
+    """
+    sums: dict[str, torch.Tensor] = {}
+    clips = len(batch.joints)
+    for first in range(0, clips, CLIPS_AT_ONCE):
+        part = slice(first, first + CLIPS_AT_ONCE)
+        features = streams.features(None if batch.frames is None else batch.frames[part], batch.joints[part])
+        for method, model in models.items():
+            output = model.integrate(model.own(features))
+            found = {f"{method}.probabilities": output.probabilities.sum(dim=0)}
+            if output.gate is not None:
+                found[f"{method}.gate"] = output.gate.mean(dim=(1, 2)).sum()
+            for name, value in found.items():
+                sums[name] = sums[name] + value if name in sums else value
+    return {name: (value / clips).cpu().numpy() for name, value in sums.items()}
+
+
+def _digest(run: Run, index: Index) -> str:
+    """Of the weights and the videos: partial results of other ones are not continued."""
+    digest = hashlib.sha256()
+    for method in ("appearance-only", "pose-only", *run.recipe.methods):
+        digest.update(run.model_path(method).read_bytes())
+    for video in index.videos:
+        digest.update(repr(video).encode())
+    return digest.hexdigest()[:16]
+
+
+def _write_predictions(folder: Path, predictions: Predictions) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f"{predictions.method}.part"
+    rank, best = predictions.rank(), predictions.probabilities.argmax(axis=1)
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["video", "split", "label", "predicted", "probability", "rank_of_label", "gate"])
+        for i, video in enumerate(predictions.videos):
+            gate = "" if np.isnan(predictions.gate[i]) else f"{predictions.gate[i]:.6f}"
+            probability = f"{predictions.probabilities[i, best[i]]:.6f}"
+            predicted = predictions.classes[best[i]]
+            writer.writerow([video.video, video.split, video.label, predicted, probability, rank[i], gate])
+    aside.replace(folder / f"{predictions.method}.csv")
+    save_file({"probabilities": predictions.probabilities, "gate": predictions.gate}, aside)
+    aside.replace(folder / f"{predictions.method}.safetensors")
+
+
+def read_predictions(run: Run, index: Index, method: str) -> Predictions:
+    """The predictions that `evaluate` left in a run folder.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: they are of videos that the data set does not have.
+    """
+    folder = run.root / "predictions" / index.name
+    path = folder / f"{method}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`.")
+    with path.open(newline="", encoding="utf-8") as file:
+        names = [row["video"] for row in csv.DictReader(file)]
+    rows = {video.video: video for video in index.videos}
+    if lost := [name for name in names if name not in rows]:
+        raise ValueError(f"Expected videos of {index.root} in {path}; found {lost[0]!r}. Evaluate again.")
+    videos = tuple(rows[name] for name in names)
+    labels = np.array([run.recipe.model.classes.index(video.label) for video in videos])
+    tensors = load_file(folder / f"{method}.safetensors")
+    return Predictions(method, run.recipe.model.classes, videos, labels, tensors["probabilities"], tensors["gate"])
+
+
+def score(predictions: Predictions, split: str) -> Score:
+    """Top-1 with its bootstrap interval, top-5 and mean gate on one split."""
+    part = predictions.of_split(split)
+    rank = part.rank()
+    low, high = bootstrap_interval(rank == 0)
+    gate = float(np.nanmean(part.gate)) if np.isfinite(part.gate).any() else float("nan")
+    return Score(
+        predictions.method,
+        split,
+        len(rank),
+        float((rank == 0).mean()),
+        low,
+        high,
+        float((rank < 5).mean()),
+        gate,
+    )
+
+
+def bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean of (V,) values under resampling of the videos; the same values give the same."""
+    return tuple(np.quantile(_resampled_means(np.asarray(values, np.float64)), [0.025, 0.975]).tolist())  # type: ignore
+
+
+def paired_difference(ours: Predictions, theirs: Predictions, split: str) -> tuple[float, float, float]:
+    """Top-1 of ours minus theirs on the same videos, with its 95 % bootstrap interval: (difference, low, high)."""
+    a, b = ours.of_split(split), theirs.of_split(split)
+    if [v.video for v in a.videos] != [v.video for v in b.videos]:
+        raise ValueError(f"Expected predictions on the same videos; {ours.method} and {theirs.method} differ.")
+    difference = (a.rank() == 0).astype(np.float64) - (b.rank() == 0)
+    return float(difference.mean()), *bootstrap_interval(difference)
+
+
+def _resampled_means(values: np.ndarray) -> np.ndarray:
+    random = np.random.default_rng(0)
+    # the mean of a resample depends only on how often each distinct value is drawn
+    distinct, counts = np.unique(values, return_counts=True)
+    draws = random.multinomial(len(values), counts / len(values), size=RESAMPLES)
+    return draws @ distinct / len(values)
+
+
+def write_results(folder: Path, name: str, predictions: dict[str, Predictions]) -> None:
+    """Results as tables: `NAME.csv` (all scores), `NAME-classes.csv` (top-1 per class), `NAME.md` (to read)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
+    scores = [score(p, split) for p in predictions.values() for split in splits]
+    with _aside(folder / f"{name}.csv") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["method", "split", "videos", "top1", "low", "high", "top5", "gate"])
+        for s in scores:
+            numbers = [f"{x:.4f}" for x in (s.top1, s.low, s.high, s.top5)]
+            writer.writerow([s.method, s.split, s.videos, *numbers, "" if np.isnan(s.gate) else f"{s.gate:.4f}"])
+    with _aside(folder / f"{name}-classes.csv") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["method", "split", "class", "videos", "top1", "gate"])
+        for p in predictions.values():
+            for split in splits:
+                writer.writerows(_per_class(p.of_split(split), split))
+    with _aside(folder / f"{name}.md") as file:
+        file.write(results_table(scores, splits))
+        file.write("\n" + "\n".join(comparisons(predictions, splits)) + "\n")
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[TextIO]:
+    aside = path.with_name(path.name + ".part")
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        yield file
+    aside.replace(path)
+
+
+def _per_class(predictions: Predictions, split: str) -> list[list]:
+    right = predictions.rank() == 0
+    rows = []
+    for number, name in enumerate(predictions.classes):
+        of_class = predictions.labels == number
+        if of_class.any():
+            gate = predictions.gate[of_class].mean()
+            shown = "" if np.isnan(gate) else f"{gate:.4f}"
+            rows.append([predictions.method, split, name, of_class.sum(), f"{right[of_class].mean():.4f}", shown])
+    return rows
+
+
+def results_table(scores: list[Score], splits: list[str]) -> str:
+    """Methods by splits in Markdown: top-1 in per cent with its interval, mean gate."""
+    by_cell = {(s.method, s.split): s for s in scores}
+    methods = list(dict.fromkeys(s.method for s in scores))
+    count = {split: by_cell[methods[0], split].videos for split in splits}
+    lines = [
+        "| method | " + " | ".join(f"{split} ({count[split]})" for split in splits) + " |",
+        "|---" * (len(splits) + 1) + "|",
+    ]
+    for method in methods:
+        cells = [by_cell[method, split] for split in splits]
+        shown = [f"{100 * c.top1:.1f} [{100 * c.low:.1f}, {100 * c.high:.1f}]" for c in cells]
+        lines.append(f"| {method} | " + " | ".join(shown) + " |")
+        if not np.isnan(cells[0].gate):
+            lines.append(f"| {method}: mean gate | " + " | ".join(f"{c.gate:.2f}" for c in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def comparisons(predictions: dict[str, Predictions], splits: list[str]) -> list[str]:
+    """The paper's method against each other one, split by split, as lines to read."""
+    if "integral" not in predictions:
+        return []
+    lines = []
+    for split in splits:
+        for method, theirs in predictions.items():
+            if method == "integral":
+                continue
+            gap, low, high = paired_difference(predictions["integral"], theirs, split)
+            lines.append(
+                f"- {split}: integral - {method} = {100 * gap:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+            )
+    return lines
+
+
+def print_results(predictions: dict[str, Predictions], console: Console) -> None:
+    """The table of results for people: methods by splits, top-1 in per cent with its interval."""
+    splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
+    table = Table(title="top-1 in % [95 % interval]", caption="gate: 0 = pose alone, 1 = appearance alone")
+    table.add_column("method")
+    for split in splits:
+        count = sum(video.split == split for video in next(iter(predictions.values())).videos)
+        table.add_column(f"{split}\n{count} videos", justify="right")
+    for p in predictions.values():
+        scores = [score(p, split) for split in splits]
+        cells = [f"{100 * s.top1:.1f} [{100 * s.low:.0f}, {100 * s.high:.0f}]" for s in scores]
+        if not np.isnan(scores[0].gate):
+            cells = [f"{cell}\ngate {s.gate:.2f}" for cell, s in zip(cells, scores, strict=True)]
+        table.add_row(p.method, *cells)
+    console.print(table)
+    for line in comparisons(predictions, splits):
+        console.print(line, highlight=False)

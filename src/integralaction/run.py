@@ -1,0 +1,179 @@
+"""A run: the folder in which a training leaves its settings, weights, logs, predictions and results.
+
+RUN/settings.yaml          the recipe, the data set
+RUN/environment.yaml       versions, machine, command
+RUN/<method>.safetensors   a model a method; appearance-only and pose-only are stages 1 and 2
+RUN/stages/<method>/       last.ckpt (to continue from), log.csv, TensorBoard events
+RUN/predictions/<data set>/<method>.csv, .safetensors
+RUN/results/<data set>.csv, .md, ...
+"""
+
+import os
+import platform
+import sys
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+import yaml
+
+from integralaction.config import Method, ModelConfig, Recipe, from_dict, to_dict
+from integralaction.model.checkpoint import load
+from integralaction.model.network import IntegralAction
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and what it was made with."""
+
+    root: Path
+    recipe: Recipe
+    data: Path
+
+    def model_path(self, method: Method) -> Path:
+        """Where the trained model of that method lies, or will lie."""
+        return self.root / f"{method}.safetensors"
+
+    def stage_path(self, method: Method) -> Path:
+        """Where the training of that method keeps its checkpoint and logs."""
+        return self.root / "stages" / method
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """All methods that the run can answer with: the two streams, their average, and its integrations."""
+        return ("appearance-only", "pose-only", "score-average", *self.recipe.methods)
+
+    def load(self, method: Method) -> IntegralAction:
+        """The trained model of a method; `score-average` is put together from the two streams.
+
+        Raises:
+            FileNotFoundError: it is not trained yet.
+        """
+        if method != "score-average":
+            return load(self.model_path(method))
+        model = IntegralAction(replace(self.recipe.model, method="score-average")).eval()
+        adopt_streams(model, self.load("appearance-only"), self.load("pose-only"))
+        return model
+
+
+def adopt_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
+    """Give a model of two streams the streams of two single ones, with their classifiers."""
+    for name, source in (("appearance", appearance), ("pose", pose)):
+        for part in (name, f"{name}_classifier"):
+            model.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
+
+
+def start_run(root: Path, recipe: Recipe, data: Path) -> Run:
+    """Begin a run in a folder, or continue the one that is there.
+
+    Raises:
+        ValueError: the folder holds a run of other settings; they are named.
+    """
+    run = Run(root, recipe, data)
+    values = {"recipe": to_dict(recipe), "data": os.path.relpath(data, root)}
+    path = root / "settings.yaml"
+    if path.is_file():
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if different := _differences(values, found):
+            raise ValueError(
+                f"Expected the settings of the run that is already in {root}; found others ({'; '.join(different)}). "
+                "Give another --out, or remove that folder."
+            )
+        return run
+    root.mkdir(parents=True, exist_ok=True)
+    _write_yaml(root / "environment.yaml", environment())
+    _write_yaml(path, values)
+    return run
+
+
+def open_run(root: Path | str) -> Run:
+    """Open a run folder.
+
+    Raises:
+        FileNotFoundError: it is not one.
+        ValueError: its settings are not ours.
+    """
+    root = Path(root)
+    path = root / "settings.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected a run folder with settings.yaml; {path} is not there. Make one with `integralaction train`."
+        )
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict) or not {"recipe", "data"} <= values.keys():
+        raise ValueError(f"Expected the keys recipe and data in {path}; found {values!r}.")
+    return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root / values["data"]).resolve())
+
+
+def load_model(source: Path | str) -> IntegralAction:
+    """A trained model, in eval mode on the CPU.
+
+    Args:
+        source: a run folder (its first method's model) or a model file.
+
+    Raises:
+        FileNotFoundError: there is nothing of that name.
+        ValueError: what is there is not a model of this project.
+    """
+    path = Path(source)
+    if path.is_dir():
+        run = open_run(path)
+        return run.load(run.recipe.methods[0])
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a run folder or a model file; {path} is not there.")
+    return load(path)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is cuda where there is one, else mps, else cpu.
+
+    Raises:
+        ValueError: the machine has no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in available.items() if there))
+    if not available.get(name, False):
+        raise ValueError(
+            f"Expected a device that this machine has ({', '.join(d for d, there in available.items() if there)}); "
+            f"found {name!r}."
+        )
+    return torch.device(name)
+
+
+def model_of(recipe: Recipe, classes: tuple[str, ...], skeleton: str) -> ModelConfig:
+    """The recipe's model for a data set's classes and skeleton."""
+    return replace(recipe.model, classes=classes, skeleton=skeleton, method=recipe.methods[0])
+
+
+def environment() -> dict[str, str | int]:
+    """What a result depends on beside its settings."""
+    packages = ("integralaction", "torch", "lightning", "numpy", "av", "safetensors", "pillow")
+    return {
+        **{name: version(name) for name in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "command": " ".join(sys.argv),
+    }
+
+
+def _write_yaml(path: Path, values: dict) -> None:
+    aside = path.with_suffix(".part")
+    aside.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    aside.replace(path)
+
+
+def _differences(wanted: dict, found: dict, prefix: str = "") -> list[str]:
+    different = []
+    for name in sorted(wanted.keys() | (found or {}).keys()):
+        ours, theirs = wanted.get(name), (found or {}).get(name)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            different += _differences(ours, theirs, f"{prefix}{name}.")
+        elif ours != theirs:
+            different.append(f"{prefix}{name} is {theirs!r} there and {ours!r} here")
+    return different

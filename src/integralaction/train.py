@@ -1,0 +1,336 @@
+"""Runs the three stages (paper, sections 3.4 and 3.5), each handing its weights to the next.
+
+    stage 1  appearance   the appearance stream and a classifier           -> appearance-only
+    stage 2  pose         the pose stream and a classifier                 -> pose-only
+    stage 3  integration  integration and a new classifier, streams fixed  -> integral, gate-free, ...
+
+Every stage leaves a checkpoint at the end of each epoch; a run that was killed continues there and comes to the
+same weights, because order and augmentation depend on seed and epoch alone.
+"""
+
+import csv
+import os
+import sys
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from integralaction.clip import Batch
+from integralaction.config import Method, Recipe, Stage
+from integralaction.data.dataset import ClipReader, TestClips, TrainClips
+from integralaction.data.index import Index, read_index
+from integralaction.data.poses import PoseStore
+from integralaction.data.sampling import MicroBatches
+from integralaction.model.checkpoint import save, start_from_imagenet
+from integralaction.model.loss import classification_loss, gate_loss
+from integralaction.model.network import Features, IntegralAction
+from integralaction.run import Run, adopt_streams, choose_device, model_of, start_run
+
+
+def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
+    """Train what the recipe says on the `train` split of a data set; continue where an earlier call was stopped.
+
+    Under torchrun each process is one device of a data-parallel training.
+
+    Args:
+        recipe: the experiment.
+        data: the data set folder.
+        out: the run folder.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        ValueError: data and recipe do not fit, or `out` holds a run of other settings.
+    """
+    index = read_index(data).split("train")
+    recipe = replace(recipe, model=model_of(recipe, index.classes, index.skeleton))
+    run = start_run(out, recipe, data)
+    store = PoseStore.of(data)
+    target = choose_device(device)
+    for number, method in enumerate(("appearance-only", "pose-only")):
+        if not run.model_path(method).is_file():
+            model = new_model(recipe, method, recipe.seed + number)
+            stage = recipe.appearance if method == "appearance-only" else recipe.pose
+            clips = _training_clips(run, index, store, method, augment=recipe.augment, preload=recipe.preload)
+            run_stage(run, model, stage, clips, target)
+    features = None
+    for method in recipe.methods:
+        if run.model_path(method).is_file():
+            continue
+        model = new_model(recipe, method, recipe.seed + 2)
+        adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
+        if recipe.augment_integration:
+            clips = _training_clips(run, index, store, method, augment=True, preload=recipe.preload)
+        else:
+            if features is None:
+                features = FeatureClips(*stream_features(model, index, store, recipe, target), seed=recipe.seed)
+            clips = features
+        run_stage(run, model, recipe.integration, clips, target)
+    return run
+
+
+def new_model(recipe: Recipe, method: Method, seed: int) -> IntegralAction:
+    """A model at its start: ImageNet or random weights in the ResNets, the paper's Gaussian in what is new."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = IntegralAction(replace(recipe.model, method=method))
+    if recipe.start != "random" and method in ("appearance-only", "pose-only"):
+        for stream, depth in (
+            (model.appearance, recipe.model.appearance_depth),
+            (model.pose, recipe.model.pose_depth),
+        ):
+            if stream is not None:
+                start_from_imagenet(stream.resnet, depth, recipe.start)
+    return model
+
+
+class StageTraining(lightning.LightningModule):
+    """One stage as the training library sees it: what is free, the loss, the optimiser.
+
+    A model with an integration is in stage 3: its streams stay in eval mode and outside the graph. The released
+    code leaves them in train mode, where their batch statistics drift.
+    """
+
+    def __init__(self, model: IntegralAction, recipe: Recipe, stage: Stage, steps: int) -> None:
+        """
+        Args:
+            steps: optimiser steps in an epoch.
+        """
+        super().__init__()
+        self.model, self.recipe, self.stage, self.steps = model, recipe, stage, steps
+        self.frozen = model.integration is not None
+        if self.frozen:
+            model.requires_grad_(False)
+            for part in (model.integration, model.classifier):
+                part.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> "StageTraining":
+        super().train(mode)
+        if self.frozen:
+            self.model.appearance.eval()
+            self.model.pose.eval()
+        return self
+
+    def training_step(self, batch: "Batch | FeatureBatch", _: int) -> dict[str, Tensor]:
+        if isinstance(batch, FeatureBatch):
+            features = Features(batch.appearance, batch.pose)
+        else:
+            with torch.set_grad_enabled(not self.frozen):
+                features = self.model.features(batch.frames, batch.joints)
+        output = self.model.integrate(features)
+        loss = classification_loss(output.logits, batch.labels)
+        measured = {"classification": loss.detach()}
+        if output.gate_logits is not None:
+            regulariser = gate_loss(output.gate_logits)
+            measured |= {"gate_loss": regulariser.detach(), "gate": output.gate.detach().mean()}
+            loss = loss + self.recipe.gate_lambda * regulariser
+        measured["top1"] = (output.probabilities.detach().argmax(1) == batch.labels).float().mean()
+        return {"loss": loss, **measured}
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        recipe, stage = self.recipe, self.stage
+        free = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.SGD(free, stage.lr, recipe.momentum, weight_decay=recipe.weight_decay)
+
+        def factor(step: int) -> float:
+            passed = sum(step // self.steps >= milestone for milestone in stage.milestones)
+            return 0.1**passed * min(1.0, (step + 1) / max(1, stage.warmup))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class EpochEnd(lightning.Callback):
+    """At the end of each epoch: a line in log.csv and on the terminal, and a checkpoint to continue from.
+
+    The log travels in the checkpoint, so that after a kill it has each epoch once.
+    """
+
+    def __init__(self, folder: Path, title: str, epochs: int) -> None:
+        self._folder, self._title, self._epochs = folder, title, epochs
+        self._rows: list[dict[str, float]] = []
+        self._sums: dict[str, Tensor] = {}
+        self._count, self._began = 0, 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._rows = state_dict["rows"]
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._sums, self._count, self._began = {}, 0, time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        for name, value in outputs.items():
+            value = value.detach()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._count += 1
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        means = {name: float(total) / self._count for name, total in self._sums.items()}
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        seconds = time.monotonic() - self._began
+        self._rows.append({"epoch": trainer.current_epoch + 1, "lr": rate, **means, "seconds": round(seconds, 2)})
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                logger.log_metrics({"lr": rate, **means}, step=trainer.current_epoch + 1)
+            self._write_log()
+            self._say(means, seconds)
+        save_aside(trainer, self._folder / "last.ckpt")
+
+    def _write_log(self) -> None:
+        aside = self._folder / "log.csv.part"
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(self._rows[-1]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self._rows)
+        aside.replace(self._folder / "log.csv")
+
+    def _say(self, means: dict[str, float], seconds: float) -> None:
+        done = len(self._rows)
+        gate = f"  gate {means['gate']:.2f}" if "gate" in means else ""
+        left = seconds * (self._epochs - done)
+        print(
+            f"{self._title}  epoch {done:>2}/{self._epochs}  loss {means['classification']:.3f}  "
+            f"top-1 {100 * means['top1']:5.1f}%{gate}  {seconds:.1f} s, {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def save_aside(trainer: lightning.Trainer, path: Path) -> None:
+    """A checkpoint of the whole training, complete or not there at all."""
+    aside = path.with_suffix(".part")
+    trainer.save_checkpoint(aside)  # every process takes part in this call
+    if trainer.is_global_zero:
+        aside.replace(path)
+
+
+def run_stage(run: Run, model: IntegralAction, stage: Stage, clips: Dataset, device: torch.device) -> None:
+    """Train one model and write it into the run folder; continue from its last checkpoint where there is one."""
+    recipe, method = run.recipe, model.config.method
+    folder = run.stage_path(method)
+    folder.mkdir(parents=True, exist_ok=True)
+    process, processes = _process()
+    order = MicroBatches(len(clips), recipe.batch_size, recipe.accumulate, process, processes, recipe.seed)
+    # memory holds decoded frames and features already; workers would only copy them
+    workers = 0 if recipe.preload or isinstance(clips, FeatureClips) else recipe.workers
+    loader = DataLoader(
+        clips,
+        sampler=order,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        persistent_workers=workers > 0,
+    )
+    training = StageTraining(model.to(memory_format=torch.channels_last), recipe, stage, order.mini_batches)
+    trainer = _trainer(recipe, stage, device, folder, processes, EpochEnd(folder, f"{method:<16}", stage.epochs))
+    checkpoint = folder / "last.ckpt"
+    with warnings.catch_warnings():
+        # advice that does not apply: the loader is as this function made it, on purpose
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings("ignore", message=".*Trying to infer the `batch_size`.*")
+        if stage.epochs > 0:
+            trainer.fit(training, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+    if trainer.is_global_zero:
+        save(model, run.model_path(method))
+    trainer.strategy.barrier()
+
+
+def _trainer(
+    recipe: Recipe, stage: Stage, device: torch.device, folder: Path, processes: int, epoch_end: EpochEnd
+) -> lightning.Trainer:
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return lightning.Trainer(
+        accelerator={"cuda": "gpu"}.get(device.type, device.type),
+        devices=here if processes > 1 else 1,
+        num_nodes=processes // here if processes > 1 else 1,
+        strategy="ddp" if processes > 1 else "auto",
+        max_epochs=stage.epochs,
+        accumulate_grad_batches=recipe.accumulate,
+        precision=recipe.precision,
+        deterministic=True,
+        use_distributed_sampler=False,  # MicroBatches knows the processes
+        callbacks=[epoch_end],
+        logger=TensorBoardLogger(folder, name="", version="") if stage.epochs else False,
+        enable_checkpointing=False,  # EpochEnd writes them
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        num_sanity_val_steps=0,
+    )
+
+
+def _process() -> tuple[int, int]:
+    """Which process of how many this is, as torchrun tells."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _training_clips(
+    run: Run, index: Index, store: PoseStore, method: Method, augment: bool, preload: bool
+) -> TrainClips:
+    reader = ClipReader(index, store, replace(run.recipe.model, method=method))
+    clips = TrainClips(reader, augment, run.recipe.seed)
+    return clips.preload() if preload else clips
+
+
+class FeatureBatch(NamedTuple):
+    """What stage 3 trains on where there is no augmentation: the frozen streams' features."""
+
+    appearance: Tensor  # (B, T, C_A)
+    pose: Tensor  # (B, T', C_P)
+    labels: Tensor  # (B,)
+
+
+class FeatureClips(Dataset[FeatureBatch]):
+    """One of the test clips' features of each video asked for, which one depending on seed, epoch and video."""
+
+    def __init__(self, appearance: list[Tensor], pose: list[Tensor], labels: list[int], seed: int) -> None:
+        self._appearance, self._pose, self._labels, self._seed = appearance, pose, labels, seed
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, keys: list[tuple[int, int]]) -> FeatureBatch:
+        chosen = [
+            (video, int(np.random.default_rng([self._seed, epoch, video]).integers(len(self._pose[video]))))
+            for epoch, video in keys
+        ]
+        return FeatureBatch(
+            torch.stack([self._appearance[video][clip] for video, clip in chosen]),
+            torch.stack([self._pose[video][clip] for video, clip in chosen]),
+            torch.tensor([self._labels[video] for video, _ in chosen]),
+        )
+
+
+@torch.no_grad()
+def stream_features(
+    model: IntegralAction, index: Index, store: PoseStore, recipe: Recipe, device: torch.device
+) -> tuple[list[Tensor], list[Tensor], list[int]]:
+    """The streams' features of the test clips of every video: F_A (clips, T, C_A), F_P (clips, T', C_P), labels."""
+    clips = TestClips(ClipReader(index, store, model.config))
+    loader = DataLoader(clips, batch_size=None, num_workers=recipe.workers)
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    appearance, pose, labels = [], [], []
+    for batch in loader:
+        features = model.features(batch.to(device).frames, batch.to(device).joints)
+        appearance.append(features.appearance.cpu())
+        pose.append(features.pose.cpu())
+        labels.append(int(batch.labels[0]))
+    return appearance, pose, labels
