@@ -151,8 +151,9 @@ def collate(clips: list[Clip], labels: list[int], videos: list[int]) -> Batch:
     for i, clip in enumerate(clips):
         joints[i, :, : clip.joints.shape[1]] = clip.joints
     frames = None
-    if all(clip.frames is not None for clip in clips):
-        stacked = np.stack([clip.frames for clip in clips]).transpose(0, 1, 4, 2, 3)
+    pictures = [clip.frames for clip in clips if clip.frames is not None]
+    if pictures:
+        stacked = np.stack(pictures).transpose(0, 1, 4, 2, 3)
         frames = torch.from_numpy(np.ascontiguousarray(stacked))
     return Batch(
         frames,

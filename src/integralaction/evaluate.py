@@ -7,7 +7,7 @@ tested on the same stream features, computed once.
 import csv
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,11 @@ from safetensors.numpy import load_file, save_file
 from torch.utils.data import DataLoader, Subset
 
 from integralaction.clip import Batch
+from integralaction.config import Method
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
-from integralaction.model.network import IntegralAction
+from integralaction.model.network import IntegralAction, channels_last
 from integralaction.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
@@ -82,7 +83,7 @@ class Score:
     gate: float
 
 
-def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.device) -> dict[str, Predictions]:
+def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.device) -> dict[Method, Predictions]:
     """Test every method of a run on these splits; predictions and results go into the run folder.
 
     Args:
@@ -101,7 +102,7 @@ def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.devi
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
-    models = {method: run.load(method).to(device, memory_format=torch.channels_last) for method in run.methods}
+    models = {method: channels_last(run.load(method)).to(device) for method in run.methods}
     tensors = _predict_all(run, chosen, models, device)
     labels = np.array([run.recipe.model.classes.index(video.label) for video in chosen.videos])
     predictions = {}
@@ -122,7 +123,7 @@ def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.devi
 
 @torch.no_grad()
 def _predict_all(
-    run: Run, index: Index, models: dict[str, IntegralAction], device: torch.device
+    run: Run, index: Index, models: dict[Method, IntegralAction], device: torch.device
 ) -> dict[str, np.ndarray]:
     """Probabilities and gates of every method on every video, chunk by chunk; a chunk that is there is not redone."""
     parts = run.root / "predictions" / index.name / f"part-{_digest(run, index)}"
@@ -152,7 +153,7 @@ def _predict_all(
     return {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
 
 
-def predict_clips(models: dict[str, IntegralAction], streams: IntegralAction, batch: Batch) -> dict[str, np.ndarray]:
+def predict_clips(models: dict[Method, IntegralAction], streams: IntegralAction, batch: Batch) -> dict[str, np.ndarray]:
     """What each method says of one video, from its clips: `METHOD.probabilities` (classes,) and `METHOD.gate` ().
 
     Args:
@@ -244,7 +245,8 @@ def score(predictions: Predictions, split: str) -> Score:
 
 def bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
     """95 % interval of the mean of (V,) values under resampling of the videos; the same values give the same."""
-    return tuple(np.quantile(_resampled_means(np.asarray(values, np.float64)), [0.025, 0.975]).tolist())  # type: ignore
+    low, high = np.quantile(_resampled_means(np.asarray(values, np.float64)), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def paired_difference(ours: Predictions, theirs: Predictions, split: str) -> tuple[float, float, float]:
@@ -264,7 +266,7 @@ def _resampled_means(values: np.ndarray) -> np.ndarray:
     return draws @ distinct / len(values)
 
 
-def write_results(folder: Path, name: str, predictions: dict[str, Predictions]) -> None:
+def write_results(folder: Path, name: str, predictions: dict[Method, Predictions]) -> None:
     """Results as tables: `NAME.csv` (all scores), `NAME-classes.csv` (top-1 per class), `NAME.md` (to read)."""
     folder.mkdir(parents=True, exist_ok=True)
     splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
@@ -287,7 +289,7 @@ def write_results(folder: Path, name: str, predictions: dict[str, Predictions]) 
 
 
 @contextmanager
-def _aside(path: Path) -> Iterator[TextIO]:
+def _aside(path: Path) -> Generator[TextIO]:
     aside = path.with_name(path.name + ".part")
     with aside.open("w", newline="", encoding="utf-8") as file:
         yield file
@@ -324,7 +326,7 @@ def results_table(scores: list[Score], splits: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def comparisons(predictions: dict[str, Predictions], splits: list[str]) -> list[str]:
+def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> list[str]:
     """The paper's method against each other one, split by split, as lines to read."""
     if "integral" not in predictions:
         return []
@@ -340,7 +342,7 @@ def comparisons(predictions: dict[str, Predictions], splits: list[str]) -> list[
     return lines
 
 
-def print_results(predictions: dict[str, Predictions], console: Console) -> None:
+def print_results(predictions: dict[Method, Predictions], console: Console) -> None:
     """The table of results for people: methods by splits, top-1 in per cent with its interval."""
     splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
     table = Table(title="top-1 in % [95 % interval]", caption="gate: 0 = pose alone, 1 = appearance alone")

@@ -9,10 +9,13 @@ same weights, because order and augmentation depend on seed and epoch alone.
 """
 
 import csv
+import logging
 import os
 import sys
 import time
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +35,10 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.model.checkpoint import save, start_from_imagenet
 from integralaction.model.loss import classification_loss, gate_loss
-from integralaction.model.network import Features, IntegralAction
+from integralaction.model.network import Features, IntegralAction, channels_last
 from integralaction.run import Run, adopt_streams, choose_device, model_of, start_run
+
+SINGLE_STREAMS: tuple[Method, ...] = ("appearance-only", "pose-only")  # stages 1 and 2
 
 
 def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
@@ -55,7 +60,7 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
     run = start_run(out, recipe, data)
     store = PoseStore.of(data)
     target = choose_device(device)
-    for number, method in enumerate(("appearance-only", "pose-only")):
+    for number, method in enumerate(SINGLE_STREAMS):
         if not run.model_path(method).is_file():
             model = new_model(recipe, method, recipe.seed + number)
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
@@ -82,7 +87,7 @@ def new_model(recipe: Recipe, method: Method, seed: int) -> IntegralAction:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = IntegralAction(replace(recipe.model, method=method))
-    if recipe.start != "random" and method in ("appearance-only", "pose-only"):
+    if recipe.start != "random" and method in SINGLE_STREAMS:
         for stream, depth in (
             (model.appearance, recipe.model.appearance_depth),
             (model.pose, recipe.model.pose_depth),
@@ -90,6 +95,35 @@ def new_model(recipe: Recipe, method: Method, seed: int) -> IntegralAction:
             if stream is not None:
                 start_from_imagenet(stream.resnet, depth, recipe.start)
     return model
+
+
+class FeatureBatch(NamedTuple):
+    """What stage 3 trains on where there is no augmentation: the frozen streams' features."""
+
+    appearance: Tensor  # (B, T, C_A)
+    pose: Tensor  # (B, T', C_P)
+    labels: Tensor  # (B,)
+
+
+class FeatureClips(Dataset[FeatureBatch]):
+    """One of the test clips' features of each video asked for, which one depending on seed, epoch and video."""
+
+    def __init__(self, appearance: list[Tensor], pose: list[Tensor], labels: list[int], seed: int) -> None:
+        self._appearance, self._pose, self._labels, self._seed = appearance, pose, labels, seed
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: list[tuple[int, int]]) -> FeatureBatch:
+        chosen = [
+            (video, int(np.random.default_rng([self._seed, epoch, video]).integers(len(self._pose[video]))))
+            for epoch, video in index
+        ]
+        return FeatureBatch(
+            torch.stack([self._appearance[video][clip] for video, clip in chosen]),
+            torch.stack([self._pose[video][clip] for video, clip in chosen]),
+            torch.tensor([self._labels[video] for video, _ in chosen]),
+        )
 
 
 class StageTraining(lightning.LightningModule):
@@ -109,26 +143,27 @@ class StageTraining(lightning.LightningModule):
         self.frozen = model.integration is not None
         if self.frozen:
             model.requires_grad_(False)
-            for part in (model.integration, model.classifier):
-                part.requires_grad_(True)
+            model.get_submodule("integration").requires_grad_(True)
+            model.get_submodule("classifier").requires_grad_(True)
 
     def train(self, mode: bool = True) -> "StageTraining":
         super().train(mode)
         if self.frozen:
-            self.model.appearance.eval()
-            self.model.pose.eval()
+            self.model.get_submodule("appearance").eval()
+            self.model.get_submodule("pose").eval()
         return self
 
-    def training_step(self, batch: "Batch | FeatureBatch", _: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch | FeatureBatch, _: int) -> dict[str, Tensor]:
         if isinstance(batch, FeatureBatch):
             features = Features(batch.appearance, batch.pose)
         else:
             with torch.set_grad_enabled(not self.frozen):
                 features = self.model.features(batch.frames, batch.joints)
         output = self.model.integrate(features)
+        assert output.logits is not None  # score-average alone has none, and is not trained
         loss = classification_loss(output.logits, batch.labels)
         measured = {"classification": loss.detach()}
-        if output.gate_logits is not None:
+        if output.gate_logits is not None and output.gate is not None:
             regulariser = gate_loss(output.gate_logits)
             measured |= {"gate_loss": regulariser.detach(), "gate": output.gate.detach().mean()}
             loss = loss + self.recipe.gate_lambda * regulariser
@@ -222,7 +257,9 @@ def save_aside(trainer: lightning.Trainer, path: Path) -> None:
         aside.replace(path)
 
 
-def run_stage(run: Run, model: IntegralAction, stage: Stage, clips: Dataset, device: torch.device) -> None:
+def run_stage(
+    run: Run, model: IntegralAction, stage: Stage, clips: TrainClips | FeatureClips, device: torch.device
+) -> None:
     """Train one model and write it into the run folder; continue from its last checkpoint where there is one."""
     recipe, method = run.recipe, model.config.method
     folder = run.stage_path(method)
@@ -239,15 +276,12 @@ def run_stage(run: Run, model: IntegralAction, stage: Stage, clips: Dataset, dev
         pin_memory=device.type == "cuda",
         persistent_workers=workers > 0,
     )
-    training = StageTraining(model.to(memory_format=torch.channels_last), recipe, stage, order.mini_batches)
-    trainer = _trainer(recipe, stage, device, folder, processes, EpochEnd(folder, f"{method:<16}", stage.epochs))
+    training = StageTraining(channels_last(model), recipe, stage, order.mini_batches)
+    with _quiet():
+        trainer = _trainer(recipe, stage, device, folder, processes, EpochEnd(folder, f"{method:<16}", stage.epochs))
     checkpoint = folder / "last.ckpt"
-    with warnings.catch_warnings():
-        # advice that does not apply: the loader is as this function made it, on purpose
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        warnings.filterwarnings("ignore", message=".*Trying to infer the `batch_size`.*")
-        if stage.epochs > 0:
+    if stage.epochs > 0:
+        with _quiet():
             trainer.fit(training, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
     if trainer.is_global_zero:
         save(model, run.model_path(method))
@@ -274,7 +308,23 @@ def _trainer(
         enable_model_summary=False,
         enable_progress_bar=sys.stderr.isatty(),
         num_sanity_val_steps=0,
+        log_every_n_steps=1,
     )
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without the training library's hints, which concern choices that this module makes on purpose."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        for hint in ("does not have many workers", "LeafSpec", "in eval mode at the start of training"):
+            warnings.filterwarnings("ignore", message=f".*{hint}.*")
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _process() -> tuple[int, int]:
@@ -290,35 +340,6 @@ def _training_clips(
     return clips.preload() if preload else clips
 
 
-class FeatureBatch(NamedTuple):
-    """What stage 3 trains on where there is no augmentation: the frozen streams' features."""
-
-    appearance: Tensor  # (B, T, C_A)
-    pose: Tensor  # (B, T', C_P)
-    labels: Tensor  # (B,)
-
-
-class FeatureClips(Dataset[FeatureBatch]):
-    """One of the test clips' features of each video asked for, which one depending on seed, epoch and video."""
-
-    def __init__(self, appearance: list[Tensor], pose: list[Tensor], labels: list[int], seed: int) -> None:
-        self._appearance, self._pose, self._labels, self._seed = appearance, pose, labels, seed
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, keys: list[tuple[int, int]]) -> FeatureBatch:
-        chosen = [
-            (video, int(np.random.default_rng([self._seed, epoch, video]).integers(len(self._pose[video]))))
-            for epoch, video in keys
-        ]
-        return FeatureBatch(
-            torch.stack([self._appearance[video][clip] for video, clip in chosen]),
-            torch.stack([self._pose[video][clip] for video, clip in chosen]),
-            torch.tensor([self._labels[video] for video, _ in chosen]),
-        )
-
-
 @torch.no_grad()
 def stream_features(
     model: IntegralAction, index: Index, store: PoseStore, recipe: Recipe, device: torch.device
@@ -326,10 +347,11 @@ def stream_features(
     """The streams' features of the test clips of every video: F_A (clips, T, C_A), F_P (clips, T', C_P), labels."""
     clips = TestClips(ClipReader(index, store, model.config))
     loader = DataLoader(clips, batch_size=None, num_workers=recipe.workers)
-    model = model.to(device, memory_format=torch.channels_last).eval()
+    model = channels_last(model).to(device).eval()
     appearance, pose, labels = [], [], []
     for batch in loader:
         features = model.features(batch.to(device).frames, batch.to(device).joints)
+        assert features.appearance is not None and features.pose is not None  # stage 3 has both streams
         appearance.append(features.appearance.cpu())
         pose.append(features.pose.cpu())
         labels.append(int(batch.labels[0]))

@@ -123,10 +123,10 @@ class TrainClips(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._reader.sources)
 
-    def __getitem__(self, keys: list[tuple[int, int]]) -> Batch:
+    def __getitem__(self, index: list[tuple[int, int]]) -> Batch:
         """The batch of these (epoch, video) pairs."""
-        clips = [self._clip(epoch, video) for epoch, video in keys]
-        videos = [video for _, video in keys]
+        clips = [self._clip(epoch, video) for epoch, video in index]
+        videos = [video for _, video in index]
         return collate(clips, [self._reader.label(video) for video in videos], videos)
 
     def _clip(self, epoch: int, number: int) -> Clip:
@@ -157,8 +157,8 @@ class TestClips(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._reader.sources)
 
-    def __getitem__(self, number: int) -> Batch:
-        reader, size = self._reader, self._reader.model.size
+    def __getitem__(self, index: int) -> Batch:
+        number, reader, size = index, self._reader, self._reader.model.size
         starts = test_starts(reader.sources[number].frames, reader.model.span)
         wanted = np.stack([reader.wanted(number, start) for start in starts])
         needed, place = np.unique(wanted, return_inverse=True)  # clips overlap: decode each frame once

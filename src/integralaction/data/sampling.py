@@ -24,9 +24,6 @@ def test_starts(frames: int, span: int) -> np.ndarray:
     return (frames - span) * np.arange(TEST_CLIPS) // (TEST_CLIPS - 1)
 
 
-test_starts.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test
-
-
 def clip_frames(start: int, count: int, stride: int, frames: int) -> np.ndarray:
     """`count` frame numbers from `start` at that stride; past the end the last frame repeats."""
     return np.minimum(start + stride * np.arange(count), frames - 1)

@@ -24,6 +24,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image, ImageOps
@@ -363,22 +364,27 @@ def _stretch(
 
     `begin` is the timestamp of the key frame that was sought, None where decoding starts with the file.
     """
-    started = begin is None
+    landed: int | None = None
     for packet in packets:
-        if begin is not None and not started:
+        if begin is not None and landed is None:
             # A seek may land earlier, and on no key frame at all: nothing before one is worth decoding.
             if packet.size and not packet.is_keyframe:
                 continue
             if packet.pts is None or packet.pts > begin:
                 break
-            started = True
-        packet.stream.codec_context.skip_frame = "DEFAULT" if packet.pts in rows else "NONREF"
+            landed = packet.pts
+        context = cast(VideoStream, packet.stream).codec_context
+        if context.name == "h264":  # no frame needs those that are neither wanted nor referred to
+            context.skip_frame = "DEFAULT" if packet.pts in rows else "NONREF"
         decoded = _decoded(packet)
         if decoded is None:
             break
         for frame in decoded:
             if frame.pts is None or (frame.is_corrupt and (begin is None or frame.pts >= begin)):
                 yield None, -1
+                return
+            if frame.pts == landed and frame.pict_type != PictureType.I:
+                yield None, -1  # a refresh that goes over many frames calls itself a key frame
                 return
             if frame.pts in rows:
                 yield frame, rows.pop(frame.pts)

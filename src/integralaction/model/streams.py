@@ -24,6 +24,8 @@ class AppearanceStream(nn.Module):
         self.frames = frames
         self.resnet = TSMResNet(depth, width, frames)
         self.channels = self.resnet.channels
+        self.mean: Tensor
+        self.deviation: Tensor
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
 
@@ -46,12 +48,9 @@ class PoseStream(nn.Module):
         heatmaps = len(skeleton.joints) if pose_input != "pafs" else 0
         pafs = 2 * len(skeleton.bones) if pose_input != "heatmaps" else 0
         self.resnet = TSMResNet(depth, width, frames, stem=False)
-        self.front_end = nn.Sequential(
-            nn.Conv2d(heatmaps + pafs, self.resnet.stem_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(self.resnet.stem_channels),
-            nn.ReLU(inplace=True),
-        )
-        nn.init.normal_(self.front_end[0].weight, std=GAUSSIAN)
+        conv = nn.Conv2d(heatmaps + pafs, self.resnet.stem_channels, 3, padding=1, bias=False)
+        nn.init.normal_(conv.weight, std=GAUSSIAN)
+        self.front_end = nn.Sequential(conv, nn.BatchNorm2d(self.resnet.stem_channels), nn.ReLU(inplace=True))
         self.channels = self.resnet.channels
 
     @torch.no_grad()

@@ -112,6 +112,7 @@ class TSMResNet(nn.Module):
         self.has_stem = stem
         # TSM's rule: where a layer has 23 blocks or more, every second one shifts
         every = 2 if counts[2] >= 23 else 1
+        layers = []
         inputs = self.stem_channels
         for number, count in enumerate(counts):
             channels = self.stem_channels * 2**number
@@ -120,7 +121,8 @@ class TSMResNet(nn.Module):
                 stride = 2 if i == 0 and number > 0 else 1
                 blocks.append(block(inputs, channels, stride, frames, shifts=i % every == 0))
                 inputs = channels * block.expansion
-            setattr(self, f"layer{number + 1}", nn.Sequential(*blocks))
+            layers.append(nn.Sequential(*blocks))
+        self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.channels = inputs
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
