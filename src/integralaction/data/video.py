@@ -172,7 +172,7 @@ def _opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer,
         cover = Disposition.attached_pic
         streams = [stream for stream in container.streams.video if not stream.disposition & cover]
         if not streams or container.format.name in TEXT_FORMATS:
-            kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "no stream"
+            kinds = " and ".join(sorted({s.type for s in container.streams} - {"video"})) or "still pictures"
             found = "text" if streams else kinds
             raise VideoError(f"expected a video, found {found} in {path}; leave it out")
         best = container.streams.best("video")
@@ -232,6 +232,8 @@ def _layout(path: str, modified: int, size: int) -> _Layout:
             ) from None
         if doubtful or len(pts) < stream.frames:
             _check_whole(path, stream, size)
+        if doubtful:  # what was lost cannot be counted, so no later frame has a certain number
+            raise VideoError(f"expected a whole video, found damaged packets in {path}; fetch it again or leave it out")
         if first is None:
             raise VideoError(f"expected a video, found no frame that can be decoded in {path}; leave it out")
         turn = _turn(first)
@@ -365,6 +367,7 @@ def _stretch(
     `begin` is the timestamp of the key frame that was sought, None where decoding starts with the file.
     """
     landed: int | None = None
+    sure = begin is None
     for packet in packets:
         if begin is not None and landed is None:
             # A seek may land earlier, and on no key frame at all: nothing before one is worth decoding.
@@ -375,7 +378,7 @@ def _stretch(
             landed = packet.pts
         context = cast(VideoStream, packet.stream).codec_context
         if context.name == "h264":  # no frame needs those that are neither wanted nor referred to
-            context.skip_frame = "DEFAULT" if packet.pts in rows else "NONREF"
+            context.skip_frame = "DEFAULT" if packet.pts in rows or packet.pts == landed else "NONREF"
         decoded = _decoded(packet)
         if decoded is None:
             break
@@ -383,11 +386,10 @@ def _stretch(
             if frame.pts is None or (frame.is_corrupt and (begin is None or frame.pts >= begin)):
                 yield None, -1
                 return
-            if frame.pts == landed and frame.pict_type != PictureType.I:
-                yield None, -1  # a refresh that goes over many frames calls itself a key frame
-                return
+            # A refresh that goes over many frames calls itself a key frame, but is no I picture.
+            sure |= frame.pts == landed and frame.pict_type == PictureType.I
             if frame.pts in rows:
-                yield frame, rows.pop(frame.pts)
+                yield (frame if sure else None), rows.pop(frame.pts)
         if not rows:
             return
     yield None, -1
@@ -515,7 +517,7 @@ def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -
 # --- writing --------------------------------------------------------------------------------------
 
 
-def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> int:
+def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float | int) -> int:
     """Write frames as an H.264 mp4 (yuv420p, crf 18); the same frames give the same bytes.
 
     Written aside, as `<name>.part`, and renamed when whole; the folder is made where it is missing.
@@ -547,8 +549,9 @@ def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> i
 def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
     count, size = 0, None
     with av.open(str(path), "w", format="mp4") as container:
-        # One thread: tiny videos start faster, and many processes may write at the same time.
-        options = {"crf": "18", "preset": "veryfast", "threads": "1"}
+        # One thread: tiny videos start faster, and many processes may write at the same time. Without
+        # "cpu-independent" x264 now and then gave other bytes for the same frames of 64 pixels.
+        options = {"crf": "18", "preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1"}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.pix_fmt = "yuv420p"
         for frame in frames:
