@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from integralaction.clip import Prediction
-from integralaction.mime.settings import MimeSettings
+from integralaction.mime.generate import MimeSettings
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 

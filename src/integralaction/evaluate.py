@@ -30,7 +30,6 @@ from integralaction.model.network import IntegralAction, channels_last
 from integralaction.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
-CLIPS_AT_ONCE = 10  # larger batches are slower on a CPU, whose caches they leave
 RESAMPLES = 10_000
 NOT_TESTED = ("train", "val")
 
@@ -161,19 +160,14 @@ def predict_clips(models: dict[Method, IntegralAction], streams: IntegralAction,
         streams: the model whose streams are used.
         batch: the clips of the video.
     """
-    sums: dict[str, torch.Tensor] = {}
-    clips = len(batch.joints)
-    for first in range(0, clips, CLIPS_AT_ONCE):
-        part = slice(first, first + CLIPS_AT_ONCE)
-        features = streams.features(None if batch.frames is None else batch.frames[part], batch.joints[part])
-        for method, model in models.items():
-            output = model.integrate(model.own(features))
-            found = {f"{method}.probabilities": output.probabilities.sum(dim=0)}
-            if output.gate is not None:
-                found[f"{method}.gate"] = output.gate.mean(dim=(1, 2)).sum()
-            for name, value in found.items():
-                sums[name] = sums[name] + value if name in sums else value
-    return {name: (value / clips).cpu().numpy() for name, value in sums.items()}
+    features = streams.features(batch.frames, batch.joints)
+    found: dict[str, torch.Tensor] = {}
+    for method, model in models.items():
+        output = model.integrate(model.own(features))
+        found[f"{method}.probabilities"] = output.probabilities.mean(dim=0)
+        if output.gate is not None:
+            found[f"{method}.gate"] = output.gate.mean()
+    return {name: value.cpu().numpy() for name, value in found.items()}
 
 
 def _digest(run: Run, index: Index) -> str:

@@ -9,7 +9,6 @@ from integralaction.clip import Poses, Prediction
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.video import probe
-from integralaction.evaluate import CLIPS_AT_ONCE
 from integralaction.model.network import IntegralAction
 from integralaction.skeleton import skeleton_named
 
@@ -38,30 +37,23 @@ def predict_video(model: IntegralAction, video: Path | str, poses: Poses | None 
     index = Index(video.parent, "", poses.skeleton, config.classes, (row,))
     batch = TestClips(ClipReader(index, {video.name: poses}, config))[0]
     device = next(model.parameters()).device
-    outputs = []
-    for first in range(0, len(batch.joints), CLIPS_AT_ONCE):
-        part = slice(first, first + CLIPS_AT_ONCE)
-        frames = None if batch.frames is None else batch.frames[part].to(device)
-        joints = None if config.method == "appearance-only" else batch.joints[part].to(device)
-        outputs.append(model(frames, joints))
-
-    def mean(tensors: list[torch.Tensor | None]) -> np.ndarray | None:
-        present = [tensor for tensor in tensors if tensor is not None]
-        return torch.cat(present).mean(dim=0).cpu().numpy() if present else None
-
-    gate = mean([output.gate for output in outputs])
-    probabilities = mean([output.probabilities for output in outputs])
-    assert probabilities is not None
+    frames = None if batch.frames is None else batch.frames.to(device)
+    output = model(frames, None if config.method == "appearance-only" else batch.joints.to(device))
     return Prediction(
         video=str(video),
         classes=config.classes,
-        probabilities=probabilities,
+        probabilities=_mean(output.probabilities),
         clips=len(batch.joints),
-        gate=None if gate is None else float(gate.mean()),
-        appearance=mean([output.appearance_probabilities for output in outputs]),
-        pose=mean([output.pose_probabilities for output in outputs]),
+        gate=None if output.gate is None else float(output.gate.mean()),
+        appearance=None if output.appearance_probabilities is None else _mean(output.appearance_probabilities),
+        pose=None if output.pose_probabilities is None else _mean(output.pose_probabilities),
         pose_share=_pose_share(batch.joints),
     )
+
+
+def _mean(probabilities: torch.Tensor) -> np.ndarray:
+    """Probabilities (N, classes), averaged over the clips."""
+    return probabilities.mean(dim=0).cpu().numpy()
 
 
 def _pose_share(joints: torch.Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Poses of one video from a file or folder: a pose store shard, or OpenPose's JSON files (one a frame).
+"""Poses of one video: from a data set folder's pose store, one of its shards, or OpenPose's JSON files (one a frame).
 
 OpenPose coordinates are pixels of the video (its default `--keypoint_scale 0`). Each file's number in its name,
 `NAME_000000000012_keypoints.json`, is its frame.
@@ -21,26 +21,28 @@ def read_poses(path: Path, video: Path) -> Poses:
     """The poses of a video.
 
     Args:
-        path: a folder of OpenPose JSON files, or a pose store shard that holds one video or one of that name.
-        video: the video file; only its name is used.
+        path: a data set folder, a pose store shard, or a folder of OpenPose JSON files.
+        video: the video file; a pose store knows its videos by name.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it holds no poses of that video, or is of neither format.
+        ValueError: it holds no poses of that video, or is of another format.
     """
-    if path.is_dir():
-        return _read_openpose(path)
     if not path.exists():
         raise FileNotFoundError(f"Expected a file or folder of poses; {path} is not there.")
-    if path.suffix != ".safetensors":
+    if path.is_file() and path.suffix != ".safetensors":
         raise ValueError(
-            f"Expected poses as a folder of OpenPose JSON files or a pose store shard (.safetensors); found {path}."
+            "Expected poses as a data set folder, a pose store shard (.safetensors) or a folder of OpenPose JSON "
+            f"files; found {path}."
         )
-    store = PoseStore([path])
-    named = [name for name in store if video.as_posix().endswith(name)] or list(store)
+    store = PoseStore([path]) if path.is_file() else PoseStore.of(path)
+    if not len(store):
+        return _read_openpose(path)
+    whole = video.resolve().as_posix()
+    named = [name for name in store if whole.endswith("/" + name)]
     if len(named) != 1:
         raise ValueError(
-            f"Expected poses of {video} in {path}; it holds {len(store)} videos, none or several of that name."
+            f"Expected poses of {video} in {path}; of its {len(store)} videos {len(named)} have that name."
         )
     return store[named[0]]
 

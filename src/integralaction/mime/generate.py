@@ -1,0 +1,234 @@
+"""Render the benchmark into a data set folder: what to make, in which order, by how many processes."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from integralaction.clip import Poses
+from integralaction.data.index import Index, Video, write_index
+from integralaction.data.poses import SHARD, write_shard
+from integralaction.data.video import write_video
+from integralaction.mime.acts import ACTS, Act, place_tells
+from integralaction.mime.scenes import NO_SCENES, SCENES
+from integralaction.mime.shots import Plan, compose
+
+SPLITS = ("train", "val", "in-context", "out-of-context", "no-pose", "ambiguous")
+VAL_SHARES = (0.4, 0.2)  # of a class's val videos: in context, no pose; the rest out of context or ambiguous
+
+
+@dataclass(frozen=True)
+class MimeSettings:
+    """What to render.
+
+    Attributes:
+        size: height and width of a frame in pixels.
+        fps: frames a second.
+        seconds: the shortest and the longest video.
+        train, val, in_context, no_pose: videos of each class in that split.
+        out_of_context: videos of each class that motion tells.
+        ambiguous: videos of each class that has a twin.
+        scene_agreement: probability that the scene of a train or in-context video follows the action.
+        no_pose_share: share of each class's training videos without usable pose.
+        seed: of everything.
+
+    Raises:
+        ValueError: a value that cannot be.
+    """
+
+    size: int = 64
+    fps: float | int = 15.0
+    seconds: tuple[float | int, float | int] = (3.0, 4.0)
+    train: int = 80
+    val: int = 15
+    in_context: int = 12
+    out_of_context: int = 20
+    no_pose: int = 10
+    ambiguous: int = 15
+    scene_agreement: float | int = 0.9
+    no_pose_share: float | int = 0.15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fps", float(self.fps))
+        object.__setattr__(self, "seconds", tuple(float(s) for s in self.seconds))
+        if self.size < 32 or self.size % 2:
+            raise ValueError(f"Expected an even size of at least 32 pixels; found {self.size}. Take 64 or 256.")
+        if not 5 <= self.fps <= 120:
+            raise ValueError(f"Expected 5 to 120 frames a second; found {self.fps}. Take 15 or 30.")
+        if len(self.seconds) != 2 or not 1 <= self.seconds[0] <= self.seconds[1]:
+            raise ValueError(
+                f"Expected seconds as the shortest and the longest, from 1 on; found {self.seconds}. Take (3, 4)."
+            )
+        counts = [name for name in (*_COUNTS.values(), "seed") if getattr(self, name) < 0]
+        if counts:
+            raise ValueError(
+                f"Expected no negative numbers; found {counts[0]} {getattr(self, counts[0])}. Take 0 or more."
+            )
+        if not any(getattr(self, name) for name in _COUNTS.values()):
+            raise ValueError("Expected at least one video; found 0 in every split. Ask for some, as train=80.")
+        for name in ("scene_agreement", "no_pose_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"Expected {name} between 0 and 1; found {getattr(self, name)}. Give it as a share, as 0.9."
+                )
+
+
+_COUNTS = {split: split.replace("-", "_") for split in SPLITS}
+
+
+def plan_videos(settings: MimeSettings) -> list[Plan]:
+    """Every video of the benchmark, in the order of the index."""
+    plans = []
+    for number, split in enumerate(SPLITS):
+        count = getattr(settings, _COUNTS[split])
+        for place, act in enumerate(ACTS):
+            if (split == "out-of-context" and not act.told_by_motion) or (split == "ambiguous" and act.told_by_motion):
+                continue
+            for i in range(count):
+                kind = _kind(split, act, i, count, settings)
+                plans.append(_plan(split, act, i, kind, (settings.seed, number, place * count + i), settings))
+    return plans
+
+
+def _kind(split: str, act: Act, i: int, count: int, settings: MimeSettings) -> str:
+    if split == "train":
+        share = settings.no_pose_share
+        return "no-pose" if int((i + 1) * share + 1e-9) > int(i * share + 1e-9) else "in-context"
+    if split == "val":
+        in_context, no_pose = round(VAL_SHARES[0] * count), round(VAL_SHARES[1] * count)
+        if i < in_context:
+            return "in-context"
+        if i < in_context + no_pose:
+            return "no-pose"
+        return "out-of-context" if act.told_by_motion else "ambiguous"
+    return split
+
+
+def _plan(split: str, act: Act, i: int, kind: str, seed: tuple[int, int, int], settings: MimeSettings) -> Plan:
+    # a stream of its own, beside those that compose() spawns from the same seed
+    rng = np.random.default_rng(seed)
+    frames = round(float(rng.uniform(*settings.seconds)) * settings.fps)
+    follows = rng.uniform() < settings.scene_agreement
+    others = [name for name in SCENES if name != act.scene]
+    other, nothing = others[rng.integers(len(others))], list(NO_SCENES)[rng.integers(len(NO_SCENES))]
+    scene = act.scene
+    if kind == "out-of-context":
+        scene = other if rng.uniform() < 0.8 else nothing
+    elif split in ("train", "in-context") or (split == "val" and kind == "in-context"):
+        scene = act.scene if follows or place_tells(act) else other
+    name = f"{split}/{act.name.replace(' ', '_')}/{i:05d}.mp4"
+    return Plan(name, act.name, split, kind, scene, frames, settings.fps, settings.size, seed)
+
+
+def make_video(root: Path, plan: Plan) -> Poses:
+    """Render one video into the folder; its pose estimates."""
+    shot = compose(plan)
+    write_video(root / plan.video, shot.frames(), plan.fps)
+    return shot.poses()
+
+
+def generate(out: Path | str, settings: MimeSettings, processes: int | None = None) -> Index:
+    """Render the benchmark; what an interrupted run has made is kept.
+
+    The result depends on the settings alone, not on the number of processes.
+
+    Args:
+        out: the data set folder, new or of an interrupted run.
+        settings: what to render.
+        processes: how many work at the same time; None: as many as there are processor cores.
+
+    Raises:
+        ValueError: the folder was made with other settings.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out, settings)
+    plans = plan_videos(settings)
+    units = [plans[first : first + SHARD] for first in range(0, len(plans), SHARD)]
+    shards = [out / f"poses-{number:05d}.safetensors" for number in range(len(units))]
+    todo = [(shard, unit) for shard, unit in zip(shards, units, strict=True) if not shard.exists()]
+    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("", total=len(plans))
+        progress.advance(bar, len(plans) - sum(len(unit) for _, unit in todo))
+        _make_units(out, todo, processes or os.cpu_count() or 1, lambda: progress.advance(bar))
+    index = Index(
+        root=out,
+        name="mime",
+        skeleton="openpose18",
+        classes=tuple(act.name for act in ACTS),
+        videos=tuple(_row(plan) for plan in plans),
+        made_by="integralaction mime: " + ", ".join(f"{k}={v}" for k, v in _plain(settings).items()),
+    )
+    write_index(index)
+    return index
+
+
+def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, made: Callable[[], None]) -> None:
+    """Make each unit's videos, then its pose shard, by which a later run knows that the unit is whole."""
+
+    def finish(shard: Path, unit: list[Plan], poses: Iterable[Poses]) -> None:
+        found = []
+        for plan, one in zip(unit, poses, strict=True):
+            found.append((plan.video, one))
+            made()
+        write_shard(shard, found)
+
+    count = sum(len(unit) for _, unit in todo)
+    if processes == 1 or count < 2:
+        for shard, unit in todo:
+            finish(shard, unit, (make_video(out, plan) for plan in unit))
+        return
+    # spawn: forking a process that already runs the threads of torch may hang
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, count), mp_context=context) as pool:
+        started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
+        for (shard, unit), poses in zip(todo, started, strict=True):
+            finish(shard, unit, poses)
+
+
+def _row(plan: Plan) -> Video:
+    return Video(
+        video=plan.video,
+        label=plan.act,
+        split=plan.split,
+        frames=plan.frames,
+        fps=plan.fps,
+        height=plan.pixels,
+        width=plan.pixels,
+        group=plan.scene,
+        note=plan.kind,
+    )
+
+
+def _plain(settings: MimeSettings) -> dict:
+    return {**asdict(settings), "seconds": list(settings.seconds)}
+
+
+def _claim(out: Path, settings: MimeSettings) -> None:
+    """Write `mime.yaml`, or see that what lies there says the same."""
+    path = out / "mime.yaml"
+    wanted = _plain(settings)
+    if path.exists():
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        names = [f.name for f in fields(settings) if not isinstance(there, dict) or there.get(f.name) != wanted[f.name]]
+        if names:
+            found = there.get(names[0]) if isinstance(there, dict) else there
+            raise ValueError(
+                f"Expected {out} to be new or made with the same settings; found {names[0]}={found} there, "
+                f"{wanted[names[0]]} now. Choose another folder or delete that one."
+            )
+        return
+    if any(out.glob("poses-*.safetensors")) or (out / "videos.csv").exists():
+        raise ValueError(f"Expected a new folder; found a data set in {out} without mime.yaml. Choose another folder.")
+    aside = path.with_suffix(".part")
+    aside.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+    aside.replace(path)

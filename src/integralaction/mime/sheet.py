@@ -1,0 +1,82 @@
+"""The contact sheet: a picture that shows the benchmark, one row a class."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from integralaction.data.index import Index, Video
+from integralaction.data.poses import PoseStore
+from integralaction.data.video import read_frames
+from integralaction.mime.acts import ACT
+from integralaction.skeleton import skeleton_named
+
+CELL = 128  # pixels of a frame on the sheet
+_LABEL, _HEAD, _GAP, _TIMES = 190, 28, 4, 6
+_INK, _DIM = (25, 25, 30), (110, 110, 120)
+_SURE, _UNSURE = (40, 255, 90), (255, 60, 220)  # of bones, by score
+
+
+def contact_sheet(index: Index, path: Path) -> None:
+    """Write a PNG: of each class six frames of a video in context (every other one with its pose estimates), then
+    a frame out of context and one without usable pose.
+
+    Args:
+        index: a data set made by `generate`; what it lacks stays empty.
+        path: the picture.
+    """
+    store = PoseStore.of(index.root)
+    columns = _TIMES + 2
+    size = (_LABEL + columns * (CELL + _GAP), _HEAD + len(index.classes) * (CELL + _GAP))
+    sheet = Image.new("RGB", size, (250, 250, 250))
+    brush, font, small = ImageDraw.Draw(sheet), ImageFont.load_default(15), ImageFont.load_default(12)
+    for column, text in ((0, "in context"), (_TIMES, "out of context"), (_TIMES + 1, "no pose")):
+        brush.text((_LABEL + column * (CELL + _GAP), 6), text, _INK, font)
+    for row, name in enumerate(index.classes):
+        top = _HEAD + row * (CELL + _GAP)
+        brush.text((8, top + 40), name, _INK, font)
+        twin = ACT[name].twin
+        brush.text((8, top + 62), f"twin: {twin}" if twin else "told by motion", _DIM, small)
+        for column, cell in enumerate(_cells(index, store, name)):
+            if cell is not None:
+                sheet.paste(cell, (_LABEL + column * (CELL + _GAP), top))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, "PNG")
+
+
+def _cells(index: Index, store: PoseStore, name: str) -> list[Image.Image | None]:
+    """The pictures of one row; None where the data set has no such video."""
+    cells: list[Image.Image | None] = [None] * (_TIMES + 2)
+    first = _find(index, name, "in-context", "ambiguous")
+    if first is not None:
+        # spread over two seconds, so that neighbours show the movement
+        last = min(first.frames - 1, round(2 * first.fps))
+        moments = np.linspace(0, last, _TIMES).round().astype(int)
+        for column, moment in enumerate(moments):
+            cells[column] = _cell(index, store, first, int(moment), poses=column % 2 == 1)
+    for column, kind in ((_TIMES, "out-of-context"), (_TIMES + 1, "no-pose")):
+        video = _find(index, name, kind)
+        if video is not None:
+            cells[column] = _cell(index, store, video, video.frames // 2, poses=False)
+    return cells
+
+
+def _find(index: Index, name: str, *kinds: str) -> Video | None:
+    """A video of that class and kind; in its own scene where the kind allows it."""
+    found = [video for video in index.videos if video.label == name and video.note in kinds]
+    own = [video for video in found if video.group == ACT[name].scene]
+    return (own or found or [None])[0]
+
+
+def _cell(index: Index, store: PoseStore, video: Video, moment: int, poses: bool) -> Image.Image:
+    frame = read_frames(index.path(video), [moment])[0]
+    cell = Image.fromarray(frame).resize((CELL, CELL), Image.Resampling.LANCZOS)
+    if poses and video.video in store:
+        brush = ImageDraw.Draw(cell)
+        for joints in store[video.video].at(np.array([moment]))[0]:
+            place = joints[:, :2] * CELL / frame.shape[0]
+            for a, b in skeleton_named(store.skeleton).bones:
+                score = min(joints[a, 2], joints[b, 2])
+                if score > 0:
+                    brush.line([*place[a], *place[b]], fill=_SURE if score > 0.4 else _UNSURE)
+    return cell

@@ -1,0 +1,212 @@
+"""One video: who does what, where, seen how; from a `Plan` to frames and pose estimates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from integralaction.clip import Poses
+from integralaction.mime.acts import ACT, ACTS, Act
+from integralaction.mime.bodies import Motion, Stance, draw_body, joints_of, openpose_joints, seen
+from integralaction.mime.estimates import estimate, stray
+from integralaction.mime.motions import draw_style, standing, walking
+from integralaction.mime.parts import THINGS, Part, draw_look, person_parts
+from integralaction.mime.render import OVERSIZE, Camera, Layer, layer_of, occluder, render
+from integralaction.mime.scenes import draw_scene
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A video to be made.
+
+    Attributes:
+        video: path in the data set folder.
+        act: name of the class.
+        split: as in the index.
+        kind: `in-context`, `out-of-context`, `no-pose` or `ambiguous`.
+        scene: name of the scene.
+        frames: how many; fps: a second; pixels: height and width.
+        seed: what all randomness of the video comes from.
+    """
+
+    video: str
+    act: str
+    split: str
+    kind: str
+    scene: str
+    frames: int
+    fps: float
+    pixels: int
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in the video.
+
+    Attributes:
+        layers: what is drawn.
+        joints: (T, 18, 3) true x, y in frame heights (camera at rest), nearness in body heights.
+        height: in frame heights.
+    """
+
+    layers: list[Layer]
+    joints: np.ndarray
+    height: float
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A video, made up but not yet drawn: `frames()` draws it."""
+
+    plan: Plan
+    person: Person
+    bystanders: list[Person]
+    cover: list[Layer]
+    camera: Camera
+    scene_seed: np.random.SeedSequence
+    estimate_seed: np.random.SeedSequence
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Frames (pixels, pixels, 3) uint8, one after another."""
+        pixels = self.plan.pixels
+        background, _ = draw_scene(self.plan.scene, OVERSIZE * pixels, np.random.default_rng(self.scene_seed))
+        layers = [layer for person in self.bystanders for layer in person.layers]
+        return render(background, [*layers, *self.person.layers, *self.cover], self.camera, pixels)
+
+    def true_joints(self) -> list[np.ndarray]:
+        """Of the person, then of the bystanders: (T, 18, 3) x, y in pixels of the frame, nearness."""
+        pixels = self.plan.pixels
+        look = lambda joints: self.camera.look(joints[..., :2], pixels)
+        return [np.concatenate([look(p.joints), p.joints[..., 2:]], 2) for p in (self.person, *self.bystanders)]
+
+    def poses(self) -> Poses:
+        """What a pose estimator finds."""
+        rng = np.random.default_rng(self.estimate_seed)
+        if self.plan.kind == "no-pose":
+            return stray(self.plan.frames, self.plan.pixels, rng)
+        heights = [p.height * self.plan.pixels for p in (self.person, *self.bystanders)]
+        return estimate(self.true_joints(), heights, self.plan.pixels, rng)
+
+
+def compose(plan: Plan) -> Shot:
+    """Make up a video: the same plan gives the same video.
+
+    Each matter has its own stream of chance, so that twins with the same seed move alike, whatever they hold.
+    """
+    seeds = np.random.SeedSequence(plan.seed).spawn(6)
+    motion, look, camera, others, scene, faults = seeds
+    person, cover = _actor(plan, np.random.default_rng(motion), np.random.default_rng(look))
+    bystanders = [] if plan.kind == "no-pose" else _bystanders(plan, np.random.default_rng(others))
+    path = _camera(plan, np.random.default_rng(camera))
+    return Shot(plan, person, bystanders, cover, path, scene, faults)
+
+
+def _actor(plan: Plan, rng: np.random.Generator, colours: np.random.Generator) -> tuple[Person, list[Layer]]:
+    act = ACT[plan.act]
+    body, style = draw_body(rng), draw_style(rng)
+    motion = act.motion(np.arange(plan.frames) / plan.fps, style)
+    joints = joints_of(motion, body)
+    turned = rng.uniform(*act.yaw) * rng.choice([-1, 1])
+    held = act.object is not None and plan.kind != "out-of-context"
+    look = draw_look(colours)
+    thing = THINGS[act.object](joints, motion, colours) if held else []
+    parts = person_parts(joints, body, look)
+    framed = parts + _room_for(act, joints, motion)
+    stance = _framed(framed, Stance(float(turned), bool(rng.integers(2)), 0.0, 0.0, 1.0), rng)
+    shift: np.ndarray | float = 0.0
+    cover: list[Layer] = []
+    if plan.kind == "no-pose":
+        # a coin for how the pose is lost; without a thing to look at, being hidden shows more than a close-up
+        if rng.uniform() < 0.5:
+            stance, shift = _close(act, joints, thing, stance, rng)
+        else:
+            cover = _covered(joints, thing, stance, plan.frames, rng)
+    layers = [layer_of(parts + thing, stance, shift)]
+    true = seen(openpose_joints(joints, stance.mirrored), stance)
+    return Person(layers, true, stance.height), cover
+
+
+def _room_for(act: Act, joints: dict, motion: Motion) -> list[Part]:
+    """Things that must fit into the frame too: an action's and its twin's, so that twins are seen alike.
+
+    They count in mimes as well; what flies off need not stay in the frame.
+    """
+    if motion.prop is not None:
+        return []
+    names = [one.object for one in ACTS if one.name in (act.name, act.twin) and one.object]
+    unseen = np.random.default_rng(0)  # their colours do not matter
+    return [part for name in names for part in THINGS[name](joints, motion, unseen)]
+
+
+def _framed(parts: list[Part], stance: Stance, rng: np.random.Generator) -> Stance:
+    """The stance in which the whole movement is in the frame, 60 to 85 % high where it fits."""
+    corners = np.concatenate([seen(part.points, stance)[..., :2].reshape(-1, 2) for part in parts])
+    x0, y0 = corners.min(0) - 0.05
+    x1, y1 = corners.max(0) + 0.03
+    height = min(rng.uniform(0.62, 0.85), 0.96 / (y1 - y0), 0.96 / (x1 - x0))
+    ground = np.clip(rng.uniform(0.86, 0.94), 0.015 - y0 * height, 0.985 - y1 * height)
+    room = max(0.0, (0.97 - (x1 - x0) * height) / 2)
+    middle = 0.5 + rng.uniform(-1, 1) * min(room, 0.1)
+    x = middle - (x0 + x1) / 2 * height
+    return Stance(stance.yaw, stance.mirrored, float(x), float(ground), float(height), stance.tilt)
+
+
+def _close(
+    act: Act, joints: dict, thing: list[Part], stance: Stance, rng: np.random.Generator
+) -> tuple[Stance, np.ndarray]:
+    """So near that hand and thing fill the frame; the camera follows them in part."""
+    height = rng.uniform(1.7, 2.6)
+    stance = Stance(stance.yaw, stance.mirrored, 0.0, 0.0, float(height), stance.tilt)
+    if thing:
+        spots = np.concatenate([part.points for part in thing], 1).mean(1)
+    else:
+        spots = joints[("left_knee", "pelvis", "right_hand")[rng.integers(3)]]
+    path = seen(spots, stance)[:, :2]
+    target = rng.uniform(0.4, 0.6, 2)
+    return stance, target - (0.8 * path + 0.2 * path.mean(0))
+
+
+def _covered(joints: dict, thing: list[Part], stance: Stance, frames: int, rng: np.random.Generator) -> list[Layer]:
+    """Something big before the body; the thing is held out in front of it."""
+    trunk = [seen(joints[name], stance)[:, :2] for name in ("head", "left_hip", "right_hip", "left_knee", "right_knee")]
+    trunk = np.concatenate(trunk)
+    box = (*trunk.min(0), *trunk.max(0))
+    front = occluder(int(rng.integers(3)), tuple(float(v) for v in box), frames, rng)
+    return [front, layer_of(thing, stance)] if thing else [front]
+
+
+def _bystanders(plan: Plan, rng: np.random.Generator) -> list[Person]:
+    """Nobody, one or two, further back, standing or walking by."""
+    people = []
+    time = np.arange(plan.frames) / plan.fps
+    for _ in range(rng.choice(3, p=[0.62, 0.26, 0.12])):
+        walks = rng.uniform() < 0.5
+        body, style, look = draw_body(rng), draw_style(rng), draw_look(rng)
+        joints = joints_of((walking if walks else standing)(time, style), body)
+        height = float(rng.uniform(0.28, 0.42))
+        side = float(rng.choice([-1, 1]))
+        yaw = side * 1.4 if walks else float(rng.uniform(-1.2, 1.2))
+        stance = Stance(yaw, False, float(rng.uniform(0.02, 0.98)), 0.55 + 0.5 * height, height)
+        pace = side * height * 0.38 * (time - time.mean()) if walks else 0 * time
+        shift = np.stack([pace, 0 * time], 1)
+        true = seen(openpose_joints(joints, False), stance)
+        true[..., :2] += shift[:, None]
+        people.append(Person([layer_of(person_parts(joints, body, look), stance, shift, 0.85)], true, height))
+    return sorted(people, key=lambda person: person.height)
+
+
+def _camera(plan: Plan, rng: np.random.Generator) -> Camera:
+    """Pan, zoom and shake, each in some videos more, in some less."""
+    way = np.linspace(-0.5, 0.5, plan.frames)[:, None]
+    pan = rng.normal(0, 1, 2) * (0.06, 0.02) * (rng.uniform() < 0.6)
+    time = np.arange(plan.frames)[:, None] / plan.fps
+    rates, phases = rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0, 6.28, (3, 2))
+    shake = sum(np.sin(6.28 * rate * time + phase) for rate, phase in zip(rates, phases, strict=True))
+    shake = shake * 0.006 * rng.uniform() ** 2
+    zoom = 1 + rng.normal(0, 0.07) * (rng.uniform() < 0.5) * way[:, 0]
+    zoom = np.clip(zoom, 0.88, 1.15)
+    centre = np.clip(0.5 + np.clip(pan, -0.12, 0.12) * way + shake, 0.38, 0.62)
+    if plan.kind == "no-pose":
+        zoom = zoom * rng.uniform(1.0, 1.1)
+    return Camera(centre, zoom)

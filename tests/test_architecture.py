@@ -1,0 +1,107 @@
+"""The import directions of the design: each module may import the lines above its own, and nothing in a circle."""
+
+import ast
+from pathlib import Path
+
+import integralaction
+
+ROOT = Path(integralaction.__file__).parent
+
+# a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
+LEVELS = (
+    ("config", "skeleton"),
+    ("clip",),
+    (
+        *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
+        *("model.loss", "model.checkpoint", "model.foreign"),
+        *("data.video", "data.index", "data.poses", "data.pose_files", "data.sampling", "data.transforms"),
+        "draw",
+    ),
+    ("data.dataset", "pose_estimation", "engines", "recipes", "run", "mime"),
+    ("importers", "evaluate", "predict"),
+    ("train", "analysis", "export"),
+    ("figures", "audit", "serve"),
+    ("report", "app"),
+    ("cli",),
+    ("", "__main__"),
+)
+
+
+def level(module: str) -> tuple[int, int]:
+    """Line and place of a module; a package that stands for its files is found by its first name."""
+    for line, names in enumerate(LEVELS):
+        for place, name in enumerate(names):
+            if module == name or (name in ("mime", "importers") and module.startswith(f"{name}.")):
+                return line, place
+    raise AssertionError(f"{module} has no place in the design: give it one in LEVELS")
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if name.endswith("__init__") and name != "__init__":
+            assert not path.read_text().strip(), f"{path} is the __init__ of an inner package and stays empty"
+            continue
+        found["" if name == "__init__" else name] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """The package's modules that a file imports, also inside functions and as names in strings."""
+    tree, found = ast.parse(path.read_text()), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            if node.module == "integralaction" or (node.module or "").startswith("integralaction."):
+                found.add(node.module.removeprefix("integralaction").removeprefix("."))
+        elif isinstance(node, ast.Import):
+            found |= {
+                n.name.removeprefix("integralaction").removeprefix(".") for n in node.names if "integral" in n.name
+            }
+    return found
+
+
+def test_imports_point_one_way() -> None:
+    wrong = []
+    for name, path in modules().items():
+        line, place = level(name)
+        for other in imports(path):
+            other_line, other_place = level(other)
+            same_package = name.split(".")[0] == other.split(".")[0]
+            if other == "" or other_line > line:
+                wrong.append(f"{name} imports {other or 'the package itself'}")
+            elif name.split(".")[0] == "mime" and same_package:
+                continue  # the order inside mime is checked by the absence of circles
+            elif other_line == line and line > 2:
+                wrong.append(f"{name} imports {other}, which is on its own line")
+            elif other_line == line == 2 and (not same_package or other_place > place):
+                wrong.append(f"{name} imports {other}, which comes after it or belongs to another package")
+    assert not wrong, "; ".join(wrong)
+
+
+def test_model_and_data_do_not_know_each_other() -> None:
+    for name, path in modules().items():
+        if name.startswith(("model.", "data.")):
+            other = "data" if name.startswith("model.") else "model"
+            assert not [i for i in imports(path) if i.split(".")[0] == other], name
+
+
+def test_no_circles() -> None:
+    graph = {name: imports(path) & modules().keys() for name, path in modules().items()}
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above, name))
+        if name not in done:
+            for other in graph[name]:
+                visit(other, (*above, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_public_names() -> None:
+    assert {name: getattr(integralaction, name) for name in integralaction.__all__}
+    assert len(integralaction.__all__) == 8
