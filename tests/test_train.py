@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from safetensors.torch import load_file
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction.config import Recipe, to_dict
-from integralaction.data.index import read_index
 from integralaction.train import train
 
 
@@ -154,5 +152,3 @@ def test_training_learns(data: Path, tmp_path: Path) -> None:
     run = train(recipe, data, tmp_path / "run", "cpu")
     last = (run.stage_path("appearance-only") / "log.csv").read_text().splitlines()[-1].split(",")
     assert float(last[4]) == 1.0  # colour tells the class
-    assert read_index(data).classes == CLASSES
-    assert time.monotonic() > 0

@@ -15,6 +15,7 @@ from typing import TextIO
 
 import numpy as np
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -337,19 +338,26 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
 
 
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:
-    """The table of results for people: methods by splits, top-1 in per cent with its interval."""
+    """The table of results for people: methods by splits, top-1 in per cent with its interval; what the gate did."""
     splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
-    table = Table(title="top-1 in % [95 % interval]", caption="gate: 0 = pose alone, 1 = appearance alone")
-    table.add_column("method")
+    table = Table(title="top-1 in % [95 % interval]", box=SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("method", no_wrap=True)
     for split in splits:
         count = sum(video.split == split for video in next(iter(predictions.values())).videos)
-        table.add_column(f"{split}\n{count} videos", justify="right")
+        table.add_column(f"{split}\n{count} videos", justify="right", no_wrap=True)
+    gates = []
     for p in predictions.values():
         scores = [score(p, split) for split in splits]
+        style = "bold" if p.method == "integral" else ""
         cells = [f"{100 * s.top1:.1f} [{100 * s.low:.0f}, {100 * s.high:.0f}]" for s in scores]
+        table.add_row(p.method, *cells, style=style)
         if not np.isnan(scores[0].gate):
-            cells = [f"{cell}\ngate {s.gate:.2f}" for cell, s in zip(cells, scores, strict=True)]
-        table.add_row(p.method, *cells)
+            gates.append((p.method, [f"{s.gate:.2f}" for s in scores]))
+    table.add_section()
+    for method, cells in gates:
+        table.add_row(f"gate of {method}", *cells)
     console.print(table)
-    for line in comparisons(predictions, splits):
+    console.print("The gate is 1 where appearance is let in and 0 where the pose alone answers.\n", highlight=False)
+    decisive = [split for split in splits if split == "out-of-context"] or splits
+    for line in comparisons(predictions, decisive):
         console.print(line, highlight=False)

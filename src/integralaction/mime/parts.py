@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from integralaction.mime.bodies import Body, Motion
+from integralaction.mime.colours import Colour, random_colour, shade
 
-Colour = tuple[int, int, int]
 Joints = dict[str, np.ndarray]
 
 
@@ -53,21 +53,16 @@ _HAIRS = ((35, 28, 25), (80, 50, 30), (140, 90, 45), (215, 180, 105), (165, 70, 
 
 def draw_look(rng: np.random.Generator) -> Look:
     """Clothes, hair and skin of a person."""
-    vivid = lambda low, high: tuple(int(v) for v in rng.uniform(low, high, 3))
     return Look(
         skin=_SKINS[rng.integers(len(_SKINS))],
         hair=_HAIRS[rng.integers(len(_HAIRS))],
-        top=vivid(30, 250),
-        bottom=vivid(20, 200),
-        shoes=vivid(20, 240),
+        top=random_colour(rng, 30, 250),
+        bottom=random_colour(rng, 20, 200),
+        shoes=random_colour(rng, 20, 240),
         sleeves=int(rng.integers(3)),
         legs=int(rng.integers(1, 3)),
         cut=int(rng.integers(4)),
     )
-
-
-def _shade(colour: Colour, factor: float) -> Colour:
-    return tuple(int(min(255, c * factor)) for c in colour)
 
 
 def person_parts(joints: Joints, body: Body, look: Look) -> list[Part]:
@@ -81,7 +76,7 @@ def person_parts(joints: Joints, body: Body, look: Look) -> list[Part]:
         Part(trunk, (0.036, 0.036, 0.04 * g, 0.04 * g), look.top, -0.01),
         Part(chest, (0.068 * g, 0.066 * g), look.top, -0.005),
         Part(at("pelvis", "left_hip", "right_hip"), (0.058 * g, 0.05 * g, 0.05 * g), look.bottom, -0.002),
-        Part(at("neck", "head"), (0.03, 0.03), _shade(look.skin, 0.92), 0.0),
+        Part(at("neck", "head"), (0.03, 0.03), shade(look.skin, 0.92), 0.0),
     ]
     for side in ("left", "right"):
         j = lambda name, side=side: f"{side}_{name}"
@@ -89,11 +84,11 @@ def person_parts(joints: Joints, body: Body, look: Look) -> list[Part]:
         lower = look.top if look.sleeves == 2 else look.skin
         shin = look.bottom if look.legs == 2 else look.skin
         parts += [
-            Part(at(j("shoulder"), j("elbow")), (0.036 * g, 0.028 * g), _shade(upper, 0.94)),
-            Part(at(j("elbow"), j("wrist")), (0.027 * g, 0.02), _shade(lower, 0.97), 0.005),
+            Part(at(j("shoulder"), j("elbow")), (0.036 * g, 0.028 * g), shade(upper, 0.94)),
+            Part(at(j("elbow"), j("wrist")), (0.027 * g, 0.02), shade(lower, 0.97), 0.005),
             Part(at(j("hand")), (0.03,), look.skin, 0.012),
-            Part(at(j("hip"), j("knee")), (0.047 * g, 0.037 * g), _shade(look.bottom, 0.93), -0.025),
-            Part(at(j("knee"), j("ankle")), (0.035 * g, 0.025), _shade(shin, 0.96), 0.002),
+            Part(at(j("hip"), j("knee")), (0.047 * g, 0.037 * g), shade(look.bottom, 0.93), -0.025),
+            Part(at(j("knee"), j("ankle")), (0.035 * g, 0.025), shade(shin, 0.96), 0.002),
             Part(at(j("ankle"), j("toe")), (0.028, 0.022), look.shoes, 0.006),
         ]
     return parts + _head_parts(joints, body, look)
@@ -106,7 +101,7 @@ def _head_parts(joints: Joints, body: Body, look: Look) -> list[Part]:
     ahead = joints["nose"] - joints["head"]
     aside = joints["left_ear"] - joints["head"]
     skull = joints["head"][:, None]
-    hair = _shade(look.top, 0.7) if look.cut == 3 else look.hair
+    hair = shade(look.top, 0.7) if look.cut == 3 else look.hair
     back = np.stack([joints["head"] + 0.35 * up - 0.25 * ahead, joints["nape"]], 1)
     fringe = np.stack(
         [joints["head"] + 0.9 * up + v for v in (0.3 * ahead + 0.35 * aside, 0.3 * ahead - 0.35 * aside)], 1
@@ -116,7 +111,7 @@ def _head_parts(joints: Joints, body: Body, look: Look) -> list[Part]:
         Part(back, (0.9 * r, 0.86 * r), hair, 0.012),
         Part(fringe, (0.43 * r, 0.43 * r), hair, 0.02),
         Part(at("mouth"), (0.09 * r,), (165, 70, 70), 0.04),
-        Part(at("nose"), (0.1 * r,), _shade(look.skin, 0.85), 0.04),
+        Part(at("nose"), (0.1 * r,), shade(look.skin, 0.85), 0.04),
     ]
     parts += [
         Part(0.85 * at(f"{side}_eye") + 0.15 * skull, (0.11 * r,), (25, 25, 30), 0.04) for side in ("left", "right")
@@ -128,7 +123,7 @@ def _head_parts(joints: Joints, body: Body, look: Look) -> list[Part]:
         parts.append(Part((joints["crown"] + 0.5 * up - 0.5 * ahead)[:, None], (0.42 * r,), look.hair))
     elif look.cut == 3:
         brim = np.stack([joints["head"] + 0.5 * up + 0.6 * ahead, joints["head"] + 0.45 * up + 1.25 * ahead], 1)
-        parts.append(Part(brim, (0.3 * r, 0.2 * r), _shade(look.top, 0.55), 0.06))
+        parts.append(Part(brim, (0.3 * r, 0.2 * r), shade(look.top, 0.55), 0.06))
     return parts
 
 
@@ -201,14 +196,20 @@ def _bow(j: Joints, motion: Motion, rng: np.random.Generator) -> list[Part]:
     return [*parts, Part(_line(nock, grip + 0.06 * arm), (0.006, 0.006), (235, 205, 90), 0.04)]
 
 
+def _path(motion: Motion) -> np.ndarray:
+    """The (T, 3) path of a ball; its actions give one."""
+    assert motion.prop is not None
+    return motion.prop
+
+
 def _basketball(j: Joints, motion: Motion, rng: np.random.Generator) -> list[Part]:
-    ball = (j["left_hand"] + j["right_hand"]) / 2 + motion.prop + (0, 0.03, 0.02)
+    ball = (j["left_hand"] + j["right_hand"]) / 2 + _path(motion) + (0, 0.03, 0.02)
     seam = _line(ball - np.array((0.06, 0.0, 0)), ball + np.array((0.06, 0.0, 0)))
     return [Part(ball[:, None], (0.08,), (240, 125, 35), 0.03), Part(seam, (0.006, 0.006), (90, 45, 15), 0.14)]
 
 
 def _football(j: Joints, motion: Motion, rng: np.random.Generator) -> list[Part]:
-    ball = motion.prop
+    ball = _path(motion)
     spots = [ball + v for v in ((0, 0.01, 0.0), (0.03, 0.03, 0), (-0.035, -0.02, 0))]
     parts = [Part(ball[:, None], (0.06,), (250, 250, 250), 0.02)]
     return parts + [Part(spot[:, None], (0.016,), (20, 20, 25), 0.1) for spot in spots]
@@ -220,7 +221,7 @@ def _ice_cream(j: Joints, motion: Motion, rng: np.random.Generator) -> list[Part
     return [
         Part(_line(hand - 0.04 * _UP, hand + 0.05 * _UP), (0.01, 0.036), (225, 160, 70), 0.05),
         Part((hand + 0.085 * _UP)[:, None], (0.05,), colour, 0.06),
-        Part((hand + 0.14 * _UP)[:, None], (0.034,), _shade(colour, 1.1), 0.07),
+        Part((hand + 0.14 * _UP)[:, None], (0.034,), shade(colour, 1.1), 0.07),
     ]
 
 

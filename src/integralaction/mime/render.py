@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from integralaction.mime.bodies import Stance, seen
-from integralaction.mime.parts import Colour, Part
+from integralaction.mime.colours import Colour, random_colour, rgb, shade
+from integralaction.mime.parts import Part
 from integralaction.mime.scenes import LOW
 
 OVERSIZE = 2  # frames are drawn this many times larger
@@ -80,8 +81,8 @@ def layer_of(parts: list[Part], stance: Stance, shift: np.ndarray | float = 0.0,
     best = reach.argmax(2)
     picked = np.take_along_axis(centres, best[..., None], 2)
     outlines = picked + np.take_along_axis(size, best, 2)[..., None] * _DIRECTIONS
-    colours = [tuple(int(c * fade) for c in part.colour) for part in parts]
-    edges = [tuple(int(c * 0.62) for c in colour) for colour in colours]
+    colours = [shade(part.colour, fade) for part in parts]
+    edges = [shade(colour, 0.62) for colour in colours]
     depth = near.mean(2) + np.array([part.nearer for part in parts])
     return Layer(outlines, depth, colours, edges)
 
@@ -93,21 +94,20 @@ def occluder(kind: int, box: tuple[float, float, float, float], frames: int, rng
     balls: list[tuple[float, float, float, Colour]] = []
     people: list[tuple[float, float, Colour]] = []
     if kind == 0:
-        colour = tuple(int(v) for v in rng.uniform(40, 220, 3))
-        shade = tuple(int(c * 0.8) for c in colour)
+        colour = random_colour(rng, 40, 220)
         top = y0 + rng.uniform(-0.02, 0.05)
         corners = lambda m: np.array(
             [[x + wide - m, 1.4], [x + wide - m, top + m], [x - wide + m, top + m], [x - wide + m, 1.4]]
         )
-        quads = [(corners(0.0), colour), (corners(0.025), shade)]
+        quads = [(corners(0.0), colour), (corners(0.025), shade(colour, 0.8))]
     else:
         quads = []
         for _ in range(16 if kind == 1 else 5):
             if kind == 1:
-                green = tuple(int(v) for v in np.array([45, 105, 40]) + rng.uniform(-15, 25, 3))
+                green = rgb(np.array([45, 105, 40]) + rng.uniform(-15, 25, 3))
                 balls.append((x + rng.uniform(-wide, wide), rng.uniform(y0 + 0.08, 1.0), rng.uniform(0.1, 0.14), green))
             else:
-                coat = tuple(int(v) for v in rng.uniform(25, 110, 3))
+                coat = random_colour(rng, 25, 110)
                 bx, by = x + rng.uniform(-wide, wide), y0 + rng.uniform(0.08, 0.25)
                 people += [(bx, by, coat)]
     shapes = [np.array([bx, by]) + r * _DIRECTIONS for bx, by, r, _ in balls]
@@ -118,7 +118,7 @@ def occluder(kind: int, box: tuple[float, float, float, float], frames: int, rng
     colours = [colour for *_, colour in balls] + [colour for _, colour in quads]
     outlines = np.broadcast_to(np.stack(shapes), (frames, len(shapes), 14, 2))
     depth = np.broadcast_to(np.arange(len(shapes), dtype=float), (frames, len(shapes)))
-    return Layer(outlines, depth, colours, [tuple(int(c * 0.8) for c in colour) for colour in colours])
+    return Layer(outlines, depth, colours, [shade(colour, 0.8) for colour in colours])
 
 
 def render(background: Image.Image, layers: list[Layer], camera: Camera, pixels: int) -> Iterator[np.ndarray]:

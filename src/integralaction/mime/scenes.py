@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from integralaction.mime.colours import Colour, rgb, shade
+
 MARGIN = 1.6
 LOW, HIGH = 0.5 - MARGIN / 2, 0.5 + MARGIN / 2
-
-Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Paint:
     def tint(self, r: int, g: int, b: int, spread: int = 18) -> Colour:
         """About that colour."""
         change = self.rng.integers(-spread, spread + 1, 3) + self.rng.integers(-spread, spread + 1)
-        return tuple(int(v) for v in np.clip(np.array([r, g, b]) + change, 0, 255))
+        return rgb(np.array([r, g, b]) + change)
 
     def between(self, low: float | int, high: float | int) -> float:
         """A random number."""
@@ -148,10 +148,10 @@ def _theatre_stage(p: Paint) -> None:
     red = p.tint(165, 20, 35)
     p.box(LOW, LOW, HIGH, p.floor, red)
     for i, x in enumerate(p.every(0.075)):
-        p.box(x, LOW, x + 0.035, p.floor, tuple(int(c * (0.65 + 0.1 * (i % 2))) for c in red))
+        p.box(x, LOW, x + 0.035, p.floor, shade(red, 0.65 + 0.1 * (i % 2)))
     gold = p.tint(225, 180, 60)
     for x in p.every(0.2):
-        p.draw.pieslice(p.at(x, -0.2, x + 0.2, 0.12), 0, 180, fill=tuple(int(c * 0.8) for c in red), outline=gold)
+        p.draw.pieslice(p.at(x, -0.2, x + 0.2, 0.12), 0, 180, fill=shade(red, 0.8), outline=gold)
     p.box(LOW, p.floor - 0.025, HIGH, p.floor, gold)
     for y in np.arange(p.floor + 0.05, HIGH, 0.07):
         p.line(LOW, y, HIGH, y, p.tint(115, 70, 35, 6), 0.006)
@@ -244,7 +244,7 @@ def _kitchen(p: Paint) -> None:
     p.box(LOW, LOW, HIGH, p.floor - 0.5, cabinet)
     p.box(LOW, p.floor - 0.26, HIGH, p.floor, cabinet)
     p.box(LOW, p.floor - 0.28, HIGH, p.floor - 0.24, p.tint(75, 70, 70))
-    dark = tuple(int(c * 0.75) for c in cabinet)
+    dark = shade(cabinet, 0.75)
     for x in p.every(0.2):
         p.line(x, p.floor - 0.24, x, p.floor, dark, 0.01)
         p.line(x, LOW, x, p.floor - 0.5, dark, 0.01)
@@ -294,7 +294,7 @@ def _fitness_room(p: Paint) -> None:
 def _plain_wall(p: Paint) -> None:
     grey = p.between(90, 225)
     wall = p.tint(int(grey), int(grey), int(grey), 14)
-    p.ground(wall, tuple(int(c * 0.82) for c in wall))
+    p.ground(wall, shade(wall, 0.82))
 
 
 def _noisy_wall(p: Paint) -> None:
@@ -308,7 +308,7 @@ def _studio(p: Paint) -> None:
     top, low = p.tint(200, 200, 205, 25), p.tint(130, 130, 138, 30)
     for y in np.arange(LOW, HIGH, 0.05):
         share = (y - LOW) / MARGIN
-        p.box(LOW, y, HIGH, y + 0.05, tuple(int(a + (b - a) * share) for a, b in zip(top, low, strict=True)))
+        p.box(LOW, y, HIGH, y + 0.05, rgb(a + (b - a) * share for a, b in zip(top, low, strict=True)))
 
 
 SCENES: dict[str, Callable[[Paint], None]] = {

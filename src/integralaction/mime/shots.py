@@ -171,8 +171,8 @@ def _covered(joints: dict, thing: list[Part], stance: Stance, frames: int, rng: 
     """Something big before the body; the thing is held out in front of it."""
     trunk = [seen(joints[name], stance)[:, :2] for name in ("head", "left_hip", "right_hip", "left_knee", "right_knee")]
     trunk = np.concatenate(trunk)
-    box = (*trunk.min(0), *trunk.max(0))
-    front = occluder(int(rng.integers(3)), tuple(float(v) for v in box), frames, rng)
+    (x0, y0), (x1, y1) = trunk.min(0), trunk.max(0)
+    front = occluder(int(rng.integers(3)), (float(x0), float(y0), float(x1), float(y1)), frames, rng)
     return [front, layer_of(thing, stance)] if thing else [front]
 
 

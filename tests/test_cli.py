@@ -1,0 +1,146 @@
+"""The commands as a user runs them: real files, real processes, one sentence for what is wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import yaml
+from toy import toy_recipe, write_toy_dataset
+
+from integralaction.cli import run
+from integralaction.config import Recipe, override, to_dict
+from integralaction.data.video import write_video
+from integralaction.recipes import RECIPES, recipe_named
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data set and a run, both made by commands."""
+    root = tmp_path_factory.mktemp("cli")
+    write_toy_dataset(root / "data")
+    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
+    arguments = ["--data", str(root / "data"), "--out", str(root / "run"), "--device", "cpu"]
+    assert run(["train", str(root / "toy.yaml"), "seed=3", *arguments]) == 0
+    return root
+
+
+def test_predict_with_and_without_poses(made: Path, capsys: pytest.CaptureFixture) -> None:
+    video = str(made / "data/in-context/009.mp4")
+    assert run(["predict", video, "--model", str(made / "run"), "--poses", str(made / "data")]) == 0
+    out = capsys.readouterr().out
+    assert all(words in out for words in ("009.mp4", " %  still", "gate 0.", "appearance alone:", "pose alone:"))
+    assert "usable pose in 100 % of the frames" in out or "usable pose in" in out
+    assert run(["predict", video, "--model", str(made / "run/integral.safetensors"), "--json"]) == 0
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out)
+    assert answer["pose_share"] == 0 and len(answer["top"]) == 3 and set(answer["streams"]) == {"appearance", "pose"}
+    assert sum(entry["probability"] for entry in answer["top"]) == pytest.approx(1, abs=1e-5)
+    assert "the model sees nobody" in captured.err
+
+
+def test_evaluate_prints_the_table(made: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["evaluate", str(made / "run"), "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "appearance-only" in out and "integral - gate-free" in out and "out-of-context" in out
+
+
+def bad_videos(folder: Path) -> dict[str, Path]:
+    """A text file, an empty file, a truncated mp4, a missing path, an audio-only file."""
+    paths = {name: folder / f"{name}.mp4" for name in ("text", "empty", "truncated", "missing", "audio")}
+    paths["text"].write_text("not a video\n" * 100)
+    paths["empty"].touch()
+    random = np.random.default_rng(0)
+    write_video(paths["audio"], random.integers(0, 255, (30, 64, 64, 3), dtype=np.uint8), 10)
+    whole = paths["audio"].read_bytes()
+    paths["truncated"].write_bytes(whole[: len(whole) // 2])
+    with av.open(str(paths["audio"]), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return paths
+
+
+def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
+    made: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    paths = bad_videos(tmp_path)
+    good = made / "data/in-context/009.mp4"
+    videos = [str(path) for path in (*paths.values(), good)]
+    assert run(["predict", *videos, "--model", str(made / "run"), "--poses", str(made / "data")]) == 1
+    captured = capfd.readouterr()
+    assert captured.out.count("gate 0.") == 1 and str(good) in captured.out
+    lines = [line for line in captured.err.splitlines() if line]
+    assert len(lines) == len(paths), captured.err
+    for name, line in zip(paths, lines, strict=True):
+        assert line.startswith("integralaction: Expected") and f"{name}.mp4" in line, line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "x.mp4", "--model", "nothing"], "Expected a run folder or a model file; nothing is not there"),
+        (["train", "kinetix", "--data", "d", "--out", "o"], "Expected a recipe (kinetics50, kinetics400"),
+        (["train", "kinetics50", "sed=1", "--data", "d", "--out", "o"], "did you mean 'seed'?"),
+        (["train", "kinetics50", "seed", "--data", "d", "--out", "o"], "Expected settings as name=value"),
+        (["train", "kinetics50", "model.width=0.3", "--data", "d", "--out", "o"], "a multiple of 1/8"),
+        (["train", "kinetics50", "--data", "d", "--out", "o"], "Expected a data set folder with dataset.yaml"),
+        (["evaluate", "nothing"], "Expected a run folder with settings.yaml"),
+        (["mime", "out", "--size", "3"], "Expected an even size"),
+    ],
+)
+def test_wrong_calls_are_one_sentence(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    err = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_unknown_option_is_a_wrong_call() -> None:
+    command = [sys.executable, "-m", "integralaction", "evaluate", "x", "--spilt", "val"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2 and "--split" in finished.stderr + finished.stdout
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_survive_a_file(name: str, tmp_path: Path) -> None:
+    recipe = recipe_named(name)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(to_dict(recipe)))
+    assert recipe_named(str(path)) == recipe
+    assert override(recipe, ["integration.epochs=7", "gate_lambda=5"]).integration.epochs == 7
+
+
+def test_recipes_have_the_papers_values() -> None:
+    recipe = recipe_named("kinetics400")
+    assert (recipe.model.appearance_depth, recipe.model.pose_depth) == (50, 18)
+    assert (recipe.model.frames, recipe.model.stride, recipe.model.span) == (8, 8, 57)
+    assert recipe.model.frames * recipe.model.pose_frame_factor == 32
+    assert (recipe.appearance.epochs, recipe.appearance.milestones) == (70, (30, 60))
+    assert (recipe.gate_lambda, recipe.batch_size, recipe.model.channels) == (1.5, 32, 512)
+    assert isinstance(recipe, Recipe)
+
+
+def test_real_videos_get_an_answer(made: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    videos = [shared / "data/videos" / name for name in ("tai_chi_k400.mp4", "v_Biking_g05_c02.avi")]
+    assert run(["predict", *map(str, videos), "--model", str(made / "run")]) == 0
+    assert capsys.readouterr().out.count("gate 0.") == 2
+    # poses from OpenPose files, somebody in the first hundred frames
+    poses = tmp_path / "poses"
+    poses.mkdir()
+    person = [value for joint in range(18) for value in (100.0 + joint, 50.0 + 5 * joint, 0.8)]
+    for frame in range(100):
+        text = json.dumps({"people": [{"pose_keypoints_2d": person}]})
+        (poses / f"tai_chi_{frame:012d}_keypoints.json").write_text(text)
+    assert run(["predict", str(videos[0]), "--model", str(made / "run"), "--poses", str(poses), "--json"]) == 0
+    assert 0.2 < json.loads(capsys.readouterr().out)["pose_share"] < 0.5
+    shutil.rmtree(poses)

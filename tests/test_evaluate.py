@@ -1,0 +1,132 @@
+"""Ten-clip testing: against a plain loop over the clips, intervals against closed forms, and continuing."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toy import CLASSES, toy_recipe, write_toy_dataset
+
+from integralaction import evaluate as testing
+from integralaction.data.dataset import ClipReader, TestClips
+from integralaction.data.index import Video, read_index, write_index
+from integralaction.data.poses import PoseStore
+from integralaction.evaluate import Predictions, bootstrap_interval, evaluate, paired_difference, score
+from integralaction.run import Run, open_run
+from integralaction.train import train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    root = tmp_path_factory.mktemp("evaluate")
+    write_toy_dataset(root / "data")
+    train(toy_recipe(), root / "data", root / "run", "cpu")
+    return open_run(root / "run")
+
+
+def test_probabilities_are_the_mean_over_ten_clips(run: Run) -> None:
+    index = read_index(run.data)
+    found = evaluate(run, index, (), CPU)
+    assert set(found) == {"appearance-only", "pose-only", "score-average", "integral", "gate-free"}
+    part = index.split("in-context", "out-of-context")
+    for method, predictions in found.items():
+        model = run.load(method)
+        clips = TestClips(ClipReader(part, PoseStore.of(index.root), model.config))
+        for number in (0, 5):
+            batch, sums = clips[number], []
+            for i in range(10):  # one clip at a time, through the whole model
+                with torch.no_grad():
+                    frames = None if method == "pose-only" else batch.frames[i : i + 1]
+                    joints = None if method == "appearance-only" else batch.joints[i : i + 1]
+                    sums.append(model(frames, joints).probabilities[0])
+            np.testing.assert_allclose(predictions.probabilities[number], torch.stack(sums).mean(dim=0), atol=1e-5)
+    assert np.isnan(found["gate-free"].gate).all() and (found["integral"].gate > 0).all()
+
+
+def test_predictions_can_be_read_again(run: Run) -> None:
+    index = read_index(run.data)
+    found = evaluate(run, index, (), CPU)
+    for method, predictions in found.items():
+        again = testing.read_predictions(run, index, method)
+        np.testing.assert_array_equal(again.probabilities, predictions.probabilities)
+        assert again.videos == predictions.videos and (again.labels == predictions.labels).all()
+    rows = list(csv.DictReader((run.root / "predictions/toy/integral.csv").open()))
+    assert [row["video"] for row in rows] == [video.video for video in found["integral"].videos]
+    assert (run.root / "results/toy.md").read_text().startswith("| method | in-context (3) | out-of-context (3) |")
+    with pytest.raises(FileNotFoundError, match="Expected predictions in"):
+        testing.read_predictions(run, replace(index, name="other"), "integral")
+
+
+def test_an_interrupted_evaluation_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = read_index(run.data)
+    whole = evaluate(run, index, (), CPU)
+    calls, predict_clips = [], testing.predict_clips
+
+    def interrupted(*arguments: object) -> dict:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return predict_clips(*arguments)
+
+    monkeypatch.setattr(testing, "CHUNK", 2)
+    monkeypatch.setattr(testing, "predict_clips", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run, index, (), CPU)
+    again = evaluate(run, index, (), CPU)
+    assert len(calls) == 5 + 2  # of six videos four were kept
+    for method in whole:
+        np.testing.assert_array_equal(again[method].probabilities, whole[method].probabilities)
+    assert not list((run.root / "predictions/toy").glob("part-*"))
+
+
+def test_a_part_of_the_classes_is_matched_by_name(run: Run, tmp_path: Path) -> None:
+    index = read_index(run.data)
+    kept = tuple(video for video in index.videos if video.label == "still")
+    write_index(replace(index, root=tmp_path, name="part", classes=("still",), videos=kept, video_root=str(run.data)))
+    found = evaluate(run, read_index(tmp_path), (), CPU)
+    assert set(found["integral"].labels) == {CLASSES.index("still")}
+
+
+def test_a_class_that_the_model_does_not_know_is_named(run: Run) -> None:
+    index = read_index(run.data)
+    strange = tuple(replace(video, label="flying") for video in index.videos)
+    with pytest.raises(ValueError, match=r"Expected classes that the model .* found 'flying'"):
+        evaluate(run, replace(index, classes=("flying",), videos=strange), (), CPU)
+
+
+def made(method: str, right: np.ndarray) -> Predictions:
+    videos = tuple(Video(f"{i}.mp4", "a", "in-context", 10, 10.0, 8, 8) for i in range(len(right)))
+    probabilities = np.where(right[:, None], [[0.9, 0.1]], [[0.2, 0.8]]).astype(np.float32)
+    labels, gate = np.zeros(len(right), int), np.full(len(right), np.nan, np.float32)
+    return Predictions(method, ("a", "b"), videos, labels, probabilities, gate)
+
+
+def test_interval_of_a_share_is_that_of_the_binomial() -> None:
+    values = np.repeat([1.0, 0.0], [300, 100])
+    low, high = bootstrap_interval(values)
+    deviation = np.sqrt(0.75 * 0.25 / 400)
+    assert low == pytest.approx(0.75 - 1.96 * deviation, abs=0.005)
+    assert high == pytest.approx(0.75 + 1.96 * deviation, abs=0.005)
+    assert bootstrap_interval(values) == (low, high)
+
+
+def test_paired_interval_uses_the_pairs() -> None:
+    random = np.random.default_rng(0)
+    theirs = random.random(400) < 0.5
+    ours = theirs | (random.random(400) < 0.1)  # right wherever they are, and a little more
+    gap, low, high = paired_difference(made("a", ours), made("b", theirs), "in-context")
+    assert gap == pytest.approx(ours.mean() - theirs.mean())
+    assert 0 < low < gap < high < 0.1
+    alone = bootstrap_interval(ours)
+    assert high - low < alone[1] - alone[0]
+
+
+def test_equal_probabilities_do_not_count_as_right() -> None:
+    predictions = made("a", np.array([True]))
+    undecided = replace(predictions, probabilities=np.array([[0.5, 0.5]], np.float32))
+    assert score(undecided, "in-context").top1 == 0
+    assert score(predictions, "in-context").top1 == 1
