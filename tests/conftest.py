@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
 # every jaxtyping annotation of the package is checked while the tests run; in production they cost nothing
-install_import_hook("integralaction", "beartype.beartype")
+install_import_hook("integralaction", "typechecker.check")
+
+# the toys are too small for more threads, which on a busy machine wait for each other
+torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -43,7 +43,7 @@ def test_probabilities_are_the_mean_over_ten_clips(run: Run) -> None:
                     frames = None if method == "pose-only" else batch.frames[i : i + 1]
                     joints = None if method == "appearance-only" else batch.joints[i : i + 1]
                     sums.append(model(frames, joints).probabilities[0])
-            np.testing.assert_allclose(predictions.probabilities[number], torch.stack(sums).mean(dim=0), atol=1e-5)
+            np.testing.assert_allclose(predictions.probabilities[number], torch.stack(sums).mean(dim=0), atol=1e-5, err_msg=f'{method} {number}')
     assert np.isnan(found["gate-free"].gate).all() and (found["integral"].gate > 0).all()
 
 
@@ -54,7 +54,7 @@ def test_predictions_can_be_read_again(run: Run) -> None:
         again = testing.read_predictions(run, index, method)
         np.testing.assert_array_equal(again.probabilities, predictions.probabilities)
         assert again.videos == predictions.videos and (again.labels == predictions.labels).all()
-    rows = list(csv.DictReader((run.root / "predictions/toy/integral.csv").open()))
+    rows = list(csv.DictReader((run.root / "predictions/toy/integral.csv").read_text().splitlines()))
     assert [row["video"] for row in rows] == [video.video for video in found["integral"].videos]
     assert (run.root / "results/toy.md").read_text().startswith("| method | in-context (3) | out-of-context (3) |")
     with pytest.raises(FileNotFoundError, match="Expected predictions in"):

@@ -152,3 +152,16 @@ def test_training_learns(data: Path, tmp_path: Path) -> None:
     run = train(recipe, data, tmp_path / "run", "cpu")
     last = (run.stage_path("appearance-only") / "log.csv").read_text().splitlines()[-1].split(",")
     assert float(last[4]) == 1.0  # colour tells the class
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_features_are_computed_once_where_there_is_no_augmentation(data: Path, tmp_path: Path, precision: str) -> None:
+    recipe = replace(toy_recipe(), augment_integration=False, precision=precision)
+    made = weights(train(recipe, data, tmp_path / "run", "cpu").root)
+    for method in ("integral", "gate-free"):
+        streams = {n: t for n, t in made[method].items() if n.startswith(("appearance", "pose"))}
+        singles = made["appearance-only"] | made["pose-only"]
+        assert all(torch.equal(tensor, singles[name]) for name, tensor in streams.items())
+        assert all(torch.isfinite(tensor).all() for tensor in made[method].values())
+    # the gate's own batch statistics are learnt in stage 3
+    assert made["integral"]["integration.gate.norm.num_batches_tracked"] == 6

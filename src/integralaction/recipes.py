@@ -46,7 +46,7 @@ def mime_demo() -> Recipe:
         methods=("integral", "gate-free", "feature-fuse"),
         appearance=Stage(epochs=14, lr=0.05, milestones=(10, 13), warmup=30),
         pose=Stage(epochs=14, lr=0.05, milestones=(10, 13), warmup=30),
-        integration=Stage(epochs=20, lr=0.01, milestones=(10, 15)),
+        integration=Stage(epochs=40, lr=0.03, milestones=(20, 30)),
         start="random",
         augment_integration=False,
         workers=0,

@@ -145,6 +145,7 @@ class StageTraining(lightning.LightningModule):
             model.requires_grad_(False)
             model.get_submodule("integration").requires_grad_(True)
             model.get_submodule("classifier").requires_grad_(True)
+        self.train()  # the trainer leaves modes as it finds them
 
     def train(self, mode: bool = True) -> "StageTraining":
         super().train(mode)

@@ -102,7 +102,7 @@ def test_splits_hold_what_they_claim():
         if plan.kind == "ambiguous" or place_tells(act) or plan.split == "no-pose":
             assert plan.scene == act.scene
     train = [plan for plan in plans if plan.split == "train"]
-    assert np.mean([plan.kind == "no-pose" for plan in train]) == pytest.approx(settings.no_pose_share)
+    assert np.mean([plan.kind == "no-pose" for plan in train]) == pytest.approx(settings.no_pose_share, abs=0.01)
     loose = [plan.scene == ACT[plan.act].scene for plan in train if not place_tells(ACT[plan.act])]
     assert np.mean(loose) == pytest.approx(settings.scene_agreement, abs=0.03)
     mimes = [plan for plan in plans if plan.split == "out-of-context"]

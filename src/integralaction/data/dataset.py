@@ -159,7 +159,7 @@ class TestClips(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         number, reader, size = index, self._reader, self._reader.model.size
-        starts = test_starts(reader.sources[number].frames, reader.model.span)
+        starts = test_starts(reader.sources[number].frames, reader.model.span).tolist()
         wanted = np.stack([reader.wanted(number, start) for start in starts])
         needed, place = np.unique(wanted, return_inverse=True)  # clips overlap: decode each frame once
         frames = reader.frames(number, needed)
@@ -167,6 +167,6 @@ class TestClips(Dataset[Batch]):
         crop = centre_crop(*reader.size(number), size)
         clips = []
         for start, rows in zip(starts, place.reshape(wanted.shape), strict=True):
-            clip = Clip(None if frames is None else frames[rows], reader.joints(number, poses, int(start)))
+            clip = Clip(None if frames is None else frames[rows], reader.joints(number, poses, start))
             clips.append(apply_crop(clip, crop, size, self._flip))
         return collate(clips, [reader.label(number)] * len(clips), [number] * len(clips))

@@ -517,7 +517,7 @@ def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -
 # --- writing --------------------------------------------------------------------------------------
 
 
-def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float | int) -> int:
+def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> int:
     """Write frames as an H.264 mp4 (yuv420p, crf 18); the same frames give the same bytes.
 
     Written aside, as `<name>.part`, and renamed when whole; the folder is made where it is missing.

@@ -7,7 +7,7 @@ import numpy as np
 Colour = tuple[int, int, int]
 
 
-def rgb(values: Iterable[float]) -> Colour:
+def rgb(values: np.ndarray | Iterable[float]) -> Colour:
     """Red, green, blue as whole numbers in 0..255."""
     red, green, blue = (int(min(255, max(0, value))) for value in values)
     return red, green, blue

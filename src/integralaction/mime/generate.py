@@ -44,16 +44,16 @@ class MimeSettings:
     """
 
     size: int = 64
-    fps: float | int = 15.0
-    seconds: tuple[float | int, float | int] = (3.0, 4.0)
+    fps: float = 15.0
+    seconds: tuple[float, float] = (3.0, 4.0)
     train: int = 70
     val: int = 10
     in_context: int = 16
     out_of_context: int = 30
     no_pose: int = 12
     ambiguous: int = 15
-    scene_agreement: float | int = 0.9
-    no_pose_share: float | int = 0.15
+    scene_agreement: float = 0.9
+    no_pose_share: float = 0.15
     seed: int = 0
 
     def __post_init__(self) -> None:

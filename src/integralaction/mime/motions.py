@@ -61,7 +61,7 @@ def _cycle(phase: np.ndarray, reach: float, *keys: tuple) -> np.ndarray:
     return values[after - 1] * (1 - share) + values[after] * share
 
 
-def _both(x: float | int, y: float | int, z: float | int) -> tuple:
+def _both(x: float, y: float, z: float) -> tuple:
     """The same place for the left and the right."""
     return ((x, y, z), (-x, y, z))
 

@@ -25,32 +25,32 @@ class Paint:
     rng: np.random.Generator
     floor: float
 
-    def at(self, *points: float | int) -> list[float]:
+    def at(self, *points: float) -> list[float]:
         """Frame units to pixels of the background."""
         return [(p - LOW) * self.scale for p in points]
 
-    def box(self, x0: float | int, y0: float | int, x1: float | int, y1: float | int, colour: Colour) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
         """A filled rectangle."""
         if x1 > x0 and y1 > y0:
             self.draw.rectangle(self.at(x0, y0, x1, y1), fill=colour)
 
-    def oval(self, x: float | int, y: float | int, rx: float | int, ry: float | int, colour: Colour) -> None:
+    def oval(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
         """A filled ellipse about its middle."""
         self.draw.ellipse(self.at(x - rx, y - ry, x + rx, y + ry), fill=colour)
 
     def line(
         self,
-        x0: float | int,
-        y0: float | int,
-        x1: float | int,
-        y1: float | int,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
         colour: Colour,
-        width: float | int = 0.01,
+        width: float = 0.01,
     ) -> None:
         """A line, `width` in frame units."""
         self.draw.line(self.at(x0, y0, x1, y1), fill=colour, width=max(1, round(width * self.scale)))
 
-    def poly(self, colour: Colour, *points: float | int) -> None:
+    def poly(self, colour: Colour, *points: float) -> None:
         """A filled polygon x0, y0, x1, y1, ..."""
         self.draw.polygon(self.at(*points), fill=colour)
 
@@ -59,11 +59,11 @@ class Paint:
         change = self.rng.integers(-spread, spread + 1, 3) + self.rng.integers(-spread, spread + 1)
         return rgb(np.array([r, g, b]) + change)
 
-    def between(self, low: float | int, high: float | int) -> float:
+    def between(self, low: float, high: float) -> float:
         """A random number."""
         return float(self.rng.uniform(low, high))
 
-    def every(self, step: float | int) -> np.ndarray:
+    def every(self, step: float) -> np.ndarray:
         """Places along the whole width, the first one random."""
         return np.arange(LOW - self.between(0, step), HIGH + step, step)
 
