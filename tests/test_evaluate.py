@@ -43,7 +43,12 @@ def test_probabilities_are_the_mean_over_ten_clips(run: Run) -> None:
                     frames = None if method == "pose-only" else batch.frames[i : i + 1]
                     joints = None if method == "appearance-only" else batch.joints[i : i + 1]
                     sums.append(model(frames, joints).probabilities[0])
-            np.testing.assert_allclose(predictions.probabilities[number], torch.stack(sums).mean(dim=0), atol=1e-5, err_msg=f'{method} {number}')
+            np.testing.assert_allclose(
+                predictions.probabilities[number],
+                torch.stack(sums).mean(dim=0),
+                atol=1e-5,
+                err_msg=f"{method} {number}",
+            )
     assert np.isnan(found["gate-free"].gate).all() and (found["integral"].gate > 0).all()
 
 
