@@ -17,7 +17,8 @@ import torch
 
 from integralaction.data.index import read_index
 from integralaction.evaluate import Predictions, evaluate, paired_difference, read_predictions, score
-from integralaction.mime.generate import MimeSettings, generate
+from integralaction.mime.generate import generate
+from integralaction.mime.settings import MimeSettings
 from integralaction.recipes import mime_demo
 from integralaction.run import Run, open_run
 from integralaction.train import train

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from integralaction.clip import Prediction
-from integralaction.mime.generate import MimeSettings
+from integralaction.mime.settings import MimeSettings
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -19,6 +18,7 @@ app = App(
     help="Recognise human actions in video without being fooled by the scene.",
     help_epilogue="Add --debug to any command to see where an error comes from.",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -49,7 +49,7 @@ def predict(
         Where the model runs.
     """
     from integralaction.data.pose_files import read_poses
-    from integralaction.predict import predict_video
+    from integralaction.predict import as_dict, as_text, predict_video
     from integralaction.run import choose_device, load_model
 
     loaded = load_model(model).to(choose_device(device))
@@ -67,7 +67,7 @@ def predict(
             failed += 1
             print(f"integralaction: {_one_line(error)}", file=sys.stderr)
             continue
-        print(json.dumps(_as_json(prediction)) if json_ else _as_text(prediction))
+        print(json.dumps(as_dict(prediction)) if json_ else as_text(prediction))
     return 1 if failed else 0
 
 
@@ -189,29 +189,6 @@ def run(arguments: list[str]) -> int:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _as_text(prediction: Prediction) -> str:
-    lines = [prediction.video]
-    lines += [f"  {100 * p:5.1f} %  {name}" for name, p in prediction.top()]
-    if prediction.gate is not None:
-        lines.append(f"  gate {prediction.gate:.2f}  (0 = pose alone, 1 = appearance alone)")
-    for stream, (name, p) in prediction.top_of_streams().items():
-        lines.append(f"  {stream} alone: {name} ({100 * p:.1f} %)")
-    lines.append(f"  usable pose in {100 * prediction.pose_share:.0f} % of the frames, {prediction.clips} clips")
-    return "\n".join(lines)
-
-
-def _as_json(prediction: Prediction) -> dict:
-    streams = prediction.top_of_streams().items()
-    return {
-        "video": prediction.video,
-        "top": [{"class": name, "probability": p} for name, p in prediction.top()],
-        "gate": prediction.gate,
-        "streams": {stream: {"class": name, "probability": p} for stream, (name, p) in streams},
-        "pose_share": prediction.pose_share,
-        "clips": prediction.clips,
-    }
 
 
 def _counts(videos: Sequence) -> str:

@@ -1,6 +1,7 @@
 """Any video -> `Prediction`: what the model says, how much appearance it let in, what each stream alone says."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,3 +61,28 @@ def _pose_share(joints: torch.Tensor) -> float:
     """Share of the clips' frames, (N, T', P, K, 3), in which at least one person's pose is usable."""
     found = (joints[..., 2] > MIN_SCORE).float().mean(dim=3) >= USABLE_JOINTS
     return float(found.any(dim=2).float().mean())
+
+
+def as_text(prediction: Prediction) -> str:
+    """A prediction for people: the best five classes, the gate, a line for each stream."""
+    lines = [prediction.video]
+    lines += [f"  {100 * p:5.1f} %  {name}" for name, p in prediction.top()]
+    if prediction.gate is not None:
+        lines.append(f"  gate {prediction.gate:.2f}  (0 = pose alone, 1 = appearance alone)")
+    for stream, (name, p) in prediction.top_of_streams().items():
+        lines.append(f"  {stream} alone: {name} ({100 * p:.1f} %)")
+    lines.append(f"  usable pose in {100 * prediction.pose_share:.0f} % of the frames, {prediction.clips} clips")
+    return "\n".join(lines)
+
+
+def as_dict(prediction: Prediction) -> dict[str, Any]:
+    """A prediction for programs, as JSON holds it."""
+    streams = prediction.top_of_streams().items()
+    return {
+        "video": prediction.video,
+        "top": [{"class": name, "probability": p} for name, p in prediction.top()],
+        "gate": prediction.gate,
+        "streams": {stream: {"class": name, "probability": p} for stream, (name, p) in streams},
+        "pose_share": prediction.pose_share,
+        "clips": prediction.clips,
+    }

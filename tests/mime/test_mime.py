@@ -11,8 +11,9 @@ from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import read_frames
 from integralaction.mime.acts import ACT, ACTS, place_tells
-from integralaction.mime.generate import MimeSettings, generate, plan_videos
+from integralaction.mime.generate import generate, plan_videos
 from integralaction.mime.scenes import NO_SCENES, SCENES, draw_scene
+from integralaction.mime.settings import MimeSettings
 from integralaction.mime.sheet import contact_sheet
 from integralaction.mime.shots import compose
 
