@@ -164,3 +164,19 @@ def test_features_are_computed_once_where_there_is_no_augmentation(data: Path, t
         assert all(torch.isfinite(tensor).all() for tensor in made[method].values())
     # the gate's own batch statistics are learnt in stage 3
     assert made["integral"]["integration.gate.norm.num_batches_tracked"] == 6
+
+
+def test_ctrl_c_is_a_sentence_and_loses_nothing(data: Path, tmp_path: Path) -> None:
+    recipe = toy_recipe()
+    running = start(replace(recipe, appearance=replace(recipe.appearance, epochs=500)), data, tmp_path / "run")
+    for line in running.stderr:
+        if " 2/500 " in line:
+            running.send_signal(signal.SIGINT)
+            break
+    rest = running.stderr.read()
+    assert running.wait(30) == 1, rest
+    running.stderr.close()
+    assert "integralaction: stopped; the same command continues where it was." in rest
+    assert "Traceback" not in rest
+    assert (tmp_path / "run/stages/appearance-only/last.ckpt").is_file()
+    assert not (tmp_path / "run/appearance-only.safetensors").exists()

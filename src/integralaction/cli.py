@@ -1,5 +1,6 @@
 """The commands. Each is a thin layer over one function; what it needs is imported when it is called."""
 
+import errno
 import json
 import sys
 import traceback
@@ -182,6 +183,11 @@ def run(arguments: list[str]) -> int:
     except (ValueError, OSError) as error:
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print(
+                "integralaction: The disk is full; free some space, then the same command continues.", file=sys.stderr
+            )
+            return 1
         print(f"integralaction: {_one_line(error)}", file=sys.stderr)
         wrong_call = isinstance(error, ValueError | FileNotFoundError)
         return 2 if wrong_call else 1

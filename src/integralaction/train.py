@@ -283,7 +283,10 @@ def run_stage(
     checkpoint = folder / "last.ckpt"
     if stage.epochs > 0:
         with _quiet():
-            trainer.fit(training, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+            try:
+                trainer.fit(training, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+            except SystemExit as error:  # the training library's answer to Ctrl-C
+                raise KeyboardInterrupt from error
     if trainer.is_global_zero:
         save(model, run.model_path(method))
     trainer.strategy.barrier()
