@@ -34,7 +34,7 @@ def test_predict_with_and_without_poses(made: Path, capsys: pytest.CaptureFixtur
     assert run(["predict", video, "--model", str(made / "run"), "--poses", str(made / "data")]) == 0
     out = capsys.readouterr().out
     assert all(words in out for words in ("009.mp4", " %  still", "gate 0.", "appearance alone:", "pose alone:"))
-    assert "usable pose in 100 % of the frames" in out or "usable pose in" in out
+    assert "usable pose in" in out and "usable pose in 0 %" not in out
     assert run(["predict", video, "--model", str(made / "run/integral.safetensors"), "--json"]) == 0
     captured = capsys.readouterr()
     answer = json.loads(captured.out)
@@ -79,7 +79,8 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
     lines = [line for line in captured.err.splitlines() if line]
     assert len(lines) == len(paths), captured.err
     for name, line in zip(paths, lines, strict=True):
-        assert line.startswith("integralaction: Expected") and f"{name}.mp4" in line, line
+        assert line.startswith("integralaction: Expected a video") and f"{name}.mp4" in line, line
+        assert line.endswith("."), line
 
 
 @pytest.mark.parametrize(

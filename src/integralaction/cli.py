@@ -42,17 +42,20 @@ def predict(
     model
         A run folder or a model file.
     poses
-        Poses of the video: a folder of OpenPose JSON files or a pose store (.safetensors). Without it nobody is
-        found, and the answer is what appearance says.
+        Poses of the videos: a data set folder, one of its pose shards, or, of one video, a folder of OpenPose JSON
+        files. Without it nobody is found, and the model answers from appearance.
     json_
         Print one JSON object a line instead.
     device
         Where the model runs.
     """
     from integralaction.data.pose_files import read_poses
+    from integralaction.data.video import probe
     from integralaction.predict import as_dict, as_text, predict_video
     from integralaction.run import choose_device, load_model
 
+    if poses is not None and not poses.exists():
+        raise FileNotFoundError(f"Expected a file or folder of poses; {poses} is not there.")
     loaded = load_model(model).to(choose_device(device))
     if poses is None and loaded.config.method != "appearance-only":
         print(
@@ -62,6 +65,7 @@ def predict(
     failed = 0
     for video in videos:
         try:
+            probe(video)  # what is wrong with the video is said before what its poses lack
             found = None if poses is None else read_poses(poses, video)
             prediction = predict_video(loaded, video, found)
         except (ValueError, OSError) as error:

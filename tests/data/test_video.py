@@ -128,7 +128,7 @@ def test_frames_by_content(kind, tmp_path):
     for i in {0, 1, count // 3, count // 2, count - 2, count - 1} & set(range(count)):
         assert numbers(read_frames(path, [i])) == [i]
     for bad in ([count], [-1], [0, count + 5]):
-        with pytest.raises(ValueError, match=f"expected frame numbers from 0 to {count - 1}"):
+        with pytest.raises(ValueError, match=f"Expected frame numbers from 0 to {count - 1}"):
             read_frames(path, bad)
 
 
@@ -207,7 +207,7 @@ def test_resizing():
     assert resized(1080, 1920, 256) == (256, 455)
     assert resized(3, 5, 2) == (2, 3)  # 3.33
     assert resized(2, 5, 1) == (1, 3)  # 2.5 goes up
-    with pytest.raises(ValueError, match="expected a short side of at least one pixel, found 0"):
+    with pytest.raises(ValueError, match="Expected a short side of at least one pixel, found 0"):
         resized(10, 10, 0)
 
 
@@ -231,7 +231,7 @@ def test_nothing_asked_nothing_given(tmp_path):
     path = encode(tmp_path / "v.mp4", 5)
     assert read_frames(path, []).shape == (0, HEIGHT, WIDTH, 3)
     assert read_frames(path, np.array([], int), short_side=24).shape == (0, 24, 32, 3)
-    with pytest.raises(ValueError, match="expected a list of frame numbers, found float64"):
+    with pytest.raises(ValueError, match="Expected a list of frame numbers, found float64"):
         read_frames(path, np.array([0.5]))
 
 
@@ -255,7 +255,7 @@ def test_a_folder_of_images(suffix, tmp_path):
     assert numbers(read_frames(tmp_path, [11, 2, 2, 10, 0])) == [11, 2, 2, 10, 0]
     assert read_frames(tmp_path, [1], short_side=24).shape == (1, 24, 32, 3)
     assert read_frames(tmp_path, []).shape == (0, HEIGHT, WIDTH, 3)
-    with pytest.raises(ValueError, match="expected frame numbers from 0 to 11"):
+    with pytest.raises(ValueError, match="Expected frame numbers from 0 to 11"):
         read_frames(tmp_path, [12])
 
 
@@ -268,7 +268,7 @@ def test_a_folder_with_exif_turned_images(tmp_path):
 
 
 def test_folders_that_are_no_video(tmp_path):
-    with pytest.raises(VideoError, match=r"expected images .* found none"):
+    with pytest.raises(VideoError, match=r"Expected images .* found none"):
         probe(tmp_path)
     Image.fromarray(numbered(0)).save(tmp_path / "0.png")
     Image.fromarray(numbered(1, HEIGHT, WIDTH + 2)).save(tmp_path / "1.png")
@@ -276,7 +276,7 @@ def test_folders_that_are_no_video(tmp_path):
         with pytest.raises(VideoError, match=r"one size in a folder, 48 x 64 as the first, found 48 x 66 at .*1\.png"):
             call()
     (tmp_path / "1.png").write_bytes((tmp_path / "0.png").read_bytes()[:90])
-    with pytest.raises(VideoError, match=r"expected an image, .* at .*1\.png"):
+    with pytest.raises(VideoError, match=r"Expected an image, .* at .*1\.png"):
         read_frames(tmp_path, [0, 1])
 
 
@@ -286,20 +286,20 @@ def test_folders_that_are_no_video(tmp_path):
 def _text(folder):
     path = folder / "v.txt"
     path.write_text("A line of text.\n" * 200)
-    return path, "expected a video, found (text|data)"
+    return path, "Expected a video, found (text|data)"
 
 
 def _text_named_mp4(folder):
     path = folder / "v.mp4"
     path.write_text("A line of text.\n" * 200)
-    return path, "expected a video, found data that cannot be read as one"
+    return path, "Expected a video, found data that cannot be read as one"
 
 
 def _playlist(folder):
     encode(folder / "a.mp4", 5)
     path = folder / "v.mp4"
     path.write_text("ffconcat version 1.0\nfile http://127.0.0.1/a.mp4\n")
-    return path, "expected a video, found"
+    return path, "Expected a video, found"
 
 
 def _empty(folder):
@@ -311,7 +311,7 @@ def _empty(folder):
 def _without_index(folder):
     path = encode(folder / "v.mp4", 60)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    return path, "expected a video, found data that cannot be read as one"
+    return path, "Expected a video, found data that cannot be read as one"
 
 
 def _cut_short(folder):
@@ -334,7 +334,7 @@ def _sound(folder):
         frame.sample_rate = 16000
         file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
-    return path, "expected a video, found audio"
+    return path, "Expected a video, found audio"
 
 
 BROKEN = [
@@ -362,7 +362,7 @@ def test_broken_files_are_named_in_one_sentence(broken, tmp_path, capfd):
 
 def test_a_missing_file(tmp_path):
     for call in (probe, lambda path: read_frames(path, [0])):
-        with pytest.raises(FileNotFoundError, match=r"expected a video .* found nothing; check the path"):
+        with pytest.raises(FileNotFoundError, match=r"Expected a video .* found nothing; check the path"):
             call(tmp_path / "v.mp4")
 
 
@@ -435,16 +435,16 @@ def test_what_cannot_be_written_leaves_no_file(tmp_path):
     path = tmp_path / "v.mp4"
     good = moving(1)[0]
     for frames, message in (
-        ([], "expected at least one frame"),
-        ([good[:63]], "expected an even height and width"),
-        ([good.astype(float)], "expected frames of shape"),
-        ([good[..., 0]], "expected frames of shape"),
-        ([good, good[:32]], "expected frame 1 to be uint8 of shape"),
+        ([], "Expected at least one frame"),
+        ([good[:63]], "Expected an even height and width"),
+        ([good.astype(float)], "Expected frames of shape"),
+        ([good[..., 0]], "Expected frames of shape"),
+        ([good, good[:32]], "Expected frame 1 to be uint8 of shape"),
     ):
         with pytest.raises(ValueError, match=message):
             write_video(path, frames, 25)
     for fps in (0, -1, float("nan")):
-        with pytest.raises(ValueError, match="expected a positive number of frames a second"):
+        with pytest.raises(ValueError, match="Expected a positive number of frames a second"):
             write_video(path, [good], fps)
     assert not list(tmp_path.iterdir())
 

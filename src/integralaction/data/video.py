@@ -65,7 +65,7 @@ def resized(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     if short_side is None:
         return height, width
     if short_side < 1:
-        raise ValueError(f"expected a short side of at least one pixel, found {short_side}; give a positive number")
+        raise ValueError(f"Expected a short side of at least one pixel, found {short_side}; give a positive number.")
     short, long = min(height, width), max(height, width)
     other = max(1, (2 * long * short_side + short) // (2 * short))
     return (short_side, other) if height <= width else (other, short_side)
@@ -105,7 +105,9 @@ def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_sid
     path = Path(path)
     asked = np.asarray(indices)
     if asked.ndim != 1 or (asked.size and not np.issubdtype(asked.dtype, np.integer)):
-        raise ValueError(f"expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers")
+        raise ValueError(
+            f"Expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers."
+        )
     wanted, places = np.unique(asked.astype(np.int64), return_inverse=True)
     read = _read_images if path.is_dir() else _read_video
     frames = read(path, wanted, short_side)
@@ -150,10 +152,10 @@ def _identity(path: Path) -> tuple[str, int, int]:
         stat = path.stat()
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"expected a video or a folder of images at {path}, found nothing; check the path"
+            f"Expected a video or a folder of images at {path}, found nothing; check the path."
         ) from None
     if stat.st_size == 0:
-        raise VideoError(f"expected a video, found an empty file at {path}; fetch it again or leave it out")
+        raise VideoError(f"Expected a video, found an empty file at {path}; fetch it again or leave it out.")
     return str(path), stat.st_mtime_ns, stat.st_size
 
 
@@ -165,8 +167,8 @@ def _opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer,
         container = av.open(f"file:{path}", mode="r", options={"protocol_whitelist": "file"})
     except (av.FFmpegError, UnicodeError) as error:
         raise VideoError(
-            f"expected a video, found data that cannot be read as one at {path} ({_reason(error)}); "
-            "it may be incomplete or of another kind: fetch it again or leave it out"
+            f"Expected a video, found data that cannot be read as one at {path} ({_reason(error)}); "
+            "it may be incomplete or of another kind: fetch it again or leave it out."
         ) from None
     with container:
         cover = Disposition.attached_pic
@@ -174,7 +176,7 @@ def _opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer,
         if not streams or container.format.name in TEXT_FORMATS:
             kinds = " and ".join(sorted({s.type for s in container.streams} - {"video"})) or "still pictures"
             found = "text" if streams else kinds
-            raise VideoError(f"expected a video, found {found} in {path}; leave it out")
+            raise VideoError(f"Expected a video, found {found} in {path}; leave it out.")
         best = container.streams.best("video")
         stream = next((stream for stream in streams if stream is best), streams[0])
         data = sys.modules.get("torch.utils.data")
@@ -227,15 +229,17 @@ def _layout(path: str, modified: int, size: int) -> _Layout:
                     hidden.add(position)  # cut off by an edit list; an alternate reference frame
         except av.FFmpegError as error:
             raise VideoError(
-                f"expected a whole video, found damaged data in {path} ({_reason(error)}); "
-                "fetch it again or leave it out"
+                f"Expected a whole video, found damaged data in {path} ({_reason(error)}); "
+                "fetch it again or leave it out."
             ) from None
         if doubtful or len(pts) < stream.frames:
             _check_whole(path, stream, size)
         if doubtful:  # what was lost cannot be counted, so no later frame has a certain number
-            raise VideoError(f"expected a whole video, found damaged packets in {path}; fetch it again or leave it out")
+            raise VideoError(
+                f"Expected a whole video, found damaged packets in {path}; fetch it again or leave it out."
+            )
         if first is None:
-            raise VideoError(f"expected a video, found no frame that can be decoded in {path}; leave it out")
+            raise VideoError(f"Expected a video, found no frame that can be decoded in {path}; leave it out.")
         turn = _turn(first)
         shape = (first.width, first.height) if turn[0] else (first.height, first.width)
         rate = stream.average_rate or stream.guessed_rate
@@ -274,8 +278,8 @@ def _check_whole(path: str, stream: VideoStream, size: int) -> None:
     end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if end > size:
         raise VideoError(
-            f"expected {stream.frames} frames in {end} bytes, found {size} bytes in {path}; "
-            "the file is cut short: fetch it again or leave it out"
+            f"Expected {stream.frames} frames in {end} bytes, found {size} bytes in {path}; "
+            "the file is cut short: fetch it again or leave it out."
         )
 
 
@@ -445,13 +449,13 @@ def _count(path: str, modified: int, size: int) -> int:
 
 def _refuse(path: Path, index: int, count: int) -> None:
     raise ValueError(
-        f"expected frame numbers from 0 to {count - 1} in {path}, found {index}; ask for frames that it has"
+        f"Expected frame numbers from 0 to {count - 1} in {path}, found {index}; ask for frames that it has."
     )
 
 
 def _refuse_damaged(path: str, index: int) -> None:
     raise VideoError(
-        f"expected frame {index} of {path}, found damaged data there; fetch the file again or leave it out"
+        f"Expected frame {index} of {path}, found damaged data there; fetch the file again or leave it out."
     )
 
 
@@ -462,7 +466,7 @@ def _images(folder: Path) -> list[Path]:
     """The images of a folder; numbers in the names count as numbers."""
     found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".")]
     if not found:
-        raise VideoError(f"expected images ({', '.join(IMAGES)}) in the folder {folder}, found none; check the path")
+        raise VideoError(f"Expected images ({', '.join(IMAGES)}) in the folder {folder}, found none; check the path.")
     return sorted(found, key=lambda p: ([(int(n), t) for t, n in re.findall(r"(\D*)(\d+)", p.stem)], p.name))
 
 
@@ -502,15 +506,15 @@ def _open_image(path: Path, pixels: bool = False) -> tuple[Image.Image, tuple[in
             return image, (image.width, image.height) if turned else (image.height, image.width)
     except (OSError, SyntaxError, ValueError) as error:
         raise VideoError(
-            f"expected an image, found data that cannot be read as one at {path} ({error}); fetch it again"
+            f"Expected an image, found data that cannot be read as one at {path} ({error}); fetch it again."
         ) from None
 
 
 def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:
     if found != expected:
         raise VideoError(
-            f"expected images of one size in a folder, {expected[0]} x {expected[1]} as the first, found "
-            f"{found[0]} x {found[1]} at {path}; resize or remove it"
+            f"Expected images of one size in a folder, {expected[0]} x {expected[1]} as the first, found "
+            f"{found[0]} x {found[1]} at {path}; resize or remove it."
         )
 
 
@@ -534,7 +538,7 @@ def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> i
         ValueError: a frame of another shape, type or size than expected, no frame at all, a senseless fps.
     """
     if not (math.isfinite(fps) and fps > 0):
-        raise ValueError(f"expected a positive number of frames a second, found {fps}; give the video's rate")
+        raise ValueError(f"Expected a positive number of frames a second, found {fps}; give the video's rate.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -562,8 +566,8 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
                 stream.height, stream.width = size[:2]
             if frame.shape != size or frame.dtype != np.uint8:
                 raise ValueError(
-                    f"expected frame {count} to be uint8 of shape {size} like the first, found {frame.dtype} "
-                    f"of shape {frame.shape}; give frames of one size"
+                    f"Expected frame {count} to be uint8 of shape {size} like the first, found {frame.dtype} "
+                    f"of shape {frame.shape}; give frames of one size."
                 )
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             picture.pts = count
@@ -571,7 +575,7 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
             container.mux(stream.encode(picture))
             count += 1
         if size is None:
-            raise ValueError("expected at least one frame to write, found none; give frames")
+            raise ValueError("Expected at least one frame to write, found none; give frames.")
         container.mux(stream.encode(None))
     return count
 
@@ -579,10 +583,10 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
 def _check_writable(frame: np.ndarray) -> None:
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
         raise ValueError(
-            f"expected frames of shape (H, W, 3) uint8 RGB, found {frame.dtype} of shape {frame.shape}; convert them"
+            f"Expected frames of shape (H, W, 3) uint8 RGB, found {frame.dtype} of shape {frame.shape}; convert them."
         )
     if frame.shape[0] % 2 or frame.shape[1] % 2:
         raise ValueError(
-            f"expected an even height and width for H.264, found {frame.shape[0]} x {frame.shape[1]}; "
-            "crop or pad the frames by a pixel"
+            f"Expected an even height and width for H.264, found {frame.shape[0]} x {frame.shape[1]}; "
+            "crop or pad the frames by a pixel."
         )
