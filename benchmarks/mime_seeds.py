@@ -1,6 +1,8 @@
 """The demo over several seeds, each with its own videos and its own training: the table in docs/results/mime-demo.md.
 
-    python benchmarks/mime_seeds.py --out runs/mime-seeds --seeds 0 1 2 3 4 --write docs/results/mime-demo.md
+    python benchmarks/mime_seeds.py --out runs/mime-seeds --seeds 0 1 2 3 4 --write
+
+--write puts the page into docs/results/mime-demo.md and its table into the README.
 
 Continues where it was stopped. About as long as `make demo` for each seed.
 """
@@ -23,6 +25,8 @@ from integralaction.recipes import mime_demo
 from integralaction.run import Run, open_run
 from integralaction.train import train
 
+ROOT = Path(__file__).parents[1]
+PAGE, README = ROOT / "docs" / "results" / "mime-demo.md", ROOT / "README.md"
 SPLITS = ("in-context", "out-of-context", "no-pose", "ambiguous")
 CLAIMS = (
     ("appearance-only falls by 30 or more: in context minus out of context", 30.0),
@@ -120,15 +124,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     results = {seed: one_seed(arguments.out, seed)[1] for seed in arguments.seeds}
     seeds = " ".join(map(str, arguments.seeds))
     text = report(results, f"python benchmarks/mime_seeds.py --out {arguments.out} --seeds {seeds}")
     print(text)
     if arguments.write:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(text, encoding="utf-8")
+        PAGE.parent.mkdir(parents=True, exist_ok=True)
+        PAGE.write_text(text, encoding="utf-8")
+        before, _, rest = README.read_text(encoding="utf-8").partition("<!-- results -->\n")
+        _, _, after = rest.partition("<!-- end of results -->\n")
+        marked = f"<!-- results -->\n{table(results)}\n<!-- end of results -->\n"
+        README.write_text(before + marked + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -160,6 +160,15 @@ def test_bytes_and_floats_are_the_same_picture() -> None:
     torch.testing.assert_close(model(frames, joints).probabilities, model(frames / 255, joints).probabilities)
 
 
+def test_maps_are_drawn_in_full_precision_whatever_the_network_runs_in() -> None:
+    model = build(TINY)
+    frames, joints = tiny_inputs(TINY)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(frames, joints)
+    assert torch.equal(output.heatmaps, model(frames, joints).heatmaps)
+    assert torch.equal(output.pafs, model(frames, joints).pafs)
+
+
 def test_nobody_is_a_valid_input() -> None:
     model = build(TINY)
     frames, joints = tiny_inputs(TINY)

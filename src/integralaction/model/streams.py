@@ -62,9 +62,10 @@ class PoseStream(nn.Module):
         Args:
             joints: x, y in pixels of (height, width) frames, score.
         """
-        placed = to_map_pixels(best_persons(joints), height, width, self.size)
-        heatmaps = draw_heatmaps(placed, self.size) if self.pose_input != "pafs" else None
-        pafs = draw_pafs(placed, self.skeleton.bones, self.size) if self.pose_input != "heatmaps" else None
+        with torch.autocast(joints.device.type, enabled=False):  # half precision would move joints between pixels
+            placed = to_map_pixels(best_persons(joints), height, width, self.size)
+            heatmaps = draw_heatmaps(placed, self.size) if self.pose_input != "pafs" else None
+            pafs = draw_pafs(placed, self.skeleton.bones, self.size) if self.pose_input != "heatmaps" else None
         return heatmaps, pafs
 
     def forward(
