@@ -44,7 +44,7 @@ def one_seed(out: Path, seed: int) -> tuple[Run, dict[str, Predictions]]:
     run = train(replace(mime_demo(), seed=seed), data, root, "cpu")
     run = open_run(root)
     try:
-        return run, {method: read_predictions(run, index, method) for method in run.methods}
+        return run, {method: read_predictions(run, index, method, SPLITS) for method in run.methods}
     except FileNotFoundError:
         return run, dict(evaluate(run, read_index(data), SPLITS, torch.device("cpu")))
 

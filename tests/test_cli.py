@@ -141,7 +141,7 @@ def test_real_videos_get_an_answer(made: Path, shared: Path, tmp_path: Path, cap
     person = [value for joint in range(18) for value in (100.0 + joint, 50.0 + 5 * joint, 0.8)]
     for frame in range(100):
         text = json.dumps({"people": [{"pose_keypoints_2d": person}]})
-        (poses / f"tai_chi_{frame:012d}_keypoints.json").write_text(text)
+        (poses / f"tai_chi_k400_{frame:012d}_keypoints.json").write_text(text)
     assert run(["predict", str(videos[0]), "--model", str(made / "run"), "--poses", str(poses), "--json"]) == 0
     assert 0.2 < json.loads(capsys.readouterr().out)["pose_share"] < 0.5
     shutil.rmtree(poses)

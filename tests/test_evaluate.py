@@ -12,12 +12,13 @@ from toy import CLASSES, toy_recipe, write_toy_dataset
 from integralaction import evaluate as testing
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Video, read_index, write_index
-from integralaction.data.poses import PoseStore
+from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.evaluate import Predictions, bootstrap_interval, evaluate, paired_difference, score
 from integralaction.run import Run, open_run
 from integralaction.train import train
 
 CPU = torch.device("cpu")
+TESTED = ("in-context", "out-of-context")
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +57,14 @@ def test_predictions_can_be_read_again(run: Run) -> None:
     index = read_index(run.data)
     found = evaluate(run, index, (), CPU)
     for method, predictions in found.items():
-        again = testing.read_predictions(run, index, method)
+        again = testing.read_predictions(run, index, method, TESTED)
         np.testing.assert_array_equal(again.probabilities, predictions.probabilities)
         assert again.videos == predictions.videos and (again.labels == predictions.labels).all()
-    rows = list(csv.DictReader((run.root / "predictions/toy/integral.csv").read_text().splitlines()))
-    assert [row["video"] for row in rows] == [video.video for video in found["integral"].videos]
+    rows = list(csv.DictReader((run.root / "predictions/toy/in-context/integral.csv").read_text().splitlines()))
+    assert [row["video"] for row in rows] == [video.video for video in index.split("in-context").videos]
     assert (run.root / "results/toy.md").read_text().startswith("| method | in-context (3) | out-of-context (3) |")
     with pytest.raises(FileNotFoundError, match="Expected predictions in"):
-        testing.read_predictions(run, replace(index, name="other"), "integral")
+        testing.read_predictions(run, replace(index, name="other"), "integral", TESTED)
 
 
 def test_an_interrupted_evaluation_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,18 +83,58 @@ def test_an_interrupted_evaluation_goes_on(run: Run, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         evaluate(run, index, (), CPU)
     again = evaluate(run, index, (), CPU)
-    assert len(calls) == 5 + 2  # of six videos four were kept
+    assert len(calls) == 5 + 3  # the first split was kept, and nothing of the second, whose first chunk is two videos
     for method in whole:
         np.testing.assert_array_equal(again[method].probabilities, whole[method].probabilities)
-    assert not list((run.root / "predictions/toy").glob("part-*"))
+    assert not list((run.root / "predictions/toy").rglob("part-*"))
 
 
 def test_a_part_of_the_classes_is_matched_by_name(run: Run, tmp_path: Path) -> None:
     index = read_index(run.data)
     kept = tuple(video for video in index.videos if video.label == "still")
     write_index(replace(index, root=tmp_path, name="part", classes=("still",), videos=kept, video_root=str(run.data)))
+    write_pose_store(tmp_path, PoseStore.of(run.data).items())
     found = evaluate(run, read_index(tmp_path), (), CPU)
     assert set(found["integral"].labels) == {CLASSES.index("still")}
+
+
+def test_splits_are_tested_one_by_one(run: Run) -> None:
+    index = read_index(run.data)
+    both = evaluate(run, index, (), CPU)["integral"]
+    evaluate(run, index, ("in-context",), CPU)
+    assert (run.root / "results/toy.md").read_text().startswith("| method | in-context (3) | out-of-context (3) |")
+    again = testing.read_predictions(run, index, "integral", TESTED)
+    np.testing.assert_array_equal(again.probabilities, both.probabilities)
+
+
+def test_predictions_of_other_videos_are_not_taken_for_these(run: Run) -> None:
+    index = read_index(run.data)
+    evaluate(run, index, (), CPU)
+    other = replace(index, videos=tuple(replace(video, frames=11) for video in index.videos))
+    with pytest.raises(ValueError, match="Expected predictions on the videos of"):
+        testing.read_predictions(run, other, "integral", TESTED)
+
+
+def test_two_parts_of_one_video_are_two_rows(run: Run, tmp_path: Path) -> None:
+    index = read_index(run.data)
+    whole = index.split("in-context").videos[0]
+    parts = (replace(whole, label="down", end=0.6), replace(whole, label="right", start=0.6))
+    write_index(replace(index, root=tmp_path, name="parts", videos=parts, video_root=str(run.data)))
+    write_pose_store(tmp_path, [(whole.video, PoseStore.of(run.data)[whole.video])])
+    found = evaluate(run, read_index(tmp_path), (), CPU)["integral"]
+    assert found.labels.tolist() == [0, 1] and [video.start for video in found.videos] == [None, 0.6]
+    assert not np.array_equal(found.probabilities[0], found.probabilities[1])
+
+
+def test_nothing_to_test_on_is_named(run: Run) -> None:
+    with pytest.raises(ValueError, match=r"Expected a split to test on in .*; it has train"):
+        evaluate(run, read_index(run.data).split("train"), (), CPU)
+
+
+def test_nan_is_never_right() -> None:
+    predictions = made("a", np.array([True]))
+    broken = replace(predictions, probabilities=np.full((1, 2), np.nan, np.float32))
+    assert broken.rank().tolist() == [1]
 
 
 def test_a_class_that_the_model_does_not_know_is_named(run: Run) -> None:

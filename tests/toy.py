@@ -47,7 +47,7 @@ def write_toy_dataset(root: Path, videos: int = 9) -> Index:
         found = {
             t: np.concatenate([body + move * t, np.full((1, 18, 1), 0.9)], axis=2) for t in range(FRAMES) if (i + t) % 5
         }
-        poses.append((video, Poses.from_frames("openpose18", found, 18)))
+        poses.append((video, Poses.from_frames("openpose18", found)))
     index = Index(root, "toy", "openpose18", CLASSES, tuple(rows))
     write_pose_store(root, poses)
     write_index(index)

@@ -184,7 +184,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("integralaction: stopped; the same command continues where it was.", file=sys.stderr)
         return 1
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArithmeticError) as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -193,12 +193,17 @@ def run(arguments: list[str]) -> int:
             )
             return 1
         print(f"integralaction: {_one_line(error)}", file=sys.stderr)
-        wrong_call = isinstance(error, ValueError | FileNotFoundError)
+        from integralaction.data.video import VideoError
+
+        wrong_call = isinstance(error, ValueError | FileNotFoundError) and not isinstance(error, VideoError)
         return 2 if wrong_call else 1
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = str(error)
+    if "Original Traceback" in text:  # of a loader process: the error itself is the last line
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return " ".join(text.split())
 
 
 def _counts(videos: Sequence) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from integralaction.skeleton import skeleton_named
+
 MAX_PERSONS = 5  # the paper keeps the five best persons of a frame (section 3.2)
 
 
@@ -36,8 +38,11 @@ class Poses:
     frame_offsets: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.joints.ndim != 3 or self.joints.shape[2] != 3:
-            raise ValueError(f"Expected joints of shape (persons, joints, 3); found {self.joints.shape}.")
+        count = len(skeleton_named(self.skeleton).joints)
+        if self.joints.shape[1:] != (count, 3):
+            raise ValueError(
+                f"Expected joints of shape (persons, {count}, 3) for {self.skeleton}; found {self.joints.shape}."
+            )
         if self.frame_offsets.shape != (len(self.frame_index) + 1,):
             raise ValueError(
                 f"Expected {len(self.frame_index) + 1} frame offsets for {len(self.frame_index)} frames; "
@@ -56,8 +61,9 @@ class Poses:
             )
 
     @classmethod
-    def from_frames(cls, skeleton: str, frames: dict[int, np.ndarray], joints: int) -> "Poses":
-        """Poses from a table frame number -> (persons, K, 3); `joints` is K, for when nobody was found."""
+    def from_frames(cls, skeleton: str, frames: dict[int, np.ndarray]) -> "Poses":
+        """Poses from a table frame number -> (persons, K, 3)."""
+        joints = len(skeleton_named(skeleton).joints)
         order = sorted(frames)
         persons = [np.asarray(frames[i], np.float32).reshape(-1, joints, 3) for i in order]
         counts = np.cumsum([0, *(len(p) for p in persons)])
@@ -65,9 +71,9 @@ class Poses:
         return cls(skeleton, stacked, np.array(order, np.int64), counts.astype(np.int64))
 
     @classmethod
-    def nobody(cls, skeleton: str, joints: int) -> "Poses":
+    def nobody(cls, skeleton: str) -> "Poses":
         """No frame was looked at, nobody was found."""
-        return cls.from_frames(skeleton, {}, joints)
+        return cls.from_frames(skeleton, {})
 
     def at(self, frames: np.ndarray) -> np.ndarray:
         """Poses of these frames: (T, P, K, 3), the best persons first, at most `MAX_PERSONS`, at least one slot.

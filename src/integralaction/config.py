@@ -131,14 +131,14 @@ class Recipe:
 
     Attributes:
         name: of the experiment.
-        model: the model; class names and skeleton come from the data set.
+        model: the model; its class names come from the data set.
         methods: integrations trained in stage 3 on the same two streams; the first is the run's own model.
         appearance, pose, integration: the schedules of the three stages.
         gate_lambda: λ, weight of the gate regulariser (equation 3).
         batch_size: videos in a mini-batch, over all processes and accumulation steps.
         accumulate: steps whose gradients are summed into one mini-batch.
         momentum, weight_decay: of SGD.
-        start: `imagenet`, `random` (He), or the path of an ImageNet ResNet's state dict for both streams.
+        start: `imagenet`, `random` (He), or a folder with torchvision's ImageNet files under their own names.
         augment: random scaling, translation and flip in stages 1 and 2.
         augment_integration: likewise in stage 3; without it the streams' features are computed once.
         precision: of the training arithmetic.
@@ -178,8 +178,13 @@ class Recipe:
             raise ValueError(
                 f"Expected a batch_size that accumulate divides; found {self.batch_size} and {self.accumulate}."
             )
-        if self.workers < 0:
-            raise ValueError(f"Expected workers of at least 0; found {self.workers}.")
+        if self.workers < 0 or self.seed < 0:
+            raise ValueError(f"Expected workers and seed of at least 0; found {self.workers} and {self.seed}.")
+        if self.model.method not in ("integral", self.methods[0]):
+            raise ValueError(
+                f"Expected the method to train in methods, for example methods=[{self.model.method}]; "
+                f"found model.method={self.model.method} and methods={list(self.methods)}."
+            )
 
 
 T = TypeVar("T")
@@ -224,7 +229,10 @@ def override(settings: T, assignments: list[str]) -> T:
             if not isinstance(target.get(parent), dict):
                 raise ValueError(f"Expected a group of settings in {assignment!r}; {parent!r} is none.")
             target = target[parent]
-        target[name] = yaml.safe_load(text)
+        try:
+            target[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(f"Expected a YAML value in {assignment!r}; it cannot be read.") from error
     return from_dict(type(settings), values, "settings")
 
 

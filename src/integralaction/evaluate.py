@@ -7,6 +7,7 @@ tested on the same stream features, computed once.
 import csv
 import hashlib
 import shutil
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from torch.utils.data import DataLoader, Subset
 
@@ -33,6 +35,7 @@ from integralaction.run import Run
 CHUNK = 256  # videos after which an evaluation can be continued
 RESAMPLES = 10_000
 NOT_TESTED = ("train", "val")
+_KEY = "integralaction.videos"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Predictions:
         method: its name.
         classes: class names, in the order of the probabilities.
         videos: V rows of the index.
-        labels: (V,) the true classes, -1 where the model does not know them.
+        labels: (V,) the true classes.
         probabilities: (V, classes) float32, averaged over the clips.
         gate: (V,) float32, mean over clips, frames and channels; NaN for methods without a gate.
     """
@@ -56,9 +59,9 @@ class Predictions:
     gate: np.ndarray
 
     def rank(self) -> np.ndarray:
-        """(V,) how many classes are more probable than the true one; equals count against it."""
+        """(V,) how many classes are more probable than the true one; equals, and NaN, count against it."""
         truth = np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)
-        return (self.probabilities >= truth).sum(axis=1) - 1
+        return (~(self.probabilities < truth)).sum(axis=1) - 1
 
     def of_split(self, split: str) -> "Predictions":
         """Those on the videos of one split."""
@@ -88,51 +91,54 @@ def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.devi
 
     Args:
         index: the data set; its classes may be a part of the model's, matched by name.
-        splits: which of its splits; empty: all but `train` and `val`.
+        splits: which of its splits; empty: all but `train` and `val`. Predictions of other splits stay.
+
+    Returns:
+        By method, the predictions on these splits.
 
     Raises:
         FileNotFoundError: a stage is not trained yet.
-        ValueError: the data set has a class that the model does not know.
+        ValueError: there is nothing to test on, the data set has a class that the model does not know, or a model
+            gives probabilities that are not finite.
     """
     wanted = splits or tuple(name for name in index.splits if name not in NOT_TESTED)
-    chosen = index.split(*wanted)
-    unknown = sorted({video.label for video in chosen.videos} - set(run.recipe.model.classes))
+    if not wanted:
+        raise ValueError(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
+    unknown = sorted({video.label for video in index.split(*wanted).videos} - set(run.recipe.model.classes))
     if unknown:
         raise ValueError(
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
     models = {method: channels_last(run.load(method)).to(device) for method in run.methods}
-    tensors = _predict_all(run, chosen, models, device)
-    labels = np.array([run.recipe.model.classes.index(video.label) for video in chosen.videos])
-    predictions = {}
-    for method in models:
-        gate = tensors.get(f"{method}.gate", np.full(len(chosen.videos), np.nan, np.float32))
-        predictions[method] = Predictions(
-            method,
-            run.recipe.model.classes,
-            chosen.videos,
-            labels,
-            tensors[f"{method}.probabilities"],
-            gate,
-        )
-        _write_predictions(run.root / "predictions" / index.name, predictions[method])
-    write_results(run.root / "results", index.name, predictions)
-    return predictions
+    parts = [_evaluate_split(run, index.split(split), split, models, device) for split in wanted]
+    write_results(run, index)
+    for folder in parts:
+        shutil.rmtree(folder)
+    return {method: read_predictions(run, index, method, wanted) for method in run.methods}
 
 
 @torch.no_grad()
-def _predict_all(
-    run: Run, index: Index, models: dict[Method, IntegralAction], device: torch.device
-) -> dict[str, np.ndarray]:
-    """Probabilities and gates of every method on every video, chunk by chunk; a chunk that is there is not redone."""
-    parts = run.root / "predictions" / index.name / f"part-{_digest(run, index)}"
-    parts.mkdir(parents=True, exist_ok=True)
+def _evaluate_split(
+    run: Run, index: Index, split: str, models: dict[Method, IntegralAction], device: torch.device
+) -> Path:
+    """Predictions of every method on one split, chunk by chunk; a chunk that is there is not made again.
+
+    Returns:
+        The folder of the chunks, to be removed when all splits are done.
+    """
+    folder = _folder(run, index, split)
+    store = PoseStore.of(index.root)
+    parts = folder / f"part-{_digest(index, _weights(run), store.state)}"
     streams = models[run.recipe.methods[0]]
-    clips = TestClips(ClipReader(index, PoseStore.of(index.root), streams.config))
+    reader = ClipReader(index, store, streams.config)
+    if reader.without_poses:
+        print(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses", file=sys.stderr)
+    clips = TestClips(reader)
+    parts.mkdir(parents=True, exist_ok=True)
     paths = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(f"testing {index.name}", total=len(clips))
+        bar = progress.add_task(f"testing {index.name} {split}", total=len(clips))
         for first in range(0, len(clips), CHUNK):
             path = parts / f"{first:07d}.safetensors"
             paths.append(path)
@@ -140,17 +146,16 @@ def _predict_all(
             if path.is_file():
                 progress.advance(bar, len(numbers))
                 continue
-            loader = DataLoader(Subset(clips, numbers), batch_size=None, num_workers=run.recipe.workers)
             rows = []
-            for batch in loader:
+            for batch in DataLoader(Subset(clips, numbers), batch_size=None, num_workers=run.recipe.workers):
                 rows.append(predict_clips(models, streams, batch.to(device)))
                 progress.advance(bar)
-            aside = path.with_suffix(".part")
-            save_file({name: np.stack([row[name] for row in rows]) for name in rows[0]}, aside)
-            aside.replace(path)
+            _save({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
     loaded = [load_file(path) for path in paths]
-    shutil.rmtree(parts)
-    return {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
+    tensors = {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
+    for method in models:
+        _write_predictions(run, index, split, method, tensors)
+    return parts
 
 
 def predict_clips(models: dict[Method, IntegralAction], streams: IntegralAction, batch: Batch) -> dict[str, np.ndarray]:
@@ -171,53 +176,74 @@ def predict_clips(models: dict[Method, IntegralAction], streams: IntegralAction,
     return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-def _digest(run: Run, index: Index) -> str:
-    """Of the weights and the videos: partial results of other ones are not continued."""
+def _folder(run: Run, index: Index, split: str) -> Path:
+    return run.root / "predictions" / index.name / split
+
+
+def _weights(run: Run) -> str:
+    """A digest of all weights of a run."""
     digest = hashlib.sha256()
     for method in ("appearance-only", "pose-only", *run.recipe.methods):
         digest.update(run.model_path(method).read_bytes())
-    for video in index.videos:
-        digest.update(repr(video).encode())
+    return digest.hexdigest()
+
+
+def _digest(index: Index, *others: str) -> str:
+    """Of the rows of an index, and more: what was predicted for other ones is not taken for theirs."""
+    digest = hashlib.sha256()
+    for part in (*index.videos, *others):
+        digest.update(repr(part).encode())
     return digest.hexdigest()[:16]
 
 
-def _write_predictions(folder: Path, predictions: Predictions) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{predictions.method}.part"
-    rank, best = predictions.rank(), predictions.probabilities.argmax(axis=1)
-    with aside.open("w", newline="", encoding="utf-8") as file:
+def _save(tensors: dict[str, np.ndarray], path: Path, digest: str) -> None:
+    aside = path.with_suffix(".part")
+    save_file(tensors, aside, metadata={_KEY: digest})
+    aside.replace(path)
+
+
+def _write_predictions(run: Run, index: Index, split: str, method: Method, tensors: dict[str, np.ndarray]) -> None:
+    probabilities = tensors[f"{method}.probabilities"]
+    if not np.isfinite(probabilities).all():
+        raise ValueError(f"Expected finite probabilities of {method} of {run.root}; found NaN. Train it again.")
+    gate = tensors.get(f"{method}.gate", np.full(len(probabilities), np.nan, np.float32))
+    path = _folder(run, index, split) / f"{method}.safetensors"
+    _save({"probabilities": probabilities, "gate": gate}, path, _digest(index))
+    predictions = read_predictions(run, index, method, (split,))
+    rank, best = predictions.rank(), probabilities.argmax(axis=1)
+    with _aside(path.with_suffix(".csv")) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video", "split", "label", "predicted", "probability", "rank_of_label", "gate"])
+        writer.writerow(["video", "start", "end", "label", "predicted", "probability", "rank_of_label", "gate"])
         for i, video in enumerate(predictions.videos):
-            gate = "" if np.isnan(predictions.gate[i]) else f"{predictions.gate[i]:.6f}"
-            probability = f"{predictions.probabilities[i, best[i]]:.6f}"
-            predicted = predictions.classes[best[i]]
-            writer.writerow([video.video, video.split, video.label, predicted, probability, rank[i], gate])
-    aside.replace(folder / f"{predictions.method}.csv")
-    save_file({"probabilities": predictions.probabilities, "gate": predictions.gate}, aside)
-    aside.replace(folder / f"{predictions.method}.safetensors")
+            where = [video.video, video.start, video.end, video.label]
+            shown = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
+            writer.writerow([*where, predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown])
 
 
-def read_predictions(run: Run, index: Index, method: str) -> Predictions:
-    """The predictions that `evaluate` left in a run folder.
+def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, ...]) -> Predictions:
+    """The predictions on these splits that `evaluate` left in a run folder.
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: they are of videos that the data set does not have.
+        ValueError: they were made of other videos than the data set has now.
     """
-    folder = run.root / "predictions" / index.name
-    path = folder / f"{method}.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`.")
-    with path.open(newline="", encoding="utf-8") as file:
-        names = [row["video"] for row in csv.DictReader(file)]
-    rows = {video.video: video for video in index.videos}
-    if lost := [name for name in names if name not in rows]:
-        raise ValueError(f"Expected videos of {index.root} in {path}; found {lost[0]!r}. Evaluate again.")
-    videos = tuple(rows[name] for name in names)
-    labels = np.array([run.recipe.model.classes.index(video.label) for video in videos])
-    tensors = load_file(folder / f"{method}.safetensors")
-    return Predictions(method, run.recipe.model.classes, videos, labels, tensors["probabilities"], tensors["gate"])
+    probabilities, gate, videos = [], [], []
+    for split in splits:
+        path = _folder(run, index, split) / f"{method}.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`."
+            )
+        part = index.split(split)
+        with safe_open(path, "numpy") as handle:
+            if (handle.metadata() or {}).get(_KEY) != _digest(part):
+                raise ValueError(f"Expected predictions on the videos of {index.root} in {path}; evaluate again.")
+            probabilities.append(handle.get_tensor("probabilities"))
+            gate.append(handle.get_tensor("gate"))
+        videos += part.videos
+    classes = run.recipe.model.classes
+    labels = np.array([classes.index(video.label) for video in videos])
+    return Predictions(method, classes, tuple(videos), labels, np.concatenate(probabilities), np.concatenate(gate))
 
 
 def score(predictions: Predictions, split: str) -> Score:
@@ -261,10 +287,12 @@ def _resampled_means(values: np.ndarray) -> np.ndarray:
     return draws @ distinct / len(values)
 
 
-def write_results(folder: Path, name: str, predictions: dict[Method, Predictions]) -> None:
-    """Results as tables: `NAME.csv` (all scores), `NAME-classes.csv` (top-1 per class), `NAME.md` (to read)."""
+def write_results(run: Run, index: Index) -> None:
+    """Tables of every split that was tested: `NAME.csv` (all scores), `NAME-classes.csv`, `NAME.md` (to read)."""
+    folder, name = run.root / "results", index.name
     folder.mkdir(parents=True, exist_ok=True)
-    splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
+    splits = [split for split in index.splits if _is_tested(run, index, split)]
+    predictions = {method: read_predictions(run, index, method, tuple(splits)) for method in run.methods}
     scores = [score(p, split) for p in predictions.values() for split in splits]
     with _aside(folder / f"{name}.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -281,6 +309,16 @@ def write_results(folder: Path, name: str, predictions: dict[Method, Predictions
     with _aside(folder / f"{name}.md") as file:
         file.write(results_table(scores, splits))
         file.write("\n" + "\n".join(comparisons(predictions, splits)) + "\n")
+
+
+def _is_tested(run: Run, index: Index, split: str) -> bool:
+    """Whether predictions of all methods on the split as it is now are there."""
+    try:
+        for method in run.methods:
+            read_predictions(run, index, method, (split,))
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
 
 
 @contextmanager

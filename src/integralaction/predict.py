@@ -11,10 +11,9 @@ from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.video import probe
 from integralaction.model.network import IntegralAction
-from integralaction.skeleton import skeleton_named
+from integralaction.model.pose_maps import MIN_SCORE
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
-MIN_SCORE = 0.1
 
 
 @torch.no_grad()
@@ -33,7 +32,7 @@ def predict_video(model: IntegralAction, video: Path | str, poses: Poses | None 
     video, config = Path(video), model.config
     info = probe(video)
     if poses is None:
-        poses = Poses.nobody(config.skeleton, len(skeleton_named(config.skeleton).joints))
+        poses = Poses.nobody(config.skeleton)
     row = Video(video.name, "", "", info.frames, info.fps, info.height, info.width)
     index = Index(video.parent, "", poses.skeleton, config.classes, (row,))
     batch = TestClips(ClipReader(index, {video.name: poses}, config))[0]

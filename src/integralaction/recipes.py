@@ -68,4 +68,8 @@ def recipe_named(name: str) -> Recipe:
     path = Path(name)
     if not path.is_file():
         raise ValueError(f"Expected a recipe ({', '.join(RECIPES)}) or a YAML file; found {name!r}.")
-    return from_dict(Recipe, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"Expected a recipe in YAML in {path}; it cannot be read ({error}).") from error
+    return from_dict(Recipe, values, str(path))

@@ -4,8 +4,8 @@ RUN/settings.yaml          the recipe, the data set
 RUN/environment.yaml       versions, machine, command
 RUN/<method>.safetensors   a model a method; appearance-only and pose-only are stages 1 and 2
 RUN/stages/<method>/       last.ckpt (to continue from), log.csv, TensorBoard events
-RUN/predictions/<data set>/<method>.csv, .safetensors
-RUN/results/<data set>.csv, .md, ...
+RUN/predictions/<data set>/<split>/<method>.safetensors (to read again), .csv (for people)
+RUN/results/<data set>.csv, <data set>-classes.csv, <data set>.md
 """
 
 import os
@@ -51,6 +51,11 @@ class Run:
             FileNotFoundError: it is not trained yet.
         """
         if method != "score-average":
+            if not self.model_path(method).is_file():
+                raise FileNotFoundError(
+                    f"Expected a finished training in {self.root}; {method} is not trained yet. Give the command of "
+                    "its training again: it continues."
+                )
             return load(self.model_path(method))
         model = IntegralAction(replace(self.recipe.model, method="score-average")).eval()
         adopt_streams(model, self.load("appearance-only"), self.load("pose-only"))
@@ -71,7 +76,7 @@ def start_run(root: Path, recipe: Recipe, data: Path) -> Run:
         ValueError: the folder holds a run of other settings; they are named.
     """
     run = Run(root, recipe, data)
-    values = {"recipe": to_dict(recipe), "data": os.path.relpath(data, root)}
+    values = {"recipe": to_dict(recipe), "data": os.path.relpath(data.resolve(), root.resolve())}
     path = root / "settings.yaml"
     if path.is_file():
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -81,6 +86,8 @@ def start_run(root: Path, recipe: Recipe, data: Path) -> Run:
                 "Give another --out, or remove that folder."
             )
         return run
+    if root.exists() and not root.is_dir():
+        raise ValueError(f"Expected a folder for the run; {root} is a file. Give another --out.")
     root.mkdir(parents=True, exist_ok=True)
     _write_yaml(root / "environment.yaml", environment())
     _write_yaml(path, values)
@@ -103,7 +110,7 @@ def open_run(root: Path | str) -> Run:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict) or not {"recipe", "data"} <= values.keys():
         raise ValueError(f"Expected the keys recipe and data in {path}; found {values!r}.")
-    return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root / values["data"]).resolve())
+    return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root.resolve() / values["data"]).resolve())
 
 
 def load_model(source: Path | str) -> IntegralAction:
@@ -142,9 +149,18 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def model_of(recipe: Recipe, classes: tuple[str, ...], skeleton: str) -> ModelConfig:
-    """The recipe's model for a data set's classes and skeleton."""
-    return replace(recipe.model, classes=classes, skeleton=skeleton, method=recipe.methods[0])
+def model_of(recipe: Recipe, classes: tuple[str, ...]) -> ModelConfig:
+    """The recipe's model for a data set's classes.
+
+    Raises:
+        ValueError: the recipe names other classes.
+    """
+    if recipe.model.classes not in ((), classes):
+        raise ValueError(
+            f"Expected the data set's classes in the recipe's model, or none; found {list(recipe.model.classes)} "
+            f"there and {list(classes)} in the data set."
+        )
+    return replace(recipe.model, classes=classes, method=recipe.methods[0])
 
 
 def environment() -> dict[str, str | int]:

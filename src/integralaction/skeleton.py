@@ -144,6 +144,6 @@ def convert_joints(joints: np.ndarray, source: Skeleton, target: Skeleton) -> np
         else:
             raise ValueError(
                 f"Expected poses that convert to the skeleton {target.name}; {source.name} has no joint {name!r}. "
-                f"Use a model trained on {source.name}, or poses of another skeleton."
+                f"Use a model of {source.name} (model.skeleton={source.name} in training), or other poses."
             )
     return np.stack(made, axis=-2)

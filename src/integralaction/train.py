@@ -10,6 +10,7 @@ same weights, because order and augmentation depend on seed and epoch alone.
 
 import csv
 import logging
+import math
 import os
 import sys
 import time
@@ -24,6 +25,8 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -54,32 +57,72 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
 
     Raises:
         ValueError: data and recipe do not fit, or `out` holds a run of other settings.
+        ArithmeticError: the loss is no longer finite.
     """
     index = read_index(data).split("train")
-    recipe = replace(recipe, model=model_of(recipe, index.classes, index.skeleton))
-    run = start_run(out, recipe, data)
-    store = PoseStore.of(data)
+    if unlabelled := [video.video for video in index.videos if not video.label]:
+        raise ValueError(f"Expected a label for every training video; {unlabelled[0]} of {data} has none.")
+    recipe = replace(recipe, model=model_of(recipe, index.classes))
     target = choose_device(device)
+    if recipe.precision == "16-mixed" and target.type == "cpu":
+        raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
+    with _processes(target) as target:
+        run = _start_together(out, recipe, data)
+        _run_stages(run, index, PoseStore.of(data), target)
+    return run
+
+
+def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) -> None:
+    recipe = run.recipe
     for number, method in enumerate(SINGLE_STREAMS):
         if not run.model_path(method).is_file():
             model = new_model(recipe, method, recipe.seed + number)
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
-            clips = _training_clips(run, index, store, method, augment=recipe.augment, preload=recipe.preload)
-            run_stage(run, model, stage, clips, target)
-    features = None
+            run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
+    clips = None
     for method in recipe.methods:
         if run.model_path(method).is_file():
             continue
         model = new_model(recipe, method, recipe.seed + 2)
         adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
-        if recipe.augment_integration:
-            clips = _training_clips(run, index, store, method, augment=True, preload=recipe.preload)
-        else:
-            if features is None:
-                features = FeatureClips(*stream_features(model, index, store, recipe, target), seed=recipe.seed)
-            clips = features
-        run_stage(run, model, recipe.integration, clips, target)
-    return run
+        if clips is None and recipe.augment_integration:
+            clips = _training_clips(run, index, store, method, augment=True)
+        elif clips is None:
+            clips = FeatureClips(*stream_features(model, index, store, recipe, device), seed=recipe.seed)
+        run_stage(run, model, recipe.integration, clips, device)
+
+
+@contextmanager
+def _processes(device: torch.device) -> Generator[torch.device]:
+    """Make the processes that torchrun started one group; give each its own device. Alone: nothing but determinism."""
+    _, processes = _process()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what a deterministic matrix product asks for
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    if processes > 1:
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        if processes > 1:
+            torch.distributed.destroy_process_group()
+
+
+def _start_together(out: Path, recipe: Recipe, data: Path) -> Run:
+    """The first process begins the run, then the others find it."""
+    if _process()[0] == 0:
+        start_run(out, recipe, data)
+    _wait_for_all()
+    return start_run(out, recipe, data)
+
+
+def _wait_for_all() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
 
 
 def new_model(recipe: Recipe, method: Method, seed: int) -> IntegralAction:
@@ -168,8 +211,9 @@ class StageTraining(lightning.LightningModule):
             regulariser = gate_loss(output.gate_logits)
             measured |= {"gate_loss": regulariser.detach(), "gate": output.gate.detach().mean()}
             loss = loss + self.recipe.gate_lambda * regulariser
+        measured["total"] = loss.detach()
         measured["top1"] = (output.probabilities.detach().argmax(1) == batch.labels).float().mean()
-        return {"loss": loss, **measured}
+        return {"loss": loss, **measured}  # "loss" is the trainer's, which divides it by the accumulation steps
 
     def configure_optimizers(self) -> dict[str, Any]:
         recipe, stage = self.recipe, self.stage
@@ -194,7 +238,7 @@ class EpochEnd(lightning.Callback):
         self._folder, self._title, self._epochs = folder, title, epochs
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
-        self._count, self._began = 0, 0.0
+        self._count, self._began, self._rate = 0, 0.0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self._rows}
@@ -204,6 +248,7 @@ class EpochEnd(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._sums, self._count, self._began = {}, 0, time.monotonic()
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
         self,
@@ -214,18 +259,23 @@ class EpochEnd(lightning.Callback):
         batch_idx: int,
     ) -> None:
         for name, value in outputs.items():
-            value = value.detach()
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            if name != "loss":
+                self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count += 1
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        means = {name: float(total) / self._count for name, total in self._sums.items()}
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        seconds = time.monotonic() - self._began
-        self._rows.append({"epoch": trainer.current_epoch + 1, "lr": rate, **means, "seconds": round(seconds, 2)})
+        epoch, seconds = trainer.current_epoch + 1, time.monotonic() - self._began
+        sums = {name: trainer.strategy.reduce(total, reduce_op="mean") for name, total in self._sums.items()}
+        means = {name: float(total) / self._count for name, total in sums.items()}
+        if not math.isfinite(means["total"]):
+            raise ArithmeticError(
+                f"Expected a finite loss; found {means['total']} in epoch {epoch} of {self._title.strip()}. "
+                f"Lower its lr: {self._folder} keeps the epoch before."
+            )
+        self._rows.append({"epoch": epoch, "lr": self._rate, **means, "seconds": round(seconds, 2)})
         if trainer.is_global_zero:
             for logger in trainer.loggers:
-                logger.log_metrics({"lr": rate, **means}, step=trainer.current_epoch + 1)
+                logger.log_metrics({"lr": self._rate, **means}, step=epoch)
             self._write_log()
             self._say(means, seconds)
         save_aside(trainer, self._folder / "last.ckpt")
@@ -289,7 +339,7 @@ def run_stage(
                 raise KeyboardInterrupt from error
     if trainer.is_global_zero:
         save(model, run.model_path(method))
-    trainer.strategy.barrier()
+    _wait_for_all()
 
 
 def _trainer(
@@ -336,12 +386,12 @@ def _process() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _training_clips(
-    run: Run, index: Index, store: PoseStore, method: Method, augment: bool, preload: bool
-) -> TrainClips:
+def _training_clips(run: Run, index: Index, store: PoseStore, method: Method, augment: bool) -> TrainClips:
     reader = ClipReader(index, store, replace(run.recipe.model, method=method))
+    if reader.without_poses and method != "appearance-only" and _process()[0] == 0:
+        print(f"{reader.without_poses} of {len(index.videos)} training videos have no poses", file=sys.stderr)
     clips = TrainClips(reader, augment, run.recipe.seed)
-    return clips.preload() if preload else clips
+    return clips.preload() if run.recipe.preload else clips
 
 
 @torch.no_grad()
@@ -353,8 +403,9 @@ def stream_features(
     loader = DataLoader(clips, batch_size=None, num_workers=recipe.workers)
     model = channels_last(model).to(device).eval()
     appearance, pose, labels = [], [], []
-    for batch in loader:
-        features = model.features(batch.to(device).frames, batch.to(device).joints)
+    shown = track(loader, "features", len(clips), console=Console(stderr=True), transient=True)
+    for batch in shown:
+        features = model.features(batch.to(device).frames, batch.joints.to(device))
         assert features.appearance is not None and features.pose is not None  # stage 3 has both streams
         appearance.append(features.appearance.cpu())
         pose.append(features.pose.cpu())

@@ -153,7 +153,7 @@ def test_pose_only_reads_no_frames(reader: ClipReader) -> None:
 
 
 def test_classes_are_matched_by_name(reader: ClipReader) -> None:
-    other = ClipReader(reader.index, {}, ModelConfig(classes=("still", "flying", "down")))
+    other = ClipReader(reader.index, PoseStore.of(reader.index.root), ModelConfig(classes=("still", "flying", "down")))
     assert [other.label(i) for i in range(3)] == [2, -1, 0]
 
 
@@ -163,7 +163,7 @@ def test_pose_frames_are_denser_than_pictures(reader: ClipReader) -> None:
     name = reader.index.videos[0].video
     dense = ClipReader(
         reader.index,
-        {name: Poses.from_frames("openpose18", frames, 18)},
+        {name: Poses.from_frames("openpose18", frames)},
         replace(MODEL, frames=2, stride=8, pose_frame_factor=4),
     )
     joints = dense.joints(0, dense.poses(0), start=3)
@@ -223,4 +223,4 @@ def kinetics_skeleton(path: Path, height: int, width: int) -> Poses:
             for p in frame["skeleton"]
         ]
         frames[frame["frame_index"]] = np.array(persons).reshape(-1, 18, 3)
-    return Poses.from_frames("openpose18", frames, 18)
+    return Poses.from_frames("openpose18", frames)

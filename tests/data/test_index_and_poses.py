@@ -18,7 +18,7 @@ from integralaction.skeleton import convert_joints, skeleton_named
 def random_poses(seed: int, frames: int = 6) -> Poses:
     random = np.random.default_rng(seed)
     found = {int(f): random.random((random.integers(0, 8), 18, 3)) for f in random.permutation(frames)[: frames - 1]}
-    return Poses.from_frames("openpose18", found, 18)
+    return Poses.from_frames("openpose18", found)
 
 
 def test_index_round_trip_with_odd_names(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ def test_poses_at_frames_against_a_loop(seed: int, wanted: list[int]) -> None:
 
 
 def test_nobody_has_one_empty_slot() -> None:
-    assert not Poses.nobody("openpose18", 18).at(np.arange(3)).any()
-    assert Poses.nobody("openpose18", 18).at(np.arange(3)).shape == (3, 1, 18, 3)
+    assert not Poses.nobody("openpose18").at(np.arange(3)).any()
+    assert Poses.nobody("openpose18").at(np.arange(3)).shape == (3, 1, 18, 3)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_joints_that_are_not_numbers_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="Expected finite joints"):
-        Poses.from_frames("openpose18", {0: np.full((1, 18, 3), bad)}, 18)
+        Poses.from_frames("openpose18", {0: np.full((1, 18, 3), bad)})
 
 
 def test_conversion_goes_by_joint_name() -> None:

@@ -1,10 +1,12 @@
 """Index + pose store + video + sampling + transforms -> batches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 from torch.utils.data import Dataset
 
 from integralaction.clip import Batch, Clip, Poses, collate
@@ -14,8 +16,6 @@ from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
 from integralaction.data.video import read_frames, resized
 from integralaction.skeleton import convert_joints, skeleton_named
-
-Shown = Callable[[int, int], None]  # called with (done, of how many) while something long goes on
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Source:
 
     @classmethod
     def of(cls, video: Video) -> "Source":
-        """Where the row gives seconds, the frames between them.
+        """Where the row gives seconds, the frames between them at the mean frame rate.
 
         Raises:
             ValueError: there is no frame between them.
@@ -49,13 +49,20 @@ class ClipReader:
     def __init__(self, index: Index, store: Mapping[str, Poses], model: ModelConfig) -> None:
         """
         Raises:
-            ValueError: the data set's skeleton does not convert to the model's.
+            ValueError: the data set's skeleton does not convert to the model's, or the model looks at poses and
+                the store has none of these videos.
         """
         self.index, self._store, self.model = index, store, model
         self.sources = [Source.of(video) for video in index.videos]
         self._from, self._to = skeleton_named(index.skeleton), skeleton_named(model.skeleton)
         convert_joints(np.zeros((len(self._from.joints), 3), np.float32), self._from, self._to)
         self._short_side = short_side(model.size)
+        self.without_poses = sum(video.video not in store for video in index.videos)
+        if model.method != "appearance-only" and index.videos and self.without_poses == len(index.videos):
+            raise ValueError(
+                f"Expected poses of the videos of {index.root}; its pose store has none of its {len(index.videos)} "
+                f"videos, such as {index.videos[0].video}. Only the appearance stream can do without."
+            )
 
     def size(self, number: int) -> tuple[int, int]:
         """Height and width of the frames that `frames` gives of video `number`."""
@@ -68,14 +75,26 @@ class ClipReader:
             return None
         source = self.sources[number]
         path = self.index.path(source.video)
-        return read_frames(path, source.first + wanted, short_side=self._short_side)
+        frames = read_frames(path, source.first + wanted, short_side=self._short_side)
+        if frames.shape[1:3] != self.size(number):
+            native = f"{source.video.height} x {source.video.width}"
+            raise ValueError(
+                f"Expected frames of {native} pixels in {path}, as the index has it; found another shape, "
+                f"{frames.shape[1]} x {frames.shape[2]} after resizing. Correct the index."
+            )
+        return frames
 
     def poses(self, number: int) -> Poses:
         """All poses of video `number`; nobody where the store has none of it."""
         video = self.sources[number].video.video
-        if video in self._store:
-            return self._store[video]
-        return Poses.nobody(self.index.skeleton, len(self._from.joints))
+        if video not in self._store:
+            return Poses.nobody(self.index.skeleton)
+        poses = self._store[video]
+        if poses.skeleton != self.index.skeleton:
+            raise ValueError(
+                f"Expected poses of {self.index.skeleton}, as {self.index.root} has it; {video} has {poses.skeleton}."
+            )
+        return poses
 
     def joints(self, number: int, poses: Poses, start: int) -> np.ndarray:
         """The poses of the clip that starts there, (T', P, K, 3), in pixels of the resized frames."""
@@ -104,7 +123,7 @@ class TrainClips(Dataset[Batch]):
         self._flip = skeleton_named(reader.model.skeleton).flip
         self._memory: list[tuple[np.ndarray | None, Poses]] | None = None
 
-    def preload(self, shown: Shown | None = None) -> "TrainClips":
+    def preload(self) -> "TrainClips":
         """Decode every video once and keep its frames in memory, for data sets that fit."""
         reader = self._reader
 
@@ -114,10 +133,9 @@ class TrainClips(Dataset[Batch]):
 
         self._memory = []
         with ThreadPoolExecutor() as pool:
-            for loaded in pool.map(read, range(len(self))):
-                self._memory.append(loaded)
-                if shown is not None:
-                    shown(len(self._memory), len(self))
+            reading = pool.map(read, range(len(self)))
+            console = Console(stderr=True)
+            self._memory.extend(track(reading, "decoding", len(self), console=console, transient=True))
         return self
 
     def __len__(self) -> int:

@@ -21,7 +21,7 @@ class Video:
         split: `train`, `val`, `in-context`, `out-of-context`, `no-pose`, `ambiguous`.
         frames: number of frames; fps: frames a second; height, width: of a frame as displayed, in pixels.
         start, end: seconds, where the row is a part of a longer video; None: the whole.
-        group: subject, source or scene; rows of one group belong on one side of a split.
+        group: subject, source or scene.
         note: free text.
     """
 
@@ -135,6 +135,9 @@ def read_index(root: Path | str) -> Index:
     wanted = ("format", "name", "skeleton", "classes")
     if not isinstance(about, dict) or not all(key in about for key in wanted):
         raise ValueError(f"Expected the keys {', '.join(wanted)} in {about_path}; found {about!r}.")
+    if not isinstance(about["classes"], list):
+        raise ValueError(f"Expected a list of class names in {about_path}; found {about['classes']!r}.")
+    _check_file_name(about["name"], "data set", about_path)
     if about["format"] != FORMAT:
         raise ValueError(f"Expected data set format {FORMAT} in {about_path}; found {about['format']!r}.")
     classes = tuple(str(name) for name in about["classes"])
@@ -159,11 +162,18 @@ def read_index(root: Path | str) -> Index:
     )
 
 
+def _check_file_name(name: object, what: str, path: Path) -> None:
+    """Names of data sets and splits become names of result folders."""
+    if not isinstance(name, str) or not name or name.startswith(".") or set(name) & set("/\\\0"):
+        raise ValueError(f"Expected a {what} name that can name a folder in {path}; found {name!r}.")
+
+
 def _row(row: dict[str, str], classes: set[str], path: Path, line: int) -> Video:
     if row["label"] not in classes:
         raise ValueError(f"Expected a class of dataset.yaml in {path}, line {line}; found label {row['label']!r}.")
+    _check_file_name(row["split"], "split", path)
     try:
-        return Video(
+        video = Video(
             video=row["video"],
             label=row["label"],
             split=row["split"],
@@ -178,6 +188,9 @@ def _row(row: dict[str, str], classes: set[str], path: Path, line: int) -> Video
         )
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
+    if min(video.frames, video.fps, video.height, video.width) <= 0:
+        raise ValueError(f"Expected positive frames, fps, height and width in {path}, line {line}; found {video}.")
+    return video
 
 
 def _seconds(text: str | None) -> float | None:

@@ -1,7 +1,7 @@
 """Poses of one video: from a data set folder's pose store, one of its shards, or OpenPose's JSON files (one a frame).
 
-OpenPose coordinates are pixels of the video (its default `--keypoint_scale 0`). Each file's number in its name,
-`NAME_000000000012_keypoints.json`, is its frame.
+OpenPose names its files after the video, `NAME_000000000012_keypoints.json` for frame 12 of NAME.mp4, and writes pixels
+of the video (its default `--keypoint_scale 0`).
 """
 
 import json
@@ -12,7 +12,6 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.poses import PoseStore
-from integralaction.skeleton import skeleton_named
 
 _BY_JOINTS = {18: "openpose18", 25: "body25"}
 
@@ -37,7 +36,7 @@ def read_poses(path: Path, video: Path) -> Poses:
         )
     store = PoseStore([path]) if path.is_file() else PoseStore.of(path)
     if not len(store):
-        return _read_openpose(path)
+        return _read_openpose(path, video.stem)
     whole = video.resolve().as_posix()
     named = [name for name in store if whole.endswith("/" + name)]
     if len(named) != 1:
@@ -47,13 +46,15 @@ def read_poses(path: Path, video: Path) -> Poses:
     return store[named[0]]
 
 
-def _read_openpose(folder: Path) -> Poses:
+def _read_openpose(folder: Path, video: str) -> Poses:
+    """The files of one video, which are known by its name without its ending."""
     frames: dict[int, np.ndarray] = {}
-    count = 0
+    others, count = set(), 0
     for path in sorted(folder.glob("*.json")):
-        number = re.search(r"(\d+)(?:_keypoints)?$", path.stem)
-        if number is None:
-            raise ValueError(f"Expected OpenPose file names such as NAME_000000000012_keypoints.json; found {path}.")
+        name = re.fullmatch(r"(.*)_(\d+)_keypoints", path.stem)
+        if name is None or name[1] != video:
+            others.add(path.name if name is None else name[1])
+            continue
         persons = _read_people(path)
         if len(persons):
             if count not in (0, persons.shape[1]):
@@ -61,12 +62,16 @@ def _read_openpose(folder: Path) -> Poses:
                     f"Expected {count} joints a person, as in earlier files; {path} has {persons.shape[1]}."
                 )
             count = persons.shape[1]
-        frames[int(number[1])] = persons
+        if int(name[2]) in frames:
+            raise ValueError(f"Expected one file a frame in {folder}; found frame {int(name[2])} again in {path.name}.")
+        frames[int(name[2])] = persons
     if not frames:
-        raise ValueError(f"Expected OpenPose JSON files in {folder}; found none.")
-    if count == 0:
-        return Poses.from_frames("openpose18", frames, 18)
-    return Poses.from_frames(_BY_JOINTS[count], frames, len(skeleton_named(_BY_JOINTS[count]).joints))
+        found = f"files of {', '.join(sorted(others)[:3])}" if others else "no JSON files"
+        raise ValueError(
+            f"Expected OpenPose files named {video}_000000000012_keypoints.json in {folder}; found {found}. "
+            "Name them after the video."
+        )
+    return Poses.from_frames(_BY_JOINTS[count or 18], frames)
 
 
 def _read_people(path: Path) -> np.ndarray:

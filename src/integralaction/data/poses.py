@@ -87,6 +87,11 @@ class PoseStore(Mapping[str, Poses]):
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_handles": {}}
 
+    @property
+    def state(self) -> str:
+        """Changes when a shard is written again: names, sizes and times."""
+        return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self._paths])
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
 

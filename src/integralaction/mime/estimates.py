@@ -56,7 +56,7 @@ def stray(frames: int, pixels: int, rng: np.random.Generator) -> Poses:
 
 def _poses(found: list[list[np.ndarray]]) -> Poses:
     table = {t: np.array(persons, np.float32).reshape(-1, _K, 3) for t, persons in enumerate(found)}
-    return Poses.from_frames(_SKELETON.name, table, _K)
+    return Poses.from_frames(_SKELETON.name, table)
 
 
 def _person(true: np.ndarray, height: float, pixels: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from integralaction.config import ModelConfig, from_dict, to_dict
+from integralaction.config import Depth, ModelConfig, from_dict, to_dict
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
 
@@ -78,11 +78,11 @@ def copy_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], wher
     module.load_state_dict(weights)
 
 
-def start_from_imagenet(resnet: TSMResNet, depth: int, source: str) -> None:
+def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
     """Give a ResNet ImageNet's weights; a ResNet without a stem takes those of its layers (section 3.5).
 
     Args:
-        source: `imagenet` (downloaded once, its hash checked) or the path of a torchvision-style state dict.
+        source: `imagenet` (downloaded once, its hash checked) or a folder with torchvision's files.
 
     Raises:
         FileNotFoundError: no such file, or no network for the download.
@@ -90,23 +90,27 @@ def start_from_imagenet(resnet: TSMResNet, depth: int, source: str) -> None:
     """
     if resnet.stem_channels != 64:
         raise ValueError("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start=random.")
-    if source == "imagenet":
-        name = _IMAGENET[depth]
-        try:
+    name = _IMAGENET[depth]
+    path = Path(source) / name
+    try:
+        if source == "imagenet":
             weights = torch.hub.load_state_dict_from_url(
                 _IMAGENET_URL + name, check_hash=True, map_location="cpu", weights_only=True
             )
-        except OSError as error:
-            raise FileNotFoundError(
-                f"Expected to download {_IMAGENET_URL}{name}; that failed ({error}). Download it elsewhere and give "
-                "its path as start=FILE, or use start=random."
-            ) from error
-    else:
-        if not Path(source).is_file():
-            raise FileNotFoundError(f"Expected start to be imagenet, random or a file; {source} is not there.")
-        weights = torch.load(source, map_location="cpu", weights_only=True)
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        wanted = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
+        raise FileNotFoundError(
+            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start=FOLDER, or give "
+            "start=random."
+        ) from error
+    except Exception as error:  # on a file of another kind the unpickler fails in whatever way it comes to
+        raise ValueError(f"Expected torchvision's weights in {name}; it is another file, or damaged.") from error
+    if not isinstance(weights, dict):
+        raise ValueError(f"Expected a state dict in {name}; found {type(weights).__name__}.")
     # older files have no num_batches_tracked; momentum averages, which these are, do not use it
     counters = {k: v for k, v in resnet.state_dict().items() if k.endswith("num_batches_tracked")}
     unused = ("fc.",) if resnet.has_stem else ("fc.", "conv1.", "bn1.")
-    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(unused)}
-    copy_weights(resnet, {**counters, **kept}, source)
+    kept = {key: tensor for key, tensor in weights.items() if not key.startswith(unused)}
+    copy_weights(resnet, {**counters, **kept}, name)

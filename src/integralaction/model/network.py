@@ -113,7 +113,7 @@ class IntegralAction(nn.Module):
         Args:
             frames: RGB, uint8 in 0..255 or float in 0..1; None for `pose-only`.
             joints: x, y in pixels of those frames (of `config.size` without frames) and score; absent persons have
-                score 0; None for `appearance-only`.
+                score 0, and a joint that is not finite counts as not found; None for `appearance-only`.
 
         Raises:
             ValueError: an input that the method needs is missing, or its shape is not the configuration's.
@@ -190,6 +190,8 @@ class IntegralAction(nn.Module):
                 raise ValueError(
                     f"Expected frames of shape (B, {config.frames}, 3, H, W); found {tuple(frames.shape)}."
                 )
+            if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
+                raise ValueError(f"Expected frames as uint8 0..255 or float 0..1; found {frames.dtype}.")
         if self.pose is not None:
             if joints is None:
                 raise ValueError(f"Expected joints for a model of the method {config.method}; found None.")
@@ -200,6 +202,8 @@ class IntegralAction(nn.Module):
                     f"Expected joints of shape (B, {count}, P, {len(names)}, 3) of the skeleton {config.skeleton}; "
                     f"found {shape}."
                 )
+            if self.appearance is not None and frames is not None and len(frames) != len(joints):
+                raise ValueError(f"Expected as many frames as joints; found {len(frames)} and {len(joints)} clips.")
 
 
 def frame_average(logits: Float[Tensor, "b t n"]) -> Float[Tensor, "b n"]:

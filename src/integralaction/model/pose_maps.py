@@ -15,6 +15,12 @@ MIN_SCORE = 0.1  # a joint counts in a heatmap above it, in a part affinity fiel
 LINE = 1.0  # a bone covers what lies within this many map pixels of its segment
 
 
+def found_joints(joints: Float[Tensor, "b t p k 3"]) -> Float[Tensor, "b t p k 3"]:
+    """The same with zeros for joints that were not found: of score 0 or less, or with NaN or infinity anywhere."""
+    found = torch.isfinite(joints).all(dim=-1, keepdim=True) & (joints[..., 2:] > 0)
+    return torch.where(found, joints, torch.zeros_like(joints))
+
+
 def best_persons(joints: Float[Tensor, "b t p k 3"]) -> Float[Tensor, "b t q k 3"]:
     """The five persons of each frame with the highest mean joint score; all of them where there are no more."""
     if joints.shape[2] <= MAX_PERSONS:
@@ -24,12 +30,8 @@ def best_persons(joints: Float[Tensor, "b t p k 3"]) -> Float[Tensor, "b t q k 3
 
 
 def to_map_pixels(joints: Float[Tensor, "b t p k 3"], height: int, width: int, size: int) -> Tensor:
-    """Joints in pixels of (height, width) frames as joints in pixels of size x size maps; absent ones at 0, 0.
-
-    The position of an absent joint is arbitrary, even NaN in the files of some estimators, so it is replaced.
-    """
-    scale = joints.new_tensor([size / width, size / height, 1.0])
-    return torch.where(joints[..., 2:] > 0, joints * scale, torch.zeros_like(joints))
+    """Joints in pixels of (height, width) frames as joints in pixels of size x size maps."""
+    return joints * joints.new_tensor([size / width, size / height, 1.0])
 
 
 def draw_heatmaps(joints: Float[Tensor, "b t p k 3"], size: int) -> Float[Tensor, "b t k h w"]:

@@ -5,7 +5,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from integralaction.config import Depth, PoseInput
-from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, to_map_pixels
+from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, found_joints, to_map_pixels
 from integralaction.model.tsm_resnet import TSMResNet
 from integralaction.skeleton import Skeleton
 
@@ -31,7 +31,8 @@ class AppearanceStream(nn.Module):
 
     def forward(self, frames: UInt8[Tensor, "b t 3 h w"] | Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t c"]:
         images = frames.flatten(0, 1)
-        images = images.to(self.mean.dtype) / 255 if frames.dtype == torch.uint8 else images
+        images = images.to(self.mean.dtype)
+        images = images / 255 if frames.dtype == torch.uint8 else images
         images = (images - self.mean) / self.deviation
         maps = self.resnet(images.contiguous(memory_format=torch.channels_last))
         return maps.mean(dim=(2, 3)).unflatten(0, (-1, self.frames))
@@ -63,7 +64,7 @@ class PoseStream(nn.Module):
             joints: x, y in pixels of (height, width) frames, score.
         """
         with torch.autocast(joints.device.type, enabled=False):  # half precision would move joints between pixels
-            placed = to_map_pixels(best_persons(joints), height, width, self.size)
+            placed = to_map_pixels(best_persons(found_joints(joints)), height, width, self.size)
             heatmaps = draw_heatmaps(placed, self.size) if self.pose_input != "pafs" else None
             pafs = draw_pafs(placed, self.skeleton.bones, self.size) if self.pose_input != "heatmaps" else None
         return heatmaps, pafs
