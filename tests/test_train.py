@@ -1,9 +1,12 @@
 """The three stages: what they change, that a killed run comes to the same weights, and data-parallel training."""
 
+import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +16,13 @@ import yaml
 from safetensors.torch import load_file
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
+from integralaction.cli import run as command_line
 from integralaction.config import Recipe, Stage, to_dict
-from integralaction.train import train
+from integralaction.data.dataset import ClipReader, TrainClips
+from integralaction.data.index import read_index, write_index
+from integralaction.data.sampling import MicroBatches
+from integralaction.run import open_run
+from integralaction.train import new_model, train
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +84,17 @@ def test_other_settings_in_the_same_folder_are_refused(data: Path, tmp_path: Pat
         train(replace(toy_recipe(), gate_lambda=2.0), data, tmp_path / "run", "cpu")
 
 
-@pytest.mark.parametrize("stage", ["appearance-only", "pose-only", "integral"])
-def test_killed_run_comes_to_the_same_weights(data: Path, tmp_path: Path, stage: str) -> None:
+@pytest.mark.parametrize(
+    ("stage", "cached"), [("appearance-only", False), ("pose-only", False), ("integral", False), ("integral", True)]
+)
+def test_killed_run_comes_to_the_same_weights(data: Path, tmp_path: Path, stage: str, cached: bool) -> None:
     recipe = toy_recipe()
     recipe = replace(
         recipe,
         methods=("integral",),
+        augment_integration=not cached,
+        preload=cached,
+        accumulate=2 if cached else 1,
         appearance=replace(recipe.appearance, epochs=4),
         pose=replace(recipe.pose, epochs=4),
         integration=replace(recipe.integration, epochs=4),
@@ -134,6 +147,108 @@ def test_two_processes_are_one_that_accumulates(data: Path, tmp_path: Path, stag
                 assert b[method][name] == 2 * tensor and (tensor > 0) == trained, name
             elif "running" not in name:
                 torch.testing.assert_close(tensor, b[method][name], rtol=0, atol=1e-5)
+
+
+def test_batch_statistics_are_those_of_the_first_process(tmp_path: Path) -> None:
+    """One mini-batch, one epoch: the statistics must come from rank 0's half, computed here at the start weights."""
+    write_toy_dataset(tmp_path / "data", videos=4)
+    recipe = replace(toy_recipe(), methods=("integral",), appearance=Stage(epochs=1, lr=0.05))
+    recipe = replace(recipe, pose=Stage(epochs=0, lr=1), integration=Stage(epochs=0, lr=1))
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1")
+    two = start(recipe, tmp_path / "data", tmp_path / "two", *launcher, f"--master-port={_port()}")
+    log = two.stderr.read()
+    assert two.wait(120) == 0, log
+    two.stderr.close()
+    trained = weights(tmp_path / "two")["appearance-only"]
+
+    index = read_index(tmp_path / "data").split("train")
+    model = new_model(replace(recipe, model=replace(recipe.model, classes=CLASSES)), "appearance-only", recipe.seed)
+    clips = TrainClips(ClipReader(index, {}, model.config), augment=True, seed=recipe.seed)
+    halves = [next(iter(MicroBatches(4, 4, 1, process, 2, recipe.seed))) for process in (0, 1)]
+    names = [name for name in trained if "running" in name]
+    seen = []
+    for half in halves:
+        copy = deepcopy(model).train()
+        copy(clips[half].frames, None)
+        seen.append(copy.state_dict())
+    for name in names:
+        torch.testing.assert_close(trained[name], seen[0][name], rtol=1e-4, atol=1e-6)
+    assert any(not torch.allclose(trained[name], seen[1][name], rtol=1e-4, atol=1e-6) for name in names)
+
+
+def test_the_log_says_what_was_trained_at(data: Path, tmp_path: Path) -> None:
+    recipe = replace(toy_recipe(), methods=("integral",), accumulate=2)
+    recipe = replace(recipe, integration=Stage(epochs=2, lr=0.05, milestones=(1,)))
+    run = train(recipe, data, tmp_path / "run", "cpu")
+    rows = list(csv.DictReader((run.stage_path("integral") / "log.csv").read_text().splitlines()))
+    assert [float(row["lr"]) for row in rows] == pytest.approx([0.05, 0.005])
+    for row in rows:
+        whole = float(row["classification"]) + 1.5 * float(row["gate_loss"])
+        assert float(row["total"]) == pytest.approx(whole, rel=1e-5)
+
+
+def test_loader_processes_give_the_same(data: Path, tmp_path: Path) -> None:
+    one = weights(train(toy_recipe(), data, tmp_path / "a", "cpu").root)["integral"]
+    two = weights(train(replace(toy_recipe(), workers=2), data, tmp_path / "b", "cpu").root)["integral"]
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_lost_video_is_one_sentence_also_from_a_loader_process(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data/train/004.mp4").unlink()
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(to_dict(replace(toy_recipe(), workers=1))))
+    arguments = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    assert command_line(["train", str(tmp_path / "toy.yaml"), *arguments]) in (1, 2)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("integralaction: Expected a video") and "004.mp4" in lines[-1]
+
+
+def test_an_unlabelled_training_video_is_named(data: Path, tmp_path: Path) -> None:
+    index = read_index(data)
+    videos = (replace(index.videos[0], label=""), *index.videos[1:])
+    write_index(replace(index, root=tmp_path / "data", videos=videos, video_root=str(data)))
+    with pytest.raises(ValueError, match=r"Expected a label for every training video; train/000\.mp4"):
+        train(toy_recipe(), tmp_path / "data", tmp_path / "run", "cpu")
+
+
+def test_a_data_set_without_poses_is_named(data: Path, tmp_path: Path) -> None:
+    write_index(replace(read_index(data), root=tmp_path / "data", video_root=str(data)))
+    with pytest.raises(ValueError, match="its pose store has none of its 9 videos"):
+        train(toy_recipe(), tmp_path / "data", tmp_path / "run", "cpu")
+
+
+def test_poses_of_another_skeleton_are_named(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    index = read_index(data)
+    write_index(replace(index, root=tmp_path / "data", skeleton="coco17"))
+    with pytest.raises(ValueError, match="Expected poses of coco17"):
+        train(toy_recipe(), tmp_path / "data", tmp_path / "run", "cpu")
+
+
+def test_an_index_that_lies_about_sizes_is_named(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    index = read_index(data)
+    write_index(replace(index, root=tmp_path / "data", videos=tuple(replace(v, width=64) for v in index.videos)))
+    with pytest.raises(ValueError, match="Expected frames of 32 x 64 pixels"):
+        train(toy_recipe(), tmp_path / "data", tmp_path / "run", "cpu")
+
+
+def test_a_training_that_diverges_says_so(data: Path, tmp_path: Path) -> None:
+    recipe = replace(toy_recipe(), appearance=Stage(epochs=5, lr=1e30))
+    with pytest.raises(ArithmeticError, match="Expected a finite loss; found"):
+        train(recipe, data, tmp_path / "run", "cpu")
+    assert not (tmp_path / "run/appearance-only.safetensors").exists()
+
+
+def test_a_run_behind_a_link_finds_its_data(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep/er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep/er")
+    none = Stage(epochs=0, lr=1)
+    recipe = replace(toy_recipe(), appearance=none, pose=none, integration=none)
+    train(recipe, data, tmp_path / "link/run", "cpu")
+    assert open_run(tmp_path / "link/run").data == data.resolve()
 
 
 def _port() -> int:
