@@ -92,9 +92,9 @@ def report(results: dict[int, dict[str, Predictions]], command: str) -> str:
     lines = [
         "# The demo over several seeds",
         "",
-        f"`{command}`, {datetime.date.today().isoformat()}, {environment()['processor']}, {torch.get_num_threads()} cores, "
-        f"torch {torch.__version__.split('+')[0]}. Each seed has its own videos and its own training. The last epoch "
-        "is used; nothing is chosen on a test split.",
+        f"`{command}`, {datetime.date.today().isoformat()}, {environment()['processor']}, "
+        f"{torch.get_num_threads()} cores, torch {torch.__version__.split('+')[0]}. Each seed has its own videos and "
+        "its own training. The last epoch is used; nothing is chosen on a test split.",
         "",
         "Top-1 in per cent, mean ± standard deviation over seeds:",
         "",
@@ -127,7 +127,7 @@ def main() -> None:
     arguments = parser.parse_args()
     results = {seed: one_seed(arguments.out, seed)[1] for seed in arguments.seeds}
     seeds = " ".join(map(str, arguments.seeds))
-    text = report(results, f"python benchmarks/mime_seeds.py --out {arguments.out} --seeds {seeds}")
+    text = report(results, f"python benchmarks/mime_seeds.py --out {arguments.out} --seeds {seeds} --write")
     print(text)
     if arguments.write:
         PAGE.parent.mkdir(parents=True, exist_ok=True)

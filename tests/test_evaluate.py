@@ -1,12 +1,14 @@
 """Ten-clip testing: against a plain loop over the clips, intervals against closed forms, and continuing."""
 
 import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction import evaluate as testing
@@ -176,3 +178,17 @@ def test_equal_probabilities_do_not_count_as_right() -> None:
     undecided = replace(predictions, probabilities=np.array([[0.5, 0.5]], np.float32))
     assert score(undecided, "in-context").top1 == 0
     assert score(predictions, "in-context").top1 == 1
+
+
+def test_the_table_fits_a_narrow_terminal() -> None:
+    splits = ("in-context", "out-of-context", "no-pose", "ambiguous")
+    found = {}
+    for method in ("appearance-only", "integral"):
+        one = made(method, np.arange(400) % 7 > 0)
+        videos = tuple(replace(v, split=splits[i % 4]) for i, v in enumerate(one.videos))
+        found[method] = replace(one, videos=videos, gate=np.full(400, 0.25, np.float32))
+    console = Console(width=80, record=True, file=io.StringIO())
+    testing.print_results(found, console)
+    text = console.export_text()
+    assert "…" not in text and "mean gate of" in text and "out-of-context" in text
+    assert max(map(len, text.splitlines())) <= 80

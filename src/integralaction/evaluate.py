@@ -378,7 +378,7 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:
     """The table of results for people: methods by splits, top-1 in per cent with its interval; what the gate did."""
     splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
-    table = Table(title="top-1 in % [95 % interval]", box=SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title="top-1 in % [95 % interval]", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column("method", no_wrap=True)
     for split in splits:
         count = sum(video.split == split for video in next(iter(predictions.values())).videos)
@@ -392,8 +392,10 @@ def print_results(predictions: dict[Method, Predictions], console: Console) -> N
         if not np.isnan(scores[0].gate):
             gates.append((p.method, [f"{s.gate:.2f}" for s in scores]))
     table.add_section()
-    for method, cells in gates:
-        table.add_row(f"gate of {method}", *cells)
+    for i, (method, cells) in enumerate(gates):
+        if i == 0:
+            table.add_row("mean gate of")
+        table.add_row(f"  {method}", *cells)
     console.print(table)
     console.print("The gate is 1 where appearance is let in and 0 where the pose alone answers.\n", highlight=False)
     decisive = [split for split in splits if split == "out-of-context"] or splits
