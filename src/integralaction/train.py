@@ -74,14 +74,17 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
 
 def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) -> None:
     recipe = run.recipe
+    # decided once and by all: a process that is late must not take a model just made for one to be left out
+    todo = [method for method in (*SINGLE_STREAMS, *recipe.methods) if not run.model_path(method).is_file()]
+    _wait_for_all()
     for number, method in enumerate(SINGLE_STREAMS):
-        if not run.model_path(method).is_file():
+        if method in todo:
             model = new_model(recipe, method, recipe.seed + number)
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
             run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
     clips = None
     for method in recipe.methods:
-        if run.model_path(method).is_file():
+        if method not in todo:
             continue
         model = new_model(recipe, method, recipe.seed + 2)
         adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
