@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_toy_dataset(root / "data")
     (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
     arguments = ["--data", str(root / "data"), "--out", str(root / "run"), "--device", "cpu"]
-    assert run(["train", str(root / "toy.yaml"), "seed=3", *arguments]) == 0
+    assert run(["train", str(root / "toy.yaml"), *arguments, "seed=3", "momentum=0.8"]) == 0
     return root
 
 
@@ -88,6 +88,9 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
     [
         (["predict", "x.mp4", "--model", "nothing"], "Expected a run folder or a model file; nothing is not there"),
         (["train", "kinetix", "--data", "d", "--out", "o"], "Expected a recipe (kinetics50, kinetics400"),
+        (["mime", ".", "--train", "1"], "to be new, empty or made by mime"),
+        (["mime", "file", "--train", "1"], "is a file"),
+        (["mime", "out", "--processes", "0"], "Expected at least one process"),
         (["train", "kinetics50", "sed=1", "--data", "d", "--out", "o"], "did you mean 'seed'?"),
         (["train", "kinetics50", "seed", "--data", "d", "--out", "o"], "Expected settings as name=value"),
         (["train", "kinetics50", "model.width=0.3", "--data", "d", "--out", "o"], "a multiple of 1/8"),
@@ -100,6 +103,7 @@ def test_wrong_calls_are_one_sentence(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     assert run(arguments) == 2
     err = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert message in err

@@ -19,6 +19,7 @@ app = App(
     help="Recognise human actions in video without being fooled by the scene.",
     help_epilogue="Add --debug to any command to see where an error comes from.",
     result_action="return_value",
+    default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
 )
 
@@ -103,6 +104,8 @@ def mime(
     from integralaction.mime.generate import generate
     from integralaction.mime.sheet import contact_sheet
 
+    if processes is not None and processes < 1:
+        raise ValueError(f"Expected at least one process; found {processes}.")
     index = generate(out, settings or MimeSettings(), processes or os.cpu_count() or 1)
     print(f"{len(index.videos)} videos of {len(index.classes)} classes in {out}: {_counts(index.videos)}")
     if sheet is not None:
@@ -112,7 +115,7 @@ def mime(
 
 
 @app.command
-def train(recipe: str, assignments: Sequence[str] = (), /, *, data: Path, out: Path, device: Device = "auto") -> int:
+def train(recipe: str, /, *assignments: str, data: Path, out: Path, device: Device = "auto") -> int:
     """Train the three stages of a recipe; the same command continues a training that was stopped.
 
     Parameters
@@ -170,7 +173,7 @@ def evaluate(
     index = read_index(on or opened.data)
     predictions = run_evaluation(opened, index, tuple(split or ()), choose_device(device))
     print_results(predictions, Console())
-    print(f"tables: {opened.root / 'results'}, predictions: {opened.root / 'predictions' / index.name}")
+    print(f"tables: {opened.root / 'results'}, predictions: {opened.root / 'predictions'}")
     return 0
 
 
@@ -178,8 +181,9 @@ def run(arguments: list[str]) -> int:
     """Run a command line; the exit status: 0 done, 1 the work failed, 2 the call was wrong."""
     debug = "--debug" in arguments
     try:
-        return app([a for a in arguments if a != "--debug"], exit_on_error=False, print_error=True) or 0
-    except CycloptsError:
+        return app([a for a in arguments if a != "--debug"], exit_on_error=False, print_error=False) or 0
+    except CycloptsError as error:
+        print(f"integralaction: {_one_line(error)} See --help.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("integralaction: stopped; the same command continues where it was.", file=sys.stderr)

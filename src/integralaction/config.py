@@ -147,7 +147,7 @@ class Recipe:
         seed: of initialisation, order and augmentation.
     """
 
-    name: str
+    name: str = "custom"
     model: ModelConfig = ModelConfig()
     methods: tuple[Method, ...] = ("integral",)
     appearance: Stage = Stage(epochs=40, lr=1e-2, milestones=(20, 30))
@@ -206,6 +206,8 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
     Raises:
         ValueError: an unknown name (with the nearest known one), a wrong type, a contradiction; one sentence.
     """
+    if not isinstance(values, dict):
+        raise ValueError(f"Expected settings as `name: value` in {where}; found {values!r}.")
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
@@ -238,7 +240,8 @@ def override(settings: T, assignments: list[str]) -> T:
 
 def _sentence(kind: type, error: ValidationError) -> str:
     """The first problem of a pydantic error, as one sentence."""
-    problem = error.errors()[0]
+    # an unknown name first: it is often what a missing one was meant to be
+    problem = min(error.errors(), key=lambda e: e["type"] not in ("unexpected_keyword_argument", "extra_forbidden"))
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         nearest = difflib.get_close_matches(path, _names(kind), n=1)

@@ -137,7 +137,8 @@ def _evaluate_split(
     clips = TestClips(reader)
     parts.mkdir(parents=True, exist_ok=True)
     paths = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(f"testing {index.name} {split}", total=len(clips))
         for first in range(0, len(clips), CHUNK):
             path = parts / f"{first:07d}.safetensors"
@@ -177,7 +178,14 @@ def predict_clips(models: dict[Method, IntegralAction], streams: IntegralAction,
 
 
 def _folder(run: Run, index: Index, split: str) -> Path:
-    return run.root / "predictions" / index.name / split
+    return run.root / "predictions" / results_name(run, index) / split
+
+
+def results_name(run: Run, index: Index) -> str:
+    """How results on a data set are called: by its name, and by its folder too where the run was trained on another."""
+    if index.root.resolve() == run.data.resolve():
+        return index.name
+    return f"{index.name}-in-{index.root.resolve().name}"
 
 
 def _weights(run: Run) -> str:
@@ -289,7 +297,7 @@ def _resampled_means(values: np.ndarray) -> np.ndarray:
 
 def write_results(run: Run, index: Index) -> None:
     """Tables of every split that was tested: `NAME.csv` (all scores), `NAME-classes.csv`, `NAME.md` (to read)."""
-    folder, name = run.root / "results", index.name
+    folder, name = run.root / "results", results_name(run, index)
     folder.mkdir(parents=True, exist_ok=True)
     splits = [split for split in index.splits if _is_tested(run, index, split)]
     predictions = {method: read_predictions(run, index, method, tuple(splits)) for method in run.methods}

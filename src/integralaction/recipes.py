@@ -67,7 +67,7 @@ def recipe_named(name: str) -> Recipe:
         return RECIPES[name]()
     path = Path(name)
     if not path.is_file():
-        raise ValueError(f"Expected a recipe ({', '.join(RECIPES)}) or a YAML file; found {name!r}.")
+        raise ValueError(f"Expected a recipe ({', '.join(RECIPES)}) or a YAML file; there is neither of name {name!r}.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

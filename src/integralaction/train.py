@@ -406,7 +406,8 @@ def stream_features(
     loader = DataLoader(clips, batch_size=None, num_workers=recipe.workers)
     model = channels_last(model).to(device).eval()
     appearance, pose, labels = [], [], []
-    shown = track(loader, "features", len(clips), console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    shown = track(loader, "features", len(clips), console=console, transient=True, disable=not console.is_terminal)
     for batch in shown:
         features = model.features(batch.to(device).frames, batch.joints.to(device))
         assert features.appearance is not None and features.pose is not None  # stage 3 has both streams

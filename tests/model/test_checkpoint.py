@@ -79,7 +79,7 @@ def test_imagenet_weights_of_another_depth_are_refused(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"Expected the file .*resnet18-f37072fd\.pth"):
+    with pytest.raises(ConnectionError, match=r"Expected the file .*resnet18-f37072fd\.pth"):
         start_from_imagenet(TSMResNet(18, 1.0, frames=1), 18, str(tmp_path))
     (tmp_path / "resnet18-f37072fd.pth").write_text("a text")
     with pytest.raises(ValueError, match="it is another file, or damaged"):

@@ -14,7 +14,7 @@ from integralaction.config import ModelConfig
 from integralaction.data.index import Index, Video
 from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
-from integralaction.data.video import read_frames, resized
+from integralaction.data.video import VideoError, read_frames, resized
 from integralaction.skeleton import convert_joints, skeleton_named
 
 
@@ -75,7 +75,14 @@ class ClipReader:
             return None
         source = self.sources[number]
         path = self.index.path(source.video)
-        frames = read_frames(path, source.first + wanted, short_side=self._short_side)
+        try:
+            frames = read_frames(path, source.first + wanted, short_side=self._short_side)
+        except VideoError:
+            raise
+        except ValueError as error:
+            raise ValueError(
+                f"Expected {source.video.frames} frames in {path}, as the index has it; it has fewer. Correct its row."
+            ) from error
         if frames.shape[1:3] != self.size(number):
             native = f"{source.video.height} x {source.video.width}"
             raise ValueError(
@@ -135,7 +142,8 @@ class TrainClips(Dataset[Batch]):
         with ThreadPoolExecutor() as pool:
             reading = pool.map(read, range(len(self)))
             console = Console(stderr=True)
-            self._memory.extend(track(reading, "decoding", len(self), console=console, transient=True))
+            quiet = not console.is_terminal
+            self._memory.extend(track(reading, "decoding", len(self), console=console, transient=True, disable=quiet))
         return self
 
     def __len__(self) -> int:

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, fields
@@ -89,6 +91,8 @@ def generate(out: Path | str, settings: MimeSettings, processes: int | None = No
         ValueError: the folder was made with other settings.
     """
     out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"Expected a folder for the data set; {out} is a file. Choose another name.")
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, settings)
     plans = plan_videos(settings)
@@ -129,10 +133,22 @@ def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, 
         return
     # spawn: forking a process that already runs the threads of torch may hang
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, count), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(processes, count), mp_context=context, initializer=_end_with_parent) as pool:
         started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
         for (shard, unit), poses in zip(todo, started, strict=True):
             finish(shard, unit, poses)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _row(plan: Plan) -> Video:
@@ -167,8 +183,8 @@ def _claim(out: Path, settings: MimeSettings) -> None:
                 f"{wanted[names[0]]} now. Choose another folder or delete that one."
             )
         return
-    if any(out.glob("poses-*.safetensors")) or (out / "videos.csv").exists():
-        raise ValueError(f"Expected a new folder; found a data set in {out} without mime.yaml. Choose another folder.")
+    if any(out.iterdir()):
+        raise ValueError(f"Expected {out} to be new, empty or made by mime; found other files. Choose another folder.")
     aside = path.with_suffix(".part")
     aside.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
     aside.replace(path)

@@ -11,15 +11,18 @@ class MimeSettings:
     """What to render.
 
     Attributes:
-        size: height and width of a frame in pixels.
-        fps: frames a second.
-        seconds: the shortest and the longest video.
-        train, val, in_context, no_pose: videos of each class in that split.
-        out_of_context: videos of each class that motion tells.
-        ambiguous: videos of each class that has a twin.
-        scene_agreement: probability that the scene of a train or in-context video follows the action.
-        no_pose_share: share of each class's training videos without usable pose.
-        seed: of everything.
+        size: Height and width of a frame in pixels.
+        fps: Frames a second.
+        seconds: The shortest and the longest video, in seconds.
+        train: Training videos of each class.
+        val: Videos of each class, of every kind, to choose settings by.
+        in_context: Test videos of each class whose scene mostly agrees with the action.
+        no_pose: Test videos of each class without usable pose, in context.
+        out_of_context: Mimes of each class that motion tells.
+        ambiguous: Test videos of each class that has a twin, in context.
+        scene_agreement: Probability that the scene of a train or in-context video follows the action.
+        no_pose_share: Share of each class's training videos without usable pose.
+        seed: Of everything.
 
     Raises:
         ValueError: a value that cannot be.

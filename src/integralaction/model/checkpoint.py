@@ -85,7 +85,7 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
         source: `imagenet` (downloaded once, its hash checked) or a folder with torchvision's files.
 
     Raises:
-        FileNotFoundError: no such file, or no network for the download.
+        ConnectionError: no such file, or no network for the download.
         ValueError: the weights are not those of this ResNet.
     """
     if resnet.stem_channels != 64:
@@ -101,7 +101,7 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         wanted = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
-        raise FileNotFoundError(
+        raise ConnectionError(
             f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start=FOLDER, or give "
             "start=random."
         ) from error
