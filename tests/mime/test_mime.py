@@ -1,5 +1,9 @@
 """The embedded benchmark holds what its page says, and is the same for the same settings."""
 
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,3 +170,15 @@ def test_the_contact_sheet_is_a_picture_of_every_class(toy: Index, tmp_path: Pat
     contact_sheet(toy, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.height > 14 * 128
+
+
+def test_workers_end_with_a_killed_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "integralaction", "mime", str(tmp_path / "mime"), "--processes", "2"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "mime").rglob("*.mp4")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.kill()
+    # the workers hold the other end of the pipe: this returns when they are gone
+    running.communicate(timeout=30)
+    assert running.returncode == -signal.SIGKILL
