@@ -133,15 +133,16 @@ def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, 
         return
     # spawn: forking a process that already runs the threads of torch may hang
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, count), mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(
+        min(processes, count), mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
+    ) as pool:
         started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
         for (shard, unit), poses in zip(todo, started, strict=True):
             finish(shard, unit, poses)
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = os.getppid()
+def _end_with_parent(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever; it may have been killed before this starts."""
 
     def watch() -> None:
         while os.getppid() == parent:
