@@ -103,7 +103,7 @@ def test_a_part_of_the_classes_is_matched_by_name(run: Run, tmp_path: Path) -> N
 def test_splits_are_tested_one_by_one(run: Run) -> None:
     index = read_index(run.data)
     both = evaluate(run, index, (), CPU)["integral"]
-    evaluate(run, index, ("in-context",), CPU)
+    evaluate(run, index, ("in-context", "in-context"), CPU)
     assert (run.root / "results/toy.md").read_text().startswith("| method | in-context (3) | out-of-context (3) |")
     again = testing.read_predictions(run, index, "integral", TESTED)
     np.testing.assert_array_equal(again.probabilities, both.probabilities)

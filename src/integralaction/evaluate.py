@@ -101,7 +101,7 @@ def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.devi
         ValueError: there is nothing to test on, the data set has a class that the model does not know, or a model
             gives probabilities that are not finite.
     """
-    wanted = splits or tuple(name for name in index.splits if name not in NOT_TESTED)
+    wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
     if not wanted:
         raise ValueError(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
     unknown = sorted({video.label for video in index.split(*wanted).videos} - set(run.recipe.model.classes))
