@@ -62,10 +62,19 @@ class Poses:
 
     @classmethod
     def from_frames(cls, skeleton: str, frames: dict[int, np.ndarray]) -> "Poses":
-        """Poses from a table frame number -> (persons, K, 3)."""
+        """Poses from a table frame number -> (persons, K, 3).
+
+        Raises:
+            ValueError: as for `Poses`.
+        """
         joints = len(skeleton_named(skeleton).joints)
         order = sorted(frames)
-        persons = [np.asarray(frames[i], np.float32).reshape(-1, joints, 3) for i in order]
+        persons = [np.asarray(frames[i], np.float32) for i in order]
+        for i, found in zip(order, persons, strict=True):
+            if found.shape[1:] != (joints, 3):
+                raise ValueError(
+                    f"Expected {skeleton} of shape (persons, {joints}, 3); found {found.shape} in frame {i}."
+                )
         counts = np.cumsum([0, *(len(p) for p in persons)])
         stacked = np.concatenate(persons) if persons else np.zeros((0, joints, 3), np.float32)
         return cls(skeleton, stacked, np.array(order, np.int64), counts.astype(np.int64))
@@ -176,22 +185,34 @@ class Prediction:
     Attributes:
         video: its path.
         classes: all class names, in the model's order.
-        probabilities: (classes,), averaged over the clips.
-        clips: how many clips were averaged.
-        gate: mean over clips, frames and channels; how much appearance was let in, 0..1. None without a gate.
+        clip_probabilities: (N, classes) of each clip.
+        frames: (N, T) int64, the frames of each clip.
+        gates: (N, T) how much appearance was let in in each frame, 0..1, mean over channels; None without a gate.
         appearance: (classes,) what the appearance stream alone says, None where the model cannot tell.
         pose: (classes,) what the pose stream alone says, likewise.
-        pose_share: share of the looked-at frames with a usable pose, 0..1.
+        pose_share: share of the looked-at frames with a usable pose, 0..1; None where the model looks at no poses.
+        poses: what it knew of the persons in the video.
     """
 
     video: str
     classes: tuple[str, ...]
-    probabilities: np.ndarray
-    clips: int
-    gate: float | None
+    clip_probabilities: np.ndarray
+    frames: np.ndarray
+    gates: np.ndarray | None
     appearance: np.ndarray | None
     pose: np.ndarray | None
-    pose_share: float
+    pose_share: float | None
+    poses: Poses
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(classes,), averaged over the clips."""
+        return self.clip_probabilities.mean(axis=0)
+
+    @property
+    def gate(self) -> float | None:
+        """Mean over clips, frames and channels; how much appearance was let in, 0..1. None without a gate."""
+        return None if self.gates is None else float(self.gates.mean())
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """The k most probable classes with their probabilities, best first."""

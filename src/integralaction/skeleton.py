@@ -102,7 +102,20 @@ _NTU25 = Skeleton(
     ),
 )
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (_OPENPOSE18, _COCO17, _BODY25, _NTU25)}
+# Penn Action's joints in the order of its annotation
+_PENN13 = Skeleton(
+    name="penn13",
+    joints=(
+        *("head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+        *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+    ),
+    bones=(
+        *((0, 1), (0, 2), (1, 3), (3, 5), (2, 4), (4, 6)),
+        *((1, 7), (7, 9), (9, 11), (2, 8), (8, 10), (10, 12), (7, 8)),
+    ),
+)
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (_OPENPOSE18, _COCO17, _BODY25, _NTU25, _PENN13)}
 
 
 def skeleton_named(name: str) -> Skeleton:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
-from integralaction.data.pose_files import read_poses
 from integralaction.data.poses import SHARD, PoseStore, write_pose_store
 from integralaction.skeleton import convert_joints, skeleton_named
 
@@ -125,38 +124,7 @@ def test_conversion_goes_by_joint_name() -> None:
         convert_joints(np.zeros((25, 3)), skeleton_named("ntu25"), openpose)
 
 
-def test_openpose_folder(tmp_path: Path) -> None:
-    person = [value for joint in range(25) for value in (10.0 + joint, 20.0, 0.5)]
-    for frame, people in ((0, 1), (2, 0), (5, 2)):
-        text = '{"people": [' + ", ".join(f'{{"pose_keypoints_2d": {person}}}' for _ in range(people)) + "]}"
-        (tmp_path / f"clip_{frame:012d}_keypoints.json").write_text(text)
-    poses = read_poses(tmp_path, Path("clip.mp4"))
-    assert poses.skeleton == "body25"
-    assert poses.frame_index.tolist() == [0, 2, 5] and np.diff(poses.frame_offsets).tolist() == [1, 0, 2]
-    assert poses.at(np.array([0]))[0, 0, 3].tolist() == [13.0, 20.0, 0.5]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "Expected an OpenPose JSON file"),
-        ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "Expected 18 or 25 joints"),
-        ('{"people": [{"pose_keypoints_2d": [' + ", ".join(["NaN"] * 54) + "]}]}", "Expected finite joints"),
-        ('{"people": [{"pose_keypoints_2d": [' + ", ".join(["0.5"] * 54) + "]}]}", "Expected joints in pixels"),
-    ],
-)
-def test_wrong_openpose_files_are_named(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "clip_000000000000_keypoints.json").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_poses(tmp_path, Path("clip.mp4"))
-
-
-def test_poses_of_a_video_by_its_name_in_the_store(tmp_path: Path) -> None:
-    write_pose_store(tmp_path, [("a/1.mp4", random_poses(1)), ("b/1.mp4", random_poses(2))])
-    wanted = random_poses(2)
-    for path in (tmp_path, tmp_path / "poses-00000.safetensors"):
-        np.testing.assert_array_equal(read_poses(path, tmp_path / "b/1.mp4").joints, wanted.joints)
-    with pytest.raises(ValueError, match="of its 2 videos 0 have that name"):
-        read_poses(tmp_path, tmp_path / "1.mp4")
-    with pytest.raises(FileNotFoundError, match="Expected a file or folder of poses"):
-        read_poses(tmp_path / "nothing", tmp_path / "b/1.mp4")
+def test_persons_of_another_shape_are_refused() -> None:
+    """26 joints of 17 persons have the numbers of 17 joints of 26."""
+    with pytest.raises(ValueError, match=r"Expected coco17 of shape .persons, 17, 3.; found .17, 26, 3. in frame 4"):
+        Poses.from_frames("coco17", {4: np.zeros((17, 26, 3))})

@@ -10,7 +10,16 @@ import pytest
 from PIL import Image
 
 from integralaction.data import video
-from integralaction.data.video import UNKNOWN_FPS, VideoError, VideoInfo, probe, read_frames, resized, write_video
+from integralaction.data.video import (
+    UNKNOWN_FPS,
+    VideoError,
+    VideoInfo,
+    probe,
+    read_frames,
+    read_in_parts,
+    resized,
+    write_video,
+)
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "videos"
 HEIGHT, WIDTH, BLOCK = 48, 64, 16  # 12 blocks: 12 bits
@@ -462,3 +471,13 @@ def test_real_videos(name):
     order = [*np.random.default_rng(0).integers(0, info.frames, 6).tolist(), info.frames - 1, 0]
     frames = read_frames(path, order)
     assert all(np.array_equal(frame, slow[i]) for frame, i in zip(frames, order, strict=True))
+
+
+def test_parts_are_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    write_video(path, np.random.default_rng(0).integers(0, 255, (20, 32, 48, 3), dtype=np.uint8), 10)
+    wanted = [19, 2, 12, 2, 0, 7]
+    parts = list(read_in_parts(path, wanted, at_once=2 * 32 * 48 * 3))
+    assert [numbers for numbers, _ in parts] == [[0, 2], [7, 12], [19]]
+    np.testing.assert_array_equal(np.concatenate([frames for _, frames in parts]), read_frames(path, [0, 2, 7, 12, 19]))
+    assert [numbers for numbers, _ in read_in_parts(path, wanted, at_once=1)] == [[0], [2], [7], [12], [19]]

@@ -105,16 +105,23 @@ class ClipReader:
 
     def joints(self, number: int, poses: Poses, start: int) -> np.ndarray:
         """The poses of the clip that starts there, (T', P, K, 3), in pixels of the resized frames."""
-        source, model = self.sources[number], self.model
-        factor = model.pose_frame_factor
-        wanted = clip_frames(start, model.frames * factor, model.stride // factor, source.frames)
+        source = self.sources[number]
         native = (source.video.height, source.video.width)
-        joints = convert_joints(poses.at(source.first + wanted), self._from, self._to)
+        joints = convert_joints(poses.at(source.first + self.wanted_poses(number, start)), self._from, self._to)
         return resize_joints(joints, native, self.size(number))
 
     def wanted(self, number: int, start: int) -> np.ndarray:
-        """The frame numbers of the clip that starts there."""
+        """The frame numbers of the clip that starts there: T of them."""
         return clip_frames(start, self.model.frames, self.model.stride, self.sources[number].frames)
+
+    def wanted_poses(self, number: int, start: int) -> np.ndarray:
+        """The frame numbers of the poses of the clip that starts there: T' of them."""
+        factor = self.model.pose_frame_factor
+        return clip_frames(start, self.model.frames * factor, self.model.stride // factor, self.sources[number].frames)
+
+    def starts(self, number: int) -> list[int]:
+        """First frames of the test clips of video `number`."""
+        return test_starts(self.sources[number].frames, self.model.span).tolist()
 
     def label(self, number: int) -> int:
         """The class of video `number` in the model's order, -1 where the model does not know it."""
@@ -185,7 +192,7 @@ class TestClips(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         number, reader, size = index, self._reader, self._reader.model.size
-        starts = test_starts(reader.sources[number].frames, reader.model.span).tolist()
+        starts = reader.starts(number)
         wanted = np.stack([reader.wanted(number, start) for start in starts])
         needed, place = np.unique(wanted, return_inverse=True)  # clips overlap: decode each frame once
         frames = reader.frames(number, needed)

@@ -1,27 +1,40 @@
-"""Poses of one video: from a data set folder's pose store, one of its shards, or OpenPose's JSON files (one a frame).
+"""Poses of one video from files: a data set folder's pose store or one of its shards, OpenPose's JSON files (one a
+frame), COCO keypoint results or AlphaPose's results (one JSON file a video).
 
-OpenPose names its files after the video, `NAME_000000000012_keypoints.json` for frame 12 of NAME.mp4, and writes pixels
-of the video (its default `--keypoint_scale 0`).
+OpenPose names its files after the video, `NAME_000000000012_keypoints.json` for frame 12 of NAME.mp4, or after the
+image, `IMAGE_keypoints.json`, and writes pixels of the video (its default `--keypoint_scale 0`). COCO results and
+AlphaPose's are a list of persons whose `image_id` is a frame: its number from 0, or a file name that ends in it
+(AlphaPose's 12.jpg); of a folder of images the image's name.
 """
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.poses import PoseStore
+from integralaction.data.video import image_paths
+from integralaction.skeleton import skeleton_named
 
-_BY_JOINTS = {18: "openpose18", 25: "body25"}
+_OPENPOSE = {18: "openpose18", 25: "body25"}
+# Halpe's 26 and 136 joints and COCO-WholeBody's 133 begin with COCO's 17
+# what reading JSON of another make comes to
+_ODD = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+_LAST_FRAME = 2**31
+_COCO, _BEGIN_WITH_COCO = 17, (17, 26, 133, 136)
 
 
 def read_poses(path: Path, video: Path) -> Poses:
     """The poses of a video.
 
     Args:
-        path: a data set folder, a pose store shard, or a folder of OpenPose JSON files.
-        video: the video file; a pose store knows its videos by name.
+        path: a data set folder, a pose store shard, a folder of OpenPose's JSON files, a JSON file of COCO results or
+            of AlphaPose, or a folder with such a file named after each video (NAME.json for NAME.mp4).
+        video: the video file, or a folder of images; a pose store knows its videos by name.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -29,14 +42,17 @@ def read_poses(path: Path, video: Path) -> Poses:
     """
     if not path.exists():
         raise FileNotFoundError(f"Expected a file or folder of poses; {path} is not there.")
+    if path.is_file() and path.suffix == ".json":
+        return _read_results(path, video)
     if path.is_file() and path.suffix != ".safetensors":
         raise ValueError(
-            "Expected poses as a data set folder, a pose store shard (.safetensors) or a folder of OpenPose JSON "
-            f"files; found {path}."
+            "Expected poses as a data set folder, a pose store shard (.safetensors), a folder of OpenPose JSON files, "
+            f"or a JSON file of COCO results or AlphaPose; found {path}."
         )
     store = PoseStore([path]) if path.is_file() else PoseStore.of(path)
     if not len(store):
-        return _read_openpose(path, video.stem)
+        results = path / f"{_name(video)}.json"
+        return _read_results(results, video) if results.is_file() else _read_openpose(path, video)
     whole = video.resolve().as_posix()
     named = [name for name in store if whole.endswith("/" + name)]
     if len(named) != 1:
@@ -46,13 +62,21 @@ def read_poses(path: Path, video: Path) -> Poses:
     return store[named[0]]
 
 
-def _read_openpose(folder: Path, video: str) -> Poses:
-    """The files of one video, which are known by its name without its ending."""
+def _name(video: Path) -> str:
+    """What files of its poses are called after: its name without the ending; a folder's whole name."""
+    return video.name if video.is_dir() else video.stem
+
+
+def _read_openpose(folder: Path, video: Path) -> Poses:
+    """The files of one video, which are named after it; of a folder of images after each image."""
+    images = {image.stem: place for place, image in enumerate(image_paths(video))} if video.is_dir() else {}
     frames: dict[int, np.ndarray] = {}
+    by_image: dict[int, np.ndarray] = {}
     others, count = set(), 0
     for path in sorted(folder.glob("*.json")):
-        name = re.fullmatch(r"(.*)_(\d+)_keypoints", path.stem)
-        if name is None or name[1] != video:
+        name = re.fullmatch(r"(.*?)(?:_(\d+))?_keypoints", path.stem)
+        image = images.get(path.stem.removesuffix("_keypoints"))
+        if image is None and (name is None or name[1] != _name(video) or name[2] is None):
             others.add(path.name if name is None else name[1])
             continue
         persons = _read_people(path)
@@ -62,37 +86,103 @@ def _read_openpose(folder: Path, video: str) -> Poses:
                     f"Expected {count} joints a person, as in earlier files; {path} has {persons.shape[1]}."
                 )
             count = persons.shape[1]
+        if image is not None:
+            by_image[image] = persons
+            continue
+        assert name is not None
         if int(name[2]) in frames:
             raise ValueError(f"Expected one file a frame in {folder}; found frame {int(name[2])} again in {path.name}.")
         frames[int(name[2])] = persons
+    frames = by_image or frames
     if not frames:
         found = f"files of {', '.join(sorted(others)[:3])}" if others else "no JSON files"
         raise ValueError(
-            f"Expected OpenPose files named {video}_000000000012_keypoints.json in {folder}; found {found}. "
-            "Name them after the video."
+            f"Expected OpenPose files named {_name(video)}_000000000012_keypoints.json, or {_name(video)}.json with "
+            f"COCO results or AlphaPose's, in {folder}; found {found}. Name them after the video."
         )
-    return Poses.from_frames(_BY_JOINTS[count or 18], frames)
+    skeleton = _OPENPOSE[count or 18]
+    joints = len(skeleton_named(skeleton).joints)
+    return Poses.from_frames(skeleton, {n: p if len(p) else np.zeros((0, joints, 3)) for n, p in frames.items()})
 
 
 def _read_people(path: Path) -> np.ndarray:
     """(P, K, 3) x, y, score of one frame."""
     try:
-        people = json.loads(path.read_text(encoding="utf-8"))["people"]
+        people = _read_json(path)["people"]
         rows = [np.array(person["pose_keypoints_2d"], np.float32) for person in people]
-    except (ValueError, KeyError, TypeError) as error:
+    except _ODD as error:
         raise ValueError(
             f"Expected an OpenPose JSON file with people and pose_keypoints_2d in {path}; found {error!r}."
         ) from error
     if not rows:
         return np.zeros((0, 18, 3), np.float32)
-    if {len(row) for row in rows} not in [{3 * joints} for joints in _BY_JOINTS]:
-        raise ValueError(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {len(rows[0])} numbers.")
+    if {row.shape for row in rows} not in [{(3 * joints,)} for joints in _OPENPOSE]:
+        found = " and ".join(sorted({str(row.size) for row in rows}))
+        raise ValueError(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {found} numbers.")
     joints = np.stack(rows).reshape(len(rows), -1, 3)
+    _check_pixels(joints, path, "Run OpenPose with --keypoint_scale 0.")
+    return joints
+
+
+def _read_results(path: Path, video: Path) -> Poses:
+    """A list of persons as COCO's evaluation and AlphaPose know it."""
+    try:
+        persons = _read_json(path)
+        if not isinstance(persons, list):
+            raise TypeError(f"{type(persons).__name__} instead of a list")
+        rows = [np.array(person["keypoints"], np.float32) for person in persons]
+        ids = [person["image_id"] for person in persons]
+    except _ODD as error:
+        raise ValueError(
+            f"Expected a list of persons with image_id and keypoints, as in COCO results and AlphaPose's, in {path}; "
+            f"found {error!r}."
+        ) from error
+    if not rows:
+        return Poses.nobody("coco17")
+    if {row.shape for row in rows} not in [{(3 * joints,)} for joints in _BEGIN_WITH_COCO]:
+        raise ValueError(
+            f"Expected {', '.join(map(str, _BEGIN_WITH_COCO))} joints of 3 numbers a person, whose first 17 are "
+            f"COCO's, in {path}; found {' and '.join(sorted({str(row.size) for row in rows}))} numbers."
+        )
+    joints = np.stack(rows).reshape(len(rows), -1, 3)[:, :_COCO]
+    joints[..., 2] = np.where(np.isnan(joints[..., 2]), np.nan, np.clip(joints[..., 2], 0, 1))  # old AlphaPose: 0..6
+    _check_pixels(joints, path, "Multiply them by the video's width and height.")
+    frame_of = _numbering(video)
+    frames: dict[int, list[np.ndarray]] = {}
+    for name, person in zip(ids, joints, strict=True):
+        number = frame_of(name)
+        if number is None:
+            raise ValueError(
+                f"Expected frame numbers from 0, or names of images that end in them, as image_id in {path}; "
+                f"found {name!r}."
+            )
+        frames.setdefault(number, []).append(person)
+    return Poses.from_frames("coco17", {number: np.stack(found) for number, found in frames.items()})
+
+
+def _numbering(video: Path) -> Callable[[Any], int | None]:
+    """From an image_id to a frame of the video; None where it is none."""
+    images = {image.name: place for place, image in enumerate(image_paths(video))} if video.is_dir() else None
+
+    def number(name: Any) -> int | None:
+        if isinstance(name, str) and images is not None:
+            return images.get(Path(name).name)
+        if isinstance(name, str):
+            digits = re.search(r"(\d+)$", Path(name).stem)
+            name = int(digits[1]) if digits and len(digits[1]) < 20 else None
+        is_number = isinstance(name, int) and not isinstance(name, bool)
+        return name if is_number and 0 <= name < _LAST_FRAME else None
+
+    return number
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _check_pixels(joints: np.ndarray, path: Path, remedy: str) -> None:
     if not np.isfinite(joints).all():
         raise ValueError(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")
     present = joints[..., 2] > 0
     if present.any() and np.abs(joints[present][:, :2]).max() <= 1:
-        raise ValueError(
-            f"Expected joints in pixels in {path}; they all lie within -1..1. Run OpenPose with --keypoint_scale 0."
-        )
-    return joints
+        raise ValueError(f"Expected joints in pixels in {path}; they all lie within -1..1. {remedy}")

@@ -114,6 +114,22 @@ def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_sid
     return frames if np.array_equal(wanted, asked) else frames[places]
 
 
+def read_in_parts(
+    path: Path | str, indices: Sequence[int] | np.ndarray, at_once: int = 2**29
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Frames by number as `read_frames` gives them, so many at a time that they take `at_once` bytes, or one frame.
+
+    Yields:
+        The numbers, ascending and each once over all parts, and their frames.
+    """
+    info = probe(path)
+    numbers = sorted({int(index) for index in indices})
+    together = max(1, at_once // (info.height * info.width * 3))
+    for first in range(0, len(numbers), together):
+        part = numbers[first : first + together]
+        yield part, read_frames(path, part)
+
+
 # --- video files: the layout ----------------------------------------------------------------------
 
 
@@ -462,8 +478,12 @@ def _refuse_damaged(path: str, index: int) -> None:
 # --- folders of images ----------------------------------------------------------------------------
 
 
-def _images(folder: Path) -> list[Path]:
-    """The images of a folder; numbers in the names count as numbers."""
+def image_paths(folder: Path) -> list[Path]:
+    """The images of a folder in the order of its frames; numbers in the names count as numbers.
+
+    Raises:
+        VideoError: there are none.
+    """
     found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".")]
     if not found:
         raise VideoError(f"Expected images ({', '.join(IMAGES)}) in the folder {folder}, found none; check the path.")
@@ -471,7 +491,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _probe_images(folder: Path) -> VideoInfo:
-    images = _images(folder)
+    images = image_paths(folder)
     size = _open_image(images[0])[1]
     for path in images[1:]:
         _check_size(path, _open_image(path)[1], size)
@@ -479,7 +499,7 @@ def _probe_images(folder: Path) -> VideoInfo:
 
 
 def _read_images(folder: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:
-    images = _images(folder)
+    images = image_paths(folder)
     for index in wanted[[0, -1]] if len(wanted) else ():
         if not 0 <= index < len(images):
             _refuse(folder, int(index), len(images))
