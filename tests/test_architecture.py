@@ -15,7 +15,7 @@ LEVELS = (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
         *("model.loss", "model.checkpoint", "model.foreign"),
         *("data.video", "data.index", "data.poses", "data.pose_files", "data.sampling", "data.transforms"),
-        "draw",
+        *("draw", "openpose"),
     ),
     ("data.dataset", "pose_estimation", "engines", "recipes", "run", "mime"),
     ("importers", "evaluate", "predict"),

@@ -10,11 +10,16 @@ import av
 import numpy as np
 import pytest
 import yaml
+from networks import write_network
+from PIL import Image
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction.cli import run
+from integralaction.clip import Poses
 from integralaction.config import Recipe, override, to_dict
+from integralaction.data.poses import write_pose_store
 from integralaction.data.video import write_video
+from integralaction.draw import LEAST_HEIGHT
 from integralaction.recipes import RECIPES, recipe_named
 
 
@@ -35,12 +40,107 @@ def test_predict_with_and_without_poses(made: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert all(words in out for words in ("009.mp4", " %  still", "gate 0.", "appearance alone:", "pose alone:"))
     assert "usable pose in" in out and "usable pose in 0 %" not in out
-    assert run(["predict", video, "--model", str(made / "run/integral.safetensors"), "--json"]) == 0
-    captured = capsys.readouterr()
-    answer = json.loads(captured.out)
+    model = ["--model", str(made / "run/integral.safetensors")]
+    assert run(["predict", video, *model, "--json", "--poses", "none"]) == 0
+    answer = json.loads(capsys.readouterr().out)
     assert answer["pose_share"] == 0 and len(answer["top"]) == 3 and set(answer["streams"]) == {"appearance", "pose"}
     assert sum(entry["probability"] for entry in answer["top"]) == pytest.approx(1, abs=1e-5)
-    assert "the model sees nobody" in captured.err
+    assert run(["predict", video, "--model", str(made / "run/appearance-only.safetensors")]) == 0
+    captured = capsys.readouterr()
+    assert "usable pose" not in captured.out and not captured.err  # it looks at none, and asks for none
+    appearance = ["--model", str(made / "run/appearance-only.safetensors"), "--poses", str(made / "data")]
+    assert run(["predict", video, *appearance]) == 0
+    assert "The model looks at no poses: their source is not used." in capsys.readouterr().err
+
+
+def test_poses_are_all_that_a_pose_stream_has(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of nobody it would answer something all the same: refused, whatever the reason that there are none."""
+    call = ["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run/pose-only.safetensors")]
+    assert run([*call, "--poses", str(made / "data")]) == 0
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
+    assert run(call) == 1 and "Expected to download" in capsys.readouterr().err
+    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    for arguments in (call, [*call, "--poses", "none"]):
+        assert run(arguments) == 2
+        captured = capsys.readouterr()
+        assert "Expected poses for a model that looks at nothing else; found none." in captured.err
+        assert not captured.out
+
+
+def test_without_an_estimator_it_says_so_and_goes_on(
+    made: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    assert run(["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run")]) == 0
+    captured = capsys.readouterr()
+    assert "pip install 'integralaction[pose]'" in captured.err and "The model sees nobody" in captured.err
+    assert "usable pose in 0 % of the frames, none in 100 %" in captured.out
+
+
+def test_a_download_that_fails_is_said_and_the_model_goes_on(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for the estimator by name; who does gets an error."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
+    call = ["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run")]
+    assert run(call) == 0
+    captured = capsys.readouterr()
+    assert "No poses: Expected to download" in captured.err and "The model sees nobody" in captured.err
+    assert "usable pose in 0 %" in captured.out
+    assert run([*call, "--poses", "rtmo"]) == 1
+    assert "Expected to download" in capsys.readouterr().err
+
+
+def test_estimators_on_local_files(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """By --weights and by --pose-model, to the model's 18 joints; the frames show where they were found."""
+    joints = np.stack([np.linspace(8, 40, 17), np.linspace(10, 50, 17), np.ones(17)], axis=1)[None, None]
+    rtmo = write_network(
+        tmp_path / "rtmo.onnx", [1, 3, 64, 64], {"dets": np.array([[[0, 0, 60, 60, 0.9]]]), "keypoints": joints}
+    )
+    nobody = write_network(tmp_path / "openpose.onnx", [1, "h", "w", 3], {"maps": np.zeros((1, 8, 8, 57))})
+    video = str(made / "data/in-context/009.mp4")
+    model = ["--model", str(made / "run"), "--json"]
+    assert run(["predict", video, *model, "--weights", str(rtmo), "--save-frames", str(tmp_path / "shown")]) == 0
+    assert json.loads(capsys.readouterr().out)["pose_share"] == 1
+    assert run(["predict", video, *model, "--pose-model", str(nobody)]) == 0
+    assert json.loads(capsys.readouterr().out)["pose_share"] == 0
+    pictures = sorted((tmp_path / "shown/009").iterdir())
+    assert pictures[0].name == "clip0-frame000000.jpg" and len(pictures) == 20  # ten clips of two frames
+    with Image.open(pictures[0]) as picture:
+        assert picture.width == LEAST_HEIGHT and picture.height > LEAST_HEIGHT
+    assert run(["predict", video, *model, "--pose-model", str(rtmo)]) == 1
+    assert "Expected an OpenPose network of 18 joints" in capsys.readouterr().err
+
+
+def test_two_videos_of_one_name_keep_their_frames(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    shutil.copy(made / "data/in-context/009.mp4", tmp_path / "a")
+    videos = [str(tmp_path / "a/009.mp4"), str(made / "data/in-context/009.mp4")]
+    frames = ["--poses", "none", "--save-frames", str(tmp_path / "shown")]
+    assert run(["predict", *videos, "--model", str(made / "run"), *frames]) == 0
+    assert {folder.name for folder in (tmp_path / "shown").iterdir()} == {"009", "009-2"}
+    (tmp_path / "file").touch()
+    assert run(["predict", *videos, "--model", str(made / "run"), "--save-frames", str(tmp_path / "file")]) == 1
+
+
+def test_poses_of_other_videos_are_refused(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    video = str(made / "data/in-context/009.mp4")
+    person = {"image_id": 12, "keypoints": [20.0] * 51, "score": 1}
+    (tmp_path / "009.json").write_text(json.dumps([person]))
+    poses = ["--model", str(made / "run"), "--poses", str(tmp_path / "009.json")]
+    assert run(["predict", video, *poses]) == 1
+    assert "Expected poses of the 12 frames of" in capsys.readouterr().err
+    assert run(["predict", video, video, *poses]) == 2
+    assert "Expected one video for the poses of one" in capsys.readouterr().err
+    joints = np.zeros((1, 25, 3), np.float32)
+    write_pose_store(tmp_path, [("009.mp4", Poses.from_frames("ntu25", {0: joints}))])
+    shutil.copy(video, tmp_path)
+    assert run(["predict", str(tmp_path / "009.mp4"), "--model", str(made / "run"), "--poses", str(tmp_path)]) == 1
+    assert "Expected poses that convert to the skeleton openpose18; ntu25 has no joint" in capsys.readouterr().err
 
 
 def test_evaluate_prints_the_table(made: Path, capsys: pytest.CaptureFixture) -> None:
@@ -86,7 +186,21 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "x.mp4", "--model", "nothing"], "Expected a run folder or a model file; nothing is not there"),
+        (["predict", "x.mp4", "--model", "nothing"], "a model file or an embedded model (mime); nothing is not there"),
+        (
+            ["predict", "x.mp4", "--model", "RUN", "--poses", "nowhere"],
+            "none, or a file or folder of poses; nowhere",
+        ),
+        (
+            ["predict", "x.mp4", "--model", "RUN", "--pose-model", "a", "--poses", "rtmo"],
+            "Expected one source of poses",
+        ),
+        (["predict", "x.mp4", "--model", "RUN", "--weights", "a", "--poses", "b"], "with --weights; found --poses b"),
+        (
+            ["predict", "x.mp4", "--model", "RUN", "--weights", "a", "b", "c"],
+            "Expected two files, YOLOX's and RTMPose's",
+        ),
+        (["predict", "x.mp4", "--model", "RUN", "--pose-model", "a"], "Expected the file of a pose network; a is not"),
         (["train", "kinetix", "--data", "d", "--out", "o"], "Expected a recipe (kinetics50, kinetics400"),
         (["mime", ".", "--train", "1"], "to be new, empty or made by mime"),
         (["mime", "file", "--train", "1"], "is a file"),
@@ -100,11 +214,16 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
     ],
 )
 def test_wrong_calls_are_one_sentence(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    arguments: list[str],
+    message: str,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    assert run(arguments) == 2
+    assert run([str(made / "run") if argument == "RUN" else argument for argument in arguments]) == 2
     err = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert message in err
     assert "Traceback" not in err
@@ -137,7 +256,7 @@ def test_recipes_have_the_papers_values() -> None:
 
 def test_real_videos_get_an_answer(made: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     videos = [shared / "data/videos" / name for name in ("tai_chi_k400.mp4", "v_Biking_g05_c02.avi")]
-    assert run(["predict", *map(str, videos), "--model", str(made / "run")]) == 0
+    assert run(["predict", *map(str, videos), "--model", str(made / "run"), "--poses", "none"]) == 0
     assert capsys.readouterr().out.count("gate 0.") == 2
     # poses from OpenPose files, somebody in the first hundred frames
     poses = tmp_path / "poses"
@@ -148,4 +267,17 @@ def test_real_videos_get_an_answer(made: Path, shared: Path, tmp_path: Path, cap
         (poses / f"tai_chi_k400_{frame:012d}_keypoints.json").write_text(text)
     assert run(["predict", str(videos[0]), "--model", str(made / "run"), "--poses", str(poses), "--json"]) == 0
     assert 0.2 < json.loads(capsys.readouterr().out)["pose_share"] < 0.5
-    shutil.rmtree(poses)
+
+
+def test_a_real_network_sees_a_person_but_not_in_a_close_up(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    videos = [shared / "data/videos" / name for name in ("clean_and_jerk_k400.mp4", "v_ApplyEyeMakeup_g01_c01.avi")]
+    network = shared / "data/pose_weights/openpose18_mobilenet_v2_small.onnx"
+    frames = ["--pose-model", str(network), "--save-frames", str(tmp_path)]
+    assert run(["predict", *map(str, videos), "--json", *frames]) == 0
+    captured = capsys.readouterr()
+    upright, close_up = (json.loads(line) for line in captured.out.splitlines())
+    assert upright["pose_share"] > 0.8 and close_up["pose_share"] < 0.1
+    assert "its labels are the drawn actions of the benchmark mime" in captured.err
+    assert len(list(tmp_path.glob("*/clip9-frame*.jpg"))) == 16

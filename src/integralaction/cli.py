@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -29,8 +29,11 @@ def predict(
     videos: Annotated[list[Path], Parameter(negative=())],
     /,
     *,
-    model: Path,
-    poses: Path | None = None,
+    model: str | None = None,
+    poses: str | None = None,
+    weights: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
+    pose_model: Path | None = None,
+    save_frames: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
     device: Device = "auto",
 ) -> int:
@@ -41,10 +44,17 @@ def predict(
     videos
         Files that FFmpeg reads, or folders of images. One that cannot be read is named and the rest go on.
     model
-        A run folder or a model file.
+        A run folder, a model file, or mime, the embedded model, which answers where none is named.
     poses
-        Poses of the videos: a data set folder, one of its pose shards, or, of one video, a folder of OpenPose JSON
-        files. Without it nobody is found, and the model answers from appearance.
+        Where the persons are: rtmo or rtmpose (estimators, of the extra integralaction[pose]); a data set folder or one
+        of its shards; a folder of OpenPose's JSON files; COCO results or AlphaPose's, a JSON file of one video or a
+        folder with one named after each video; none. By default rtmo where the extra is installed, else none.
+    weights
+        Local ONNX files instead of a download: RTMO's one, or YOLOX's and RTMPose's.
+    pose_model
+        An OpenPose network of 18 joints as an ONNX file, instead of --poses.
+    save_frames
+        A folder for the clips' frames with poses and gate drawn on them, a folder a video.
     json_
         Print one JSON object a line instead.
     device
@@ -53,28 +63,96 @@ def predict(
     from integralaction.data.pose_files import read_poses
     from integralaction.data.video import probe
     from integralaction.predict import as_dict, as_text, predict_video
+    from integralaction.predict import save_frames as save
     from integralaction.run import choose_device, load_model
 
-    if poses is not None and not poses.exists():
-        raise FileNotFoundError(f"Expected a file or folder of poses; {poses} is not there.")
-    loaded = load_model(model).to(choose_device(device))
-    if poses is None and loaded.config.method != "appearance-only":
-        print(
-            "No poses given (--poses): the model sees nobody and must answer from appearance.",
-            file=sys.stderr,
-        )
+    target = choose_device(device)
+    loaded = load_model(model or "mime").to(target)
+    if model is None:
+        _say("No --model given: the embedded model answers; its labels are the drawn actions of the benchmark mime.")
+    source = _pose_source(videos, poses, weights or [], pose_model, target.type, loaded.config.method)
+    if save_frames is not None:
+        save_frames.mkdir(parents=True, exist_ok=True)
     failed = 0
+    folders: set[str] = set()
     for video in videos:
         try:
             probe(video)  # what is wrong with the video is said before what its poses lack
-            found = None if poses is None else read_poses(poses, video)
+            found = read_poses(source, video) if isinstance(source, Path) else source
             prediction = predict_video(loaded, video, found)
+            print(json.dumps(as_dict(prediction)) if json_ else as_text(prediction), flush=True)
+            if save_frames is not None:
+                name = video.resolve().name if video.is_dir() else video.stem
+                folder = save_frames / _unused(name, folders)
+                _say(f"{save(prediction, folder)} frames in {folder}")
         except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EPIPE):
+                raise
             failed += 1
-            print(f"integralaction: {_one_line(error)}", file=sys.stderr)
-            continue
-        print(json.dumps(as_dict(prediction)) if json_ else as_text(prediction))
+            _say(f"integralaction: {_one_line(error)}")
     return 1 if failed else 0
+
+
+def _pose_source(
+    videos: list[Path], poses: str | None, weights: list[Path], pose_model: Path | None, device: str, method: str
+) -> Any:
+    """What `predict` is to take the poses from: a path, an estimator, or None."""
+    from integralaction.openpose import OpenPose
+    from integralaction.pose_estimation import estimator_installed, estimator_named
+
+    if method == "appearance-only":
+        if weights or pose_model is not None or poses not in (None, "none"):
+            _say("The model looks at no poses: their source is not used.")
+        return None
+    if pose_model is not None:
+        if poses is not None or weights:
+            raise ValueError("Expected one source of poses; found --pose-model beside --poses or --weights. Give one.")
+        return OpenPose(pose_model, device)
+    if poses in ("rtmo", "rtmpose"):
+        return estimator_named(poses, weights, device)
+    if weights:
+        if poses is not None:
+            raise ValueError(f"Expected --poses rtmo or --poses rtmpose with --weights; found --poses {poses}.")
+        return estimator_named("rtmo" if len(weights) == 1 else "rtmpose", weights, device)
+    if poses == "none" and method != "pose-only":
+        return None
+    if poses is not None and poses != "none":
+        path = Path(poses)
+        if not path.exists():
+            raise FileNotFoundError(f"Expected rtmo, rtmpose, none, or a file or folder of poses; {path} is not there.")
+        if path.suffix == ".json" and path.is_file() and len(videos) > 1:
+            raise ValueError(
+                f"Expected one video for the poses of one, {path}; found {len(videos)}. Give a folder with a file "
+                "named after each video."
+            )
+        return path
+    if method == "pose-only" and (poses == "none" or not estimator_installed()):
+        raise ValueError(
+            "Expected poses for a model that looks at nothing else; found none. Give --poses, or install an estimator: "
+            "pip install 'integralaction[pose]'."
+        )
+    blind = "The model sees nobody and must answer from appearance."
+    if not estimator_installed():
+        _say(
+            "No poses: no estimator is installed (pip install 'integralaction[pose]') and none were given (--poses). "
+            + blind
+        )
+        return None
+    try:
+        return estimator_named("rtmo", (), device)
+    except (ConnectionError, ModuleNotFoundError) as error:  # nobody asked for it by name
+        if method == "pose-only":
+            raise
+        _say(f"No poses: {_one_line(error)} {blind}")
+        return None
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """The name, with a number where an earlier video has it."""
+    names = (name, *(f"{name}-{i}" for i in range(2, len(used) + 3)))
+    free = next(n for n in names if n.casefold() not in used)  # as some file systems compare names
+    used.add(free.casefold())
+    return free
 
 
 @app.command
@@ -188,7 +266,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("integralaction: stopped; the same command continues where it was.", file=sys.stderr)
         return 1
-    except (ValueError, OSError, ArithmeticError) as error:
+    except (ValueError, OSError, ArithmeticError, ModuleNotFoundError) as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -201,6 +279,11 @@ def run(arguments: list[str]) -> int:
 
         wrong_call = isinstance(error, ValueError | FileNotFoundError) and not isinstance(error, VideoError)
         return 2 if wrong_call else 1
+
+
+def _say(text: str) -> None:
+    """What is not the answer goes to standard error."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _one_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ import platform
 import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
@@ -21,6 +22,8 @@ import yaml
 from integralaction.config import Method, ModelConfig, Recipe, from_dict, to_dict
 from integralaction.model.checkpoint import load
 from integralaction.model.network import IntegralAction
+
+EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,10 @@ class Run:
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """All methods that the run can answer with: the two streams, their average, and its integrations."""
-        return ("appearance-only", "pose-only", "score-average", *self.recipe.methods)
+        """All methods that the run can answer with: its streams, their average where it has both, its integrations."""
+        streams = self.recipe.streams
+        average: tuple[Method, ...] = ("score-average",) if len(streams) == 2 else ()
+        return (*streams, *average, *self.recipe.integrations)
 
     def load(self, method: Method) -> IntegralAction:
         """The trained model of a method; `score-average` is put together from the two streams.
@@ -117,18 +122,24 @@ def load_model(source: Path | str) -> IntegralAction:
     """A trained model, in eval mode on the CPU.
 
     Args:
-        source: a run folder (its first method's model) or a model file.
+        source: the name of an embedded model (`mime`), a run folder (its first method's model) or a model file. A name
+            goes before a folder of that name, which is found as ./mime.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
         ValueError: what is there is not a model of this project.
     """
+    if source in EMBEDDED:
+        with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as path:
+            return load(path)
     path = Path(source)
     if path.is_dir():
         run = open_run(path)
         return run.load(run.recipe.methods[0])
     if not path.exists():
-        raise FileNotFoundError(f"Expected a run folder or a model file; {path} is not there.")
+        raise FileNotFoundError(
+            f"Expected a run folder, a model file or an embedded model ({', '.join(EMBEDDED)}); {path} is not there."
+        )
     return load(path)
 
 

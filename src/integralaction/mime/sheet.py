@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw, ImageFont
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import read_frames
+from integralaction.draw import draw_poses
 from integralaction.mime.acts import ACT
 from integralaction.skeleton import skeleton_named
 
 CELL = 128  # pixels of a frame on the sheet
 _LABEL, _HEAD, _GAP, _TIMES = 190, 28, 4, 6
 _INK, _DIM = (25, 25, 30), (110, 110, 120)
-_SURE, _UNSURE = (40, 255, 90), (255, 60, 220)  # of bones, by score
 
 
 def contact_sheet(index: Index, path: Path) -> None:
@@ -72,11 +72,7 @@ def _cell(index: Index, store: PoseStore, video: Video, moment: int, poses: bool
     frame = read_frames(index.path(video), [moment])[0]
     cell = Image.fromarray(frame).resize((CELL, CELL), Image.Resampling.LANCZOS)
     if poses and video.video in store:
-        brush = ImageDraw.Draw(cell)
-        for joints in store[video.video].at(np.array([moment]))[0]:
-            place = joints[:, :2] * CELL / frame.shape[0]
-            for a, b in skeleton_named(store.skeleton).bones:
-                score = min(joints[a, 2], joints[b, 2])
-                if score > 0:
-                    brush.line([*place[a], *place[b]], fill=_SURE if score > 0.4 else _UNSURE)
+        joints = store[video.video].at(np.array([moment]))[0]
+        scale = np.array([CELL / frame.shape[1], CELL / frame.shape[0], 1.0], np.float32)
+        draw_poses(cell, joints * scale, skeleton_named(store.skeleton), least_score=0)
     return cell
