@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -21,7 +22,8 @@ from integralaction.config import Recipe, Stage, to_dict
 from integralaction.data.dataset import ClipReader, TrainClips
 from integralaction.data.index import read_index, write_index
 from integralaction.data.sampling import MicroBatches
-from integralaction.run import open_run
+from integralaction.evaluate import evaluate
+from integralaction.run import load_model, open_run
 from integralaction.train import new_model, train
 
 
@@ -295,3 +297,21 @@ def test_ctrl_c_is_a_sentence_and_loses_nothing(data: Path, tmp_path: Path) -> N
     assert "Traceback" not in rest
     assert (tmp_path / "run/stages/appearance-only/last.ckpt").is_file()
     assert not (tmp_path / "run/appearance-only.safetensors").exists()
+
+
+def test_a_single_stream_alone(data: Path, tmp_path: Path) -> None:
+    """A recipe may ask for one stream: the others are not trained, its run tests and answers with it."""
+    recipe = replace(toy_recipe(), methods=("pose-only",))
+    run = train(recipe, data, tmp_path / "pose", "cpu")
+    assert run.methods == ("pose-only",)
+    assert [path.name for path in run.root.glob("*.safetensors")] == ["pose-only.safetensors"]
+    both = train(toy_recipe(), data, tmp_path / "both", "cpu")
+    a, b = run.load("pose-only").state_dict(), both.load("pose-only").state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)  # the same as within three stages
+    assert load_model(run.root).config.method == "pose-only"
+    found = evaluate(run, read_index(data), ("in-context",), torch.device("cpu"))
+    theirs = evaluate(both, read_index(data), ("in-context",), torch.device("cpu"))
+    assert set(found) == {"pose-only"}
+    np.testing.assert_allclose(found["pose-only"].probabilities, theirs["pose-only"].probabilities, atol=1e-6)
+    with pytest.raises(ValueError, match="Expected each method once"):
+        replace(recipe, methods=("pose-only", "pose-only"))

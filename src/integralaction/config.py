@@ -28,6 +28,7 @@ TRAINED_INTEGRATIONS: tuple[Method, ...] = (
     "both-gate",
     "feature-fuse",
 )
+SINGLE_STREAMS: tuple[Method, ...] = ("appearance-only", "pose-only")  # stages 1 and 2
 
 Depth = Literal[18, 34, 50, 101]
 PoseInput = Literal["heatmaps", "pafs", "both"]
@@ -132,7 +133,8 @@ class Recipe:
     Attributes:
         name: of the experiment.
         model: the model; its class names come from the data set.
-        methods: integrations trained in stage 3 on the same two streams; the first is the run's own model.
+        methods: what to train; the first is the run's own model. Integrations are trained in stage 3 on the same
+            two streams, which are trained before; a single stream alone can be asked for too.
         appearance, pose, integration: the schedules of the three stages.
         gate_lambda: λ, weight of the gate regulariser (equation 3).
         batch_size: videos in a mini-batch, over all processes and accumulation steps.
@@ -167,11 +169,14 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.methods or not set(self.methods) <= set(TRAINED_INTEGRATIONS):
+        known = (*TRAINED_INTEGRATIONS, *SINGLE_STREAMS)
+        if not self.methods or not set(self.methods) <= set(known):
             raise ValueError(
-                f"Expected one or more methods of {', '.join(TRAINED_INTEGRATIONS)} (single streams and "
-                f"score-average come with every run); found {list(self.methods)}."
+                f"Expected one or more methods of {', '.join(known)} (score-average comes with both streams); "
+                f"found {list(self.methods)}."
             )
+        if len(set(self.methods)) != len(self.methods):
+            raise ValueError(f"Expected each method once; found {list(self.methods)}.")
         if self.gate_lambda < 0:
             raise ValueError(f"Expected a gate_lambda of at least 0; found {self.gate_lambda}.")
         if self.accumulate < 1 or self.batch_size < 1 or self.batch_size % self.accumulate:
@@ -185,6 +190,16 @@ class Recipe:
                 f"Expected the method to train in methods, for example methods=[{self.model.method}]; "
                 f"found model.method={self.model.method} and methods={list(self.methods)}."
             )
+
+    @property
+    def streams(self) -> tuple[Method, ...]:
+        """The single streams to train: both where there is an integration, else those that `methods` names."""
+        return SINGLE_STREAMS if self.integrations else tuple(m for m in SINGLE_STREAMS if m in self.methods)
+
+    @property
+    def integrations(self) -> tuple[Method, ...]:
+        """The methods of stage 3."""
+        return tuple(method for method in self.methods if method in TRAINED_INTEGRATIONS)
 
 
 T = TypeVar("T")

@@ -130,7 +130,8 @@ def _evaluate_split(
     folder = _folder(run, index, split)
     store = PoseStore.of(index.root)
     parts = folder / f"part-{_digest(index, _weights(run), store.state)}"
-    streams = models[run.recipe.methods[0]]
+    # the model with the most streams: both, where the run has both
+    streams = models[run.methods[-1]]
     reader = ClipReader(index, store, streams.config)
     if reader.without_poses:
         print(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses", file=sys.stderr)
@@ -191,7 +192,7 @@ def results_name(run: Run, index: Index) -> str:
 def _weights(run: Run) -> str:
     """A digest of all weights of a run."""
     digest = hashlib.sha256()
-    for method in ("appearance-only", "pose-only", *run.recipe.methods):
+    for method in (*run.recipe.streams, *run.recipe.integrations):
         digest.update(run.model_path(method).read_bytes())
     return digest.hexdigest()
 
@@ -405,7 +406,8 @@ def print_results(predictions: dict[Method, Predictions], console: Console) -> N
             table.add_row("mean gate of")
         table.add_row(f"  {method}", *cells)
     console.print(table)
-    console.print("The gate is 1 where appearance is let in and 0 where the pose alone answers.\n", highlight=False)
+    if gates:
+        console.print("The gate is 1 where appearance is let in and 0 where the pose alone answers.\n", highlight=False)
     decisive = [split for split in splits if split == "out-of-context"] or splits
     for line in comparisons(predictions, decisive):
         console.print(line, highlight=False)

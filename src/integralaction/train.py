@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from integralaction.clip import Batch
-from integralaction.config import Method, Recipe, Stage
+from integralaction.config import SINGLE_STREAMS, Method, Recipe, Stage
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
@@ -40,8 +40,6 @@ from integralaction.model.checkpoint import save, start_from_imagenet
 from integralaction.model.loss import classification_loss, gate_loss
 from integralaction.model.network import Features, IntegralAction, channels_last
 from integralaction.run import Run, adopt_streams, choose_device, model_of, start_run
-
-SINGLE_STREAMS: tuple[Method, ...] = ("appearance-only", "pose-only")  # stages 1 and 2
 
 
 def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
@@ -75,7 +73,8 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
 def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) -> None:
     recipe = run.recipe
     # decided once and by all: a process that is late must not take a model just made for one to be left out
-    todo = [method for method in (*SINGLE_STREAMS, *recipe.methods) if not run.model_path(method).is_file()]
+    trained = (*recipe.streams, *recipe.integrations)
+    todo = [method for method in trained if not run.model_path(method).is_file()]
     _wait_for_all()
     for number, method in enumerate(SINGLE_STREAMS):
         if method in todo:
@@ -83,7 +82,7 @@ def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) 
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
             run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
     clips = None
-    for method in recipe.methods:
+    for method in recipe.integrations:
         if method not in todo:
             continue
         model = new_model(recipe, method, recipe.seed + 2)
