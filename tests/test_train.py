@@ -44,8 +44,16 @@ def start(recipe: Recipe, data: Path, out: Path, *launcher: str) -> subprocess.P
     file.write_text(yaml.safe_dump(to_dict(recipe)))
     command = [*launcher, "-m", "integralaction", "train", str(file), "--data", str(data), "--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def heed_ctrl_c() -> None:  # which a shell's background job, as these tests may be, ignores
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     return subprocess.Popen(
-        [sys.executable, *command, "--device", "cpu"], stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, *command, "--device", "cpu"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=heed_ctrl_c,
     )
 
 
