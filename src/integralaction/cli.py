@@ -193,7 +193,91 @@ def mime(
 
 
 @app.command
-def train(recipe: str, /, *assignments: str, data: Path, out: Path, device: Device = "auto") -> int:
+def convert(
+    file: Path,
+    other: Path | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    mode: Literal["rgb+pose", "rgb_only", "pose_only"] = "rgb+pose",
+    pose_gate: Annotated[bool, Parameter(negative="--no-pose-gate")] = True,
+    pose_frame_factor: int = 1,
+    frames: int | None = None,
+    stride: int | None = None,
+    shift: int | None = None,
+    classes: Path | None = None,
+) -> int:
+    """Turn another project's weights into a model of this one, with an account of every tensor.
+
+    Parameters
+    ----------
+    file
+        A snapshot of the released IntegralAction code, TSM as MIT or MMAction2 writes it, or a plain ResNet with
+        torchvision's names.
+    other
+        A second file: the first is then the appearance stream and this the pose stream, and both together are where
+        stage 3 starts: train RECIPE --init OUT appearance.epochs=0 pose.epochs=0.
+    out
+        The folder to make; without it the account is printed and nothing written.
+    mode
+        What a released snapshot was trained as, which it cannot tell.
+    pose_gate
+        Whether it was trained with its gate, likewise.
+    pose_frame_factor
+        4 for a released snapshot of 29 pose frames, likewise.
+    frames
+        Frames in a clip; by default as the file's name says, else 8.
+    stride
+        Video frames from one frame of a clip to the next; 8 by default.
+    shift
+        One part in so many of the channels shifts each way; by default as the file's name says, else 8 of TSM and 4
+        of a released snapshot.
+    classes
+        A text file with the classes' names in order, one a line.
+    """
+    from integralaction.convert import account, merge, write
+    from integralaction.convert import convert as run_conversion
+    from integralaction.model.foreign import Told
+
+    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, _lines(classes))
+    if other is None:
+        read = [run_conversion(file, told)]
+        model = read[0].model
+    else:
+        model, read = merge(file, other, told)
+    print("\n\n".join(map(account, read)))
+    if out is None:
+        print("Nothing was written; give --out FOLDER.")
+    else:
+        write(model, read, out)
+        print(f"{model.config.method}: {out}, every tensor in {out / 'conversion.csv'}")
+    return 0
+
+
+def _lines(path: Path | None) -> tuple[str, ...] | None:
+    """The lines of a text file that are not empty."""
+    if path is None:
+        return None
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a text file with a name a line; {path} is not there.")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"Expected a text file with a name a line in {path}; it is no text.") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+@app.command
+def train(
+    recipe: str,
+    /,
+    *assignments: str,
+    data: Path,
+    out: Path,
+    init: str | None = None,
+    head: Literal["keep", "new"] | None = None,
+    device: Device = "auto",
+) -> int:
     """Train the three stages of a recipe; the same command continues a training that was stopped.
 
     Parameters
@@ -206,14 +290,28 @@ def train(recipe: str, /, *assignments: str, data: Path, out: Path, device: Devi
         The data set folder.
     out
         The run folder.
+    init
+        A model to start from: a run folder, a model file or folder, a hub id, or another project's checkpoint. What a
+        clip is and what its weights need come from it.
+    head
+        keep: its classifiers too, whose classes must be the data set's; new: other classes.
     device
         Where to train. Under torchrun each process takes one device.
     """
+    from dataclasses import replace
+
     from integralaction.config import override
     from integralaction.recipes import recipe_named
     from integralaction.train import train as run_training
 
-    run = run_training(override(recipe_named(recipe), list(assignments)), data, out, device)
+    settings = override(recipe_named(recipe), list(assignments))
+    if init is not None:
+        settings = replace(settings, init=init)
+    if head is not None:
+        settings = replace(settings, head=head)
+    if settings.head == "new" and not settings.init:
+        raise ValueError("Expected --init beside --head new; found none. Give the model to start from.")
+    run = run_training(settings, data, out, device)
     print(f"trained: {', '.join(str(run.model_path(m)) for m in run.methods if m != 'score-average')}")
     return 0
 

@@ -33,6 +33,7 @@ SINGLE_STREAMS: tuple[Method, ...] = ("appearance-only", "pose-only")  # stages 
 Depth = Literal[18, 34, 50, 101]
 PoseInput = Literal["heatmaps", "pafs", "both"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+Head = Literal["keep", "new"]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -54,6 +55,21 @@ class ModelConfig:
         size: height and width of the RGB input in pixels, a multiple of 32; the pose maps have a quarter of it.
         pose_input: what the pose stream sees.
         score_weight: share of the appearance stream in `score-average`.
+
+    The rest is what other people's weights need; the defaults are the paper's.
+
+    Attributes:
+        shift: one part in so many of a block's channels comes from the next frame, another from the one before; 0:
+            none.
+        shift_first: where the first of the two parts comes from.
+        normalised: frames are normalised by ImageNet's mean and deviation; else they are 0..1.
+        alignment: `layer`: 1x1 convolution, LayerNorm, ReLU; `batch`: 1x1 convolution, BatchNorm, ReLU;
+            `batch-layer`: likewise, then LayerNorm.
+        gate_norm: batch normalisation in the gate.
+        pose_pooling: how F_P comes from T' frames to T: `mean`, or a strided `convolution` in time over
+            T' = (T-1) * pose_frame_factor + 1 frames.
+        vote: what is averaged over the frames: their `probabilities`, or their `logits` before the softmax.
+        stream_answers: the model keeps the streams' own classifiers, and tells what each stream alone says.
     """
 
     classes: tuple[str, ...] = ()
@@ -69,6 +85,14 @@ class ModelConfig:
     size: int = 224
     pose_input: PoseInput = "both"
     score_weight: float = 0.5
+    shift: int = 8
+    shift_first: Literal["next", "previous"] = "next"
+    normalised: bool = True
+    alignment: Literal["layer", "batch", "batch-layer"] = "layer"
+    gate_norm: bool = True
+    pose_pooling: Literal["mean", "convolution"] = "mean"
+    vote: Literal["probabilities", "logits"] = "probabilities"
+    stream_answers: bool = True
 
     def __post_init__(self) -> None:
         skeleton_named(self.skeleton)
@@ -88,6 +112,19 @@ class ModelConfig:
             )
         if not 0 <= self.score_weight <= 1:
             raise ValueError(f"Expected a score_weight from 0 to 1; found {self.score_weight}.")
+        if self.shift < 0 or self.shift == 1:
+            raise ValueError(f"Expected a shift of one part in 2 or more of the channels, or 0; found {self.shift}.")
+        if self.pose_pooling == "convolution" and self.pose_frame_factor == 1:
+            raise ValueError("Expected pose_pooling=mean where pose_frame_factor is 1; found convolution.")
+        if not self.stream_answers and self.method in (*SINGLE_STREAMS, "score-average"):
+            raise ValueError(f"Expected stream_answers, of which {self.method} consists; found false.")
+
+    @property
+    def pose_frames(self) -> int:
+        """T', pose frames in a clip: as many times T as `pose_frame_factor` says, or what the convolution needs."""
+        if self.pose_pooling == "convolution":
+            return (self.frames - 1) * self.pose_frame_factor + 1
+        return self.frames * self.pose_frame_factor
 
     @property
     def span(self) -> int:
@@ -141,6 +178,9 @@ class Recipe:
         accumulate: steps whose gradients are summed into one mini-batch.
         momentum, weight_decay: of SGD.
         start: `imagenet`, `random` (He), or a folder with torchvision's ImageNet files under their own names.
+        init: a model to start from instead, in whatever it has; a path, an embedded name or a hub id; empty: none.
+            What a clip is and what its weights need come from it.
+        head: of `init`: `keep` its classifiers, whose classes must then be the data set's, or start `new` ones.
         augment: random scaling, translation and flip in stages 1 and 2.
         augment_integration: likewise in stage 3; without it the streams' features are computed once.
         precision: of the training arithmetic.
@@ -161,6 +201,8 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     start: str = "imagenet"
+    init: str = ""
+    head: Head = "keep"
     augment: bool = True
     augment_integration: bool = True
     precision: Precision = "32-true"

@@ -11,6 +11,7 @@ RUN/results/<data set>.csv, <data set>-classes.csv, <data set>.md
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -20,7 +21,9 @@ import torch
 import yaml
 
 from integralaction.config import Method, ModelConfig, Recipe, from_dict, to_dict
-from integralaction.model.checkpoint import load
+from integralaction.model.checkpoint import is_ours, load
+from integralaction.model.foreign import Mode, Told, read_foreign
+from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
 
 EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
@@ -118,27 +121,60 @@ def open_run(root: Path | str) -> Run:
     return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root.resolve() / values["data"]).resolve())
 
 
-def load_model(source: Path | str) -> IntegralAction:
+def load_model(
+    source: Path | str,
+    *,
+    mode: Mode = "rgb+pose",
+    pose_gate: bool = True,
+    pose_frame_factor: int = 1,
+    frames: int | None = None,
+    stride: int | None = None,
+    shift: int | None = None,
+    classes: Sequence[str] | None = None,
+) -> IntegralAction:
     """A trained model, in eval mode on the CPU.
 
     Args:
-        source: the name of an embedded model (`mime`), a run folder (its first method's model) or a model file. A name
-            goes before a folder of that name, which is found as ./mime.
+        source: the name of an embedded model (`mime`), a run folder (its first method's model), a folder that
+            `save_pretrained` or `integralaction convert` wrote, a model file, another project's checkpoint, or the id
+            of a model on the Hugging Face Hub (OWNER/NAME). A name goes before a folder of that name, which is found as
+            ./mime.
+        mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
+        frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
+            taken for granted is said on standard error.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
-        ValueError: what is there is not a model of this project.
+        ConnectionError: the hub cannot be reached.
+        ValueError: what is there is not a model that this project reads, in whole and as told.
     """
-    if source in EMBEDDED:
-        with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as path:
-            return load(path)
+    named = None if classes is None else tuple(classes)
+    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, named)
     path = Path(source)
+    if source not in EMBEDDED and path.is_file() and not is_ours(path):
+        foreign = read_foreign(path, told)
+        for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
+            print(note, file=sys.stderr)
+        return foreign.model
+    if told != Told():
+        raise ValueError(
+            f"Expected options for another project's checkpoint alone; {source} is none: its settings travel with its "
+            "weights. Leave the options out."
+        )
+    if source in EMBEDDED:
+        with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as inside:
+            return load(inside)
+    if (path / MODEL_FILE).is_file():
+        return load(path / MODEL_FILE)
     if path.is_dir():
         run = open_run(path)
         return run.load(run.recipe.methods[0])
+    if not path.exists() and is_hub_id(str(source)):
+        return load(download(str(source)))
     if not path.exists():
         raise FileNotFoundError(
-            f"Expected a run folder, a model file or an embedded model ({', '.join(EMBEDDED)}); {path} is not there."
+            f"Expected a run folder, a model file, the id of a model on the hub (OWNER/NAME) or an embedded model "
+            f"({', '.join(EMBEDDED)}); {path} is not there."
         )
     return load(path)
 

@@ -31,15 +31,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from integralaction.clip import Batch
-from integralaction.config import SINGLE_STREAMS, Method, Recipe, Stage
+from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.model.checkpoint import save, start_from_imagenet
-from integralaction.model.loss import classification_loss, gate_loss
+from integralaction.model.loss import classification_loss, gate_loss, logit_loss
 from integralaction.model.network import Features, IntegralAction, channels_last
-from integralaction.run import Run, adopt_streams, choose_device, model_of, start_run
+from integralaction.run import Run, adopt_streams, choose_device, load_model, model_of, start_run
 
 
 def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
@@ -61,6 +61,8 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
     if unlabelled := [video.video for video in index.videos if not video.label]:
         raise ValueError(f"Expected a label for every training video; {unlabelled[0]} of {data} has none.")
     recipe = replace(recipe, model=model_of(recipe, index.classes))
+    if recipe.init:
+        recipe = replace(recipe, model=made_like(recipe, load_model(recipe.init).config))
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
         raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
@@ -80,6 +82,8 @@ def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) 
         if method in todo:
             model = new_model(recipe, method, recipe.seed + number)
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
+            if stage.epochs == 0 and not _has_classifier(recipe, method) and _process()[0] == 0:
+                print(f"{method}: 0 epochs, and its classifier is new: it answers by chance", file=sys.stderr)
             run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
     clips = None
     for method in recipe.integrations:
@@ -92,6 +96,13 @@ def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) 
         elif clips is None:
             clips = FeatureClips(*stream_features(model, index, store, recipe, device), seed=recipe.seed)
         run_stage(run, model, recipe.integration, clips, device)
+
+
+def _has_classifier(recipe: Recipe, method: Method) -> bool:
+    """Whether a single stream's classifier comes with the weights that it starts from."""
+    if not recipe.init or recipe.head == "new":
+        return False
+    return getattr(load_model(recipe.init), f"{method.removesuffix('-only')}_classifier") is not None
 
 
 @contextmanager
@@ -127,19 +138,65 @@ def _wait_for_all() -> None:
         torch.distributed.barrier()
 
 
+def made_like(recipe: Recipe, init: ModelConfig) -> ModelConfig:
+    """The recipe's model as the weights of `recipe.init` need it: what a clip is, depths, flavours are theirs.
+
+    A stream that they lack stays the recipe's. Weights without a shift are of single frames: they start any clip.
+
+    Raises:
+        ValueError: its classifiers are to be kept and are of other classes.
+    """
+    ours = recipe.model
+    if recipe.head == "keep" and init.classes != ours.classes:
+        raise ValueError(
+            f"Expected the classes of the data set in {recipe.init}, whose classifiers are kept; found "
+            f"{len(init.classes)} others ({', '.join(init.classes[:3])}, ...) for the data set's {len(ours.classes)} "
+            f"({', '.join(ours.classes[:3])}, ...). Give --head new to start new classifiers."
+        )
+    model = replace(init, classes=ours.classes, method=ours.method, score_weight=ours.score_weight, stream_answers=True)
+    if init.method == "appearance-only":
+        model = replace(
+            model,
+            skeleton=ours.skeleton,
+            pose_depth=ours.pose_depth,
+            pose_input=ours.pose_input,
+            **({} if init.pose_frame_factor > 1 else {"pose_frame_factor": ours.pose_frame_factor}),
+        )
+    if init.method == "pose-only":
+        model = replace(model, appearance_depth=ours.appearance_depth)
+    if init.shift == 0:
+        clip = {"frames": ours.frames, "stride": ours.stride, "pose_frame_factor": ours.pose_frame_factor}
+        model = replace(model, shift=ours.shift, shift_first=ours.shift_first, vote=ours.vote, **clip)
+    return model
+
+
 def new_model(recipe: Recipe, method: Method, seed: int) -> IntegralAction:
-    """A model at its start: ImageNet or random weights in the ResNets, the paper's Gaussian in what is new."""
+    """A model at its start: the weights of `recipe.init` in what that has; else ImageNet or random weights in the
+    ResNets, the paper's Gaussian in what is new."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = IntegralAction(replace(recipe.model, method=method))
+    init = load_model(recipe.init) if recipe.init else None
     if recipe.start != "random" and method in SINGLE_STREAMS:
-        for stream, depth in (
-            (model.appearance, recipe.model.appearance_depth),
-            (model.pose, recipe.model.pose_depth),
-        ):
-            if stream is not None:
+        for name, depth in (("appearance", recipe.model.appearance_depth), ("pose", recipe.model.pose_depth)):
+            stream = getattr(model, name)
+            if stream is not None and (init is None or getattr(init, name) is None):
                 start_from_imagenet(stream.resnet, depth, recipe.start)
+    if init is not None:
+        _adopt(model, init, recipe.head == "keep")
     return model
+
+
+def _adopt(model: IntegralAction, init: IntegralAction, heads: bool) -> None:
+    """Copy each part of another model that this one has too; an integration only of the same method."""
+    parts = ["appearance", "pose"]
+    parts += ["appearance_classifier", "pose_classifier"] if heads else []
+    if init.config.method == model.config.method:
+        parts += ["pose_pooling", "integration", *(["classifier"] if heads else [])]
+    for part in parts:
+        ours, theirs = getattr(model, part), getattr(init, part)
+        if ours is not None and theirs is not None:
+            ours.load_state_dict(theirs.state_dict())
 
 
 class FeatureBatch(NamedTuple):
@@ -188,8 +245,9 @@ class StageTraining(lightning.LightningModule):
         self.frozen = model.integration is not None
         if self.frozen:
             model.requires_grad_(False)
-            model.get_submodule("integration").requires_grad_(True)
-            model.get_submodule("classifier").requires_grad_(True)
+            for part in (model.pose_pooling, model.integration, model.classifier):
+                if part is not None:
+                    part.requires_grad_(True)
         self.train()  # the trainer leaves modes as it finds them
 
     def train(self, mode: bool = True) -> "StageTraining":
@@ -207,7 +265,8 @@ class StageTraining(lightning.LightningModule):
                 features = self.model.features(batch.frames, batch.joints)
         output = self.model.integrate(features)
         assert output.logits is not None  # score-average alone has none, and is not trained
-        loss = classification_loss(output.logits, batch.labels)
+        loss_of_votes = logit_loss if self.model.config.vote == "logits" else classification_loss
+        loss = loss_of_votes(output.logits, batch.labels)
         measured = {"classification": loss.detach()}
         if output.gate_logits is not None and output.gate is not None:
             regulariser = gate_loss(output.gate_logits)

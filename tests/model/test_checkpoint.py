@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from integralaction.config import ModelConfig
 from integralaction.model.checkpoint import load, save, start_from_imagenet
 from integralaction.model.network import IntegralAction
-from integralaction.model.tsm_resnet import TSMResNet
+from integralaction.model.tsm_resnet import Shift, TSMResNet
 from integralaction.run import load_model
 
 CONFIG = ModelConfig(classes=("a", "b"), width=0.125, channels=8, frames=2, size=32)
@@ -63,27 +63,27 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stem", [True, False])
 def test_start_from_a_file_of_imagenet_weights(tmp_path: Path, stem: bool) -> None:
-    source = TSMResNet(18, 1.0, frames=1)
+    source = TSMResNet(18, 1.0, Shift(1))
     weights = {name: tensor for name, tensor in source.state_dict().items() if "num_batches" not in name}
     weights |= {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.save(weights, tmp_path / "resnet18-f37072fd.pth")
-    resnet = TSMResNet(18, 1.0, frames=4, stem=stem)
+    resnet = TSMResNet(18, 1.0, Shift(4), stem=stem)
     start_from_imagenet(resnet, 18, str(tmp_path))
     assert torch.equal(resnet.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
 
 
 def test_imagenet_weights_of_another_depth_are_refused(tmp_path: Path) -> None:
-    torch.save(TSMResNet(34, 1.0, frames=1).state_dict(), tmp_path / "resnet18-f37072fd.pth")
+    torch.save(TSMResNet(34, 1.0, Shift(1)).state_dict(), tmp_path / "resnet18-f37072fd.pth")
     with pytest.raises(ValueError, match=r"surplus: layer1\.2"):
-        start_from_imagenet(TSMResNet(18, 1.0, frames=1), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError, match=r"Expected the file .*resnet18-f37072fd\.pth"):
-        start_from_imagenet(TSMResNet(18, 1.0, frames=1), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))
     (tmp_path / "resnet18-f37072fd.pth").write_text("a text")
     with pytest.raises(ValueError, match="it is another file, or damaged"):
-        start_from_imagenet(TSMResNet(18, 1.0, frames=1), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))
     torch.save([1, 2], tmp_path / "resnet18-f37072fd.pth")
     with pytest.raises(ValueError, match="Expected a state dict"):
-        start_from_imagenet(TSMResNet(18, 1.0, frames=1), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))

@@ -11,7 +11,7 @@ import torch
 
 from integralaction.config import METHODS, ModelConfig
 from integralaction.model.network import IntegralAction
-from integralaction.model.tsm_resnet import TSMResNet, temporal_shift
+from integralaction.model.tsm_resnet import Shift, TSMResNet, temporal_shift
 
 TINY = ModelConfig(classes=("a", "b", "c"), width=0.125, channels=16, frames=4, size=32)
 
@@ -36,7 +36,7 @@ def build(config: ModelConfig) -> IntegralAction:
 
 def test_shift_against_a_loop() -> None:
     x = torch.randn(6, 16, 2, 2)
-    shifted = temporal_shift(x, frames=3).unflatten(0, (2, 3))
+    shifted = temporal_shift(x, Shift(3)).unflatten(0, (2, 3))
     clips = x.unflatten(0, (2, 3))
     for t in range(3):
         for c in range(16):
@@ -50,17 +50,17 @@ def test_shift_against_a_loop() -> None:
     [(18, 11176512, 8), (34, 21284672, 16), (50, 23508032, 16), (101, 42500160, 18)],
 )
 def test_resnets_have_torchvisions_parameters(depth: int, parameters: int, shifting: int) -> None:
-    resnet = TSMResNet(depth, 1.0, frames=8)
+    resnet = TSMResNet(depth, 1.0, Shift(8))
     # torchvision's counts without its classifier of 1000 classes
     assert sum(p.numel() for p in resnet.parameters()) == parameters
     # R101 shifts every second block of each layer: 2 + 2 + 12 + 2
-    assert sum(getattr(m, "shifts", False) for m in resnet.modules()) == shifting
+    assert sum(getattr(m, "shift", None) is not None for m in resnet.modules()) == shifting
 
 
 def test_backbone_carries_torchvisions_names(shared: Path) -> None:
     keys = json.loads((shared / "reference" / "k50_r18_full.keys.json").read_text())
     names = {key.removeprefix("img_backbone."): shape for key, shape in keys.items() if key.startswith("img_backbone.")}
-    ours = {name: list(tensor.shape) for name, tensor in TSMResNet(18, 1.0, frames=8).state_dict().items()}
+    ours = {name: list(tensor.shape) for name, tensor in TSMResNet(18, 1.0, Shift(8)).state_dict().items()}
     assert ours == {name: list(shape) for name, shape in names.items() if not name.startswith("fc.")}
 
 
@@ -196,7 +196,7 @@ def test_released_streams_features(shared: Path) -> None:
     made = np.load(shared / "reference" / "k50_r18_rgb_only.npz")
     about = json.loads(str(made["meta"]))
     keys = json.loads((shared / "reference" / "k50_r18_full.keys.json").read_text())
-    resnet = TSMResNet(18, 1.0, frames=8)
+    resnet = TSMResNet(18, 1.0, Shift(8))
     weights = {n: recipe_tensor(f"img_backbone.{n}", keys[f"img_backbone.{n}"]) for n in resnet.state_dict()}
     resnet.load_state_dict(weights)
     video = np.random.RandomState(about["seed"]).uniform(0, 1, (about["batch"], 8, 3, 224, 224)).astype(np.float32)

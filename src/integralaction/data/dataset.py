@@ -116,8 +116,8 @@ class ClipReader:
 
     def wanted_poses(self, number: int, start: int) -> np.ndarray:
         """The frame numbers of the poses of the clip that starts there: T' of them."""
-        factor = self.model.pose_frame_factor
-        return clip_frames(start, self.model.frames * factor, self.model.stride // factor, self.sources[number].frames)
+        stride = self.model.stride // self.model.pose_frame_factor
+        return clip_frames(start, self.model.pose_frames, stride, self.sources[number].frames)
 
     def starts(self, number: int) -> list[int]:
         """First frames of the test clips of video `number`."""

@@ -57,6 +57,15 @@ def load(path: Path) -> IntegralAction:
     return model.eval()
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file is a model that `save` wrote, of whatever version."""
+    try:
+        with safe_open(path, "pt") as handle:
+            return _KEY in (handle.metadata() or {})
+    except (SafetensorError, OSError):
+        return path.suffix == ".safetensors"  # a damaged one: `load` says so
+
+
 def copy_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], where: str) -> None:
     """Copy a state dict into a module, all or nothing.
 

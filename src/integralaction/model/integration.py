@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from integralaction.config import Method
+from integralaction.config import Method, ModelConfig
 from integralaction.model.streams import GAUSSIAN
 
 
@@ -45,30 +45,66 @@ class Alignment(nn.Module):
         return torch.relu(self.norm(self.conv(x)))
 
 
-class Gate(nn.Module):
-    """CGB without its sigmoid: 1x1 convolution, batch normalisation. Gives logits, so that the loss is stable."""
+class BatchAlignment(nn.Module):
+    """The released code's TCB: batch normalisation and ReLU, then layer normalisation where there is a gate."""
 
-    def __init__(self, inputs: int, channels: int) -> None:
+    def __init__(self, inputs: int, channels: int, layer_norm: bool) -> None:
         super().__init__()
         self.conv = new_linear(inputs, channels)
-        self.norm = nn.BatchNorm1d(channels)
+        self.batch_norm = nn.BatchNorm1d(channels)
+        self.norm = nn.LayerNorm(channels) if layer_norm else nn.Identity()
 
     def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t c"]:
-        return self.norm(self.conv(x).flatten(0, 1)).view(*x.shape[:2], -1)
+        return self.norm(torch.relu(over_frames(self.batch_norm, self.conv(x))))
+
+
+class Gate(nn.Module):
+    """CGB without its sigmoid: 1x1 convolution, batch normalisation. Gives logits, so that the loss is stable.
+
+    The released code has no batch normalisation there.
+    """
+
+    def __init__(self, inputs: int, channels: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.conv = new_linear(inputs, channels)
+        self.norm = nn.BatchNorm1d(channels) if batch_norm else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t c"]:
+        return over_frames(self.norm, self.conv(x))
+
+
+def over_frames(norm: nn.Module, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+    """A normalisation whose statistics are taken over clips and frames alike."""
+    return norm(x.flatten(0, 1)).view_as(x)
+
+
+class PosePooling(nn.Module):
+    """The released code's way from T' pose frames to T: a convolution over five frames whose stride is their ratio."""
+
+    def __init__(self, channels: int, factor: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, channels, 5, stride=factor, padding=2)
+        nn.init.normal_(self.conv.weight, std=GAUSSIAN)
+        self.conv.bias = nn.Parameter(torch.zeros(channels))
+        self.norm = nn.BatchNorm1d(channels)
+
+    def forward(self, x: Float[Tensor, "b u c"]) -> Float[Tensor, "b t c"]:
+        return torch.relu(self.norm(self.conv(x.mT))).mT
 
 
 class GatedIntegration(nn.Module):
     """F = G F'_A + (1-G) F'_P (equation 1). The paper's gate sees the pose; its ablations see more (Table 6)."""
 
     def __init__(
-        self, appearance: int, pose: int, channels: int, driver: Literal["pose", "appearance", "both"]
+        self, appearance: int, pose: int, config: ModelConfig, driver: Literal["pose", "appearance", "both"]
     ) -> None:
         super().__init__()
         self.driver = driver
-        self.align_appearance = Alignment(appearance, channels)
-        self.align_pose = Alignment(pose, channels)
-        self.gate = Gate({"pose": pose, "appearance": appearance, "both": appearance + pose}[driver], channels)
-        self.channels = channels
+        self.align_appearance = _new_alignment(appearance, config)
+        self.align_pose = _new_alignment(pose, config)
+        seen = {"pose": pose, "appearance": appearance, "both": appearance + pose}[driver]
+        self.gate = Gate(seen, config.channels, config.gate_norm)
+        self.channels = config.channels
 
     def forward(self, appearance: Float[Tensor, "b t a"], pose: Float[Tensor, "b t p"]) -> Integrated:
         if self.driver == "pose":
@@ -86,11 +122,11 @@ class GatedIntegration(nn.Module):
 class GateFree(nn.Module):
     """F = F'_A + F'_P ("ours without gating", Table 4)."""
 
-    def __init__(self, appearance: int, pose: int, channels: int) -> None:
+    def __init__(self, appearance: int, pose: int, config: ModelConfig) -> None:
         super().__init__()
-        self.align_appearance = Alignment(appearance, channels)
-        self.align_pose = Alignment(pose, channels)
-        self.channels = channels
+        self.align_appearance = _new_alignment(appearance, config)
+        self.align_pose = _new_alignment(pose, config)
+        self.channels = config.channels
 
     def forward(self, appearance: Float[Tensor, "b t a"], pose: Float[Tensor, "b t p"]) -> Integrated:
         return Integrated(self.align_appearance(appearance) + self.align_pose(pose), None)
@@ -110,20 +146,27 @@ class FeatureFuse(nn.Module):
 Integration = GatedIntegration | GateFree | FeatureFuse
 
 
-def build_integration(method: Method, appearance: int, pose: int, channels: int) -> Integration | None:
-    """The integration of that method; None for single streams and for `score-average`, which mixes answers.
+def build_integration(config: ModelConfig, appearance: int, pose: int) -> Integration | None:
+    """The integration of the configured method; None for single streams and for `score-average`, which mixes answers.
 
     Args:
-        appearance, pose: channels of F_A and F_P; channels: C.
+        appearance, pose: channels of F_A and F_P.
     """
-    if method == "integral":
-        return GatedIntegration(appearance, pose, channels, driver="pose")
-    if method == "appearance-gate":
-        return GatedIntegration(appearance, pose, channels, driver="appearance")
-    if method == "both-gate":
-        return GatedIntegration(appearance, pose, channels, driver="both")
-    if method == "gate-free":
-        return GateFree(appearance, pose, channels)
-    if method == "feature-fuse":
+    drivers: dict[Method, Literal["pose", "appearance", "both"]] = {
+        "integral": "pose",
+        "appearance-gate": "appearance",
+        "both-gate": "both",
+    }
+    if config.method in drivers:
+        return GatedIntegration(appearance, pose, config, drivers[config.method])
+    if config.method == "gate-free":
+        return GateFree(appearance, pose, config)
+    if config.method == "feature-fuse":
         return FeatureFuse(appearance, pose)
     return None
+
+
+def _new_alignment(inputs: int, config: ModelConfig) -> Alignment | BatchAlignment:
+    if config.alignment == "layer":
+        return Alignment(inputs, config.channels)
+    return BatchAlignment(inputs, config.channels, layer_norm=config.alignment == "batch-layer")

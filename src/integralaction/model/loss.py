@@ -18,6 +18,11 @@ def classification_loss(logits: Float[Tensor, "b t n"], labels: Int[Tensor, " b"
     return (math.log(logits.shape[1]) - torch.logsumexp(truth, dim=1)).mean()
 
 
+def logit_loss(logits: Float[Tensor, "b t n"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+    """Cross-entropy of the frames' mean logits, for models whose frames vote by logits (the released code)."""
+    return F.cross_entropy(logits.float().mean(dim=1), labels)
+
+
 def gate_loss(gate_logits: Float[Tensor, "b t c"]) -> Float[Tensor, ""]:
     """Mean of -log(1-G) over clips, frames and channels; with G = sigmoid(z) that is softplus(z)."""
     return F.softplus(gate_logits.float()).mean()

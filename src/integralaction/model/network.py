@@ -5,7 +5,7 @@ frames (B, T, 3, H, W) --> appearance stream --> F_A (B, T, C_A) --+
 joints (B, T', P, K, 3) -> maps -> pose stream -> F_P (B, T', C_P) +
                                                   pooled to T
 
-B clips, T RGB frames, T' = T * pose_frame_factor pose frames, P persons, K joints, C channels
+B clips, T RGB frames, T' pose frames (T times pose_frame_factor), P persons, K joints, C channels
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from integralaction.config import ModelConfig
-from integralaction.model.integration import build_integration, new_linear
+from integralaction.model.integration import PosePooling, build_integration, new_linear
 from integralaction.model.streams import AppearanceStream, PoseStream
+from integralaction.model.tsm_resnet import Shift
 from integralaction.skeleton import skeleton_named
 
 
@@ -25,7 +26,8 @@ class Output:
     """What a forward pass computed; None where the method has no such thing.
 
     Attributes:
-        probabilities: (B, classes), the mean over the frames' softmax (section 3.4).
+        probabilities: (B, classes), the mean over the frames' softmax (section 3.4), or the softmax of the frames'
+            mean logits where `config.vote` says so.
         logits: (B, T, classes); of `pose-only` (B, T', classes); None for `score-average`.
         gate: (B, T, C) in 0..1; multiplies appearance, 1-gate multiplies pose (equation 1).
         gate_logits: (B, T, C), the gate before its sigmoid.
@@ -63,7 +65,7 @@ class IntegralAction(nn.Module):
     """The model of the paper, or one of the methods it is compared with, as `config.method` says.
 
     Both streams keep the classifiers of their own trainings, so that one model also tells what each stream alone
-    says.
+    says; released snapshots do not have them (`config.stream_answers`).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -81,26 +83,30 @@ class IntegralAction(nn.Module):
         self.pose: PoseStream | None = None
         self.pose_classifier: nn.Linear | None = None
         if config.method != "pose-only":
-            self.appearance = AppearanceStream(config.appearance_depth, config.width, config.frames)
-            self.appearance_classifier = new_linear(self.appearance.channels, classes)
+            shift = Shift(config.frames, config.shift, config.shift_first)
+            self.appearance = AppearanceStream(config.appearance_depth, config.width, shift, config.normalised)
+            if config.stream_answers:
+                self.appearance_classifier = new_linear(self.appearance.channels, classes)
         if config.method != "appearance-only":
             self.pose = PoseStream(
                 config.pose_depth,
                 config.width,
-                config.frames * config.pose_frame_factor,
+                Shift(config.pose_frames, config.shift, config.shift_first),
                 config.map_size,
                 skeleton_named(config.skeleton),
                 config.pose_input,
             )
-            self.pose_classifier = new_linear(self.pose.channels, classes)
+            if config.stream_answers:
+                self.pose_classifier = new_linear(self.pose.channels, classes)
+        self.pose_pooling: PosePooling | None = None
         self.integration: nn.Module | None = None
         self.classifier: nn.Linear | None = None
         if self.appearance is not None and self.pose is not None:
-            integration = build_integration(
-                config.method, self.appearance.channels, self.pose.channels, config.channels
-            )
+            integration = build_integration(config, self.appearance.channels, self.pose.channels)
             if integration is not None:
                 self.integration = integration
+                if config.pose_pooling == "convolution":
+                    self.pose_pooling = PosePooling(self.pose.channels, config.pose_frame_factor)
                 self.classifier = new_linear(integration.channels, classes)
 
     def forward(
@@ -140,13 +146,13 @@ class IntegralAction(nn.Module):
             appearance_logits = self.appearance_classifier(appearance)
         if self.pose_classifier is not None and pose is not None:
             pose_logits = self.pose_classifier(pose)
-        of_appearance = None if appearance_logits is None else frame_average(appearance_logits)
-        of_pose = None if pose_logits is None else frame_average(pose_logits)
+        of_appearance = None if appearance_logits is None else self.vote(appearance_logits)
+        of_pose = None if pose_logits is None else self.vote(pose_logits)
         if self.integration is not None and self.classifier is not None and pose is not None:
             feature, gate_logits = self.integration(appearance, self.pool_pose(pose))
             gate = None if gate_logits is None else torch.sigmoid(gate_logits)
             logits = self.classifier(feature)
-            probabilities = frame_average(logits)
+            probabilities = self.vote(logits)
         elif of_appearance is not None and of_pose is not None:  # score-average
             weight = self.config.score_weight
             probabilities = weight * of_appearance + (1 - weight) * of_pose
@@ -168,6 +174,12 @@ class IntegralAction(nn.Module):
             pose_probabilities=of_pose,
         )
 
+    def vote(self, logits: Float[Tensor, "b t n"]) -> Float[Tensor, "b n"]:
+        """The frames' probabilities, averaged (section 3.4); the released code and TSM average the logits."""
+        if self.config.vote == "logits":
+            return torch.softmax(logits.float().mean(dim=1), dim=1)
+        return torch.softmax(logits.float(), dim=2).mean(dim=1)
+
     def own(self, features: Features) -> Features:
         """The part of another model's features that this method looks at."""
         return Features(
@@ -178,7 +190,9 @@ class IntegralAction(nn.Module):
         )
 
     def pool_pose(self, pose: Float[Tensor, "b u c"]) -> Float[Tensor, "b t c"]:
-        """F_P averaged along time to the T frames of the appearance stream (section 4.2)."""
+        """F_P averaged along time to the T frames of the appearance stream (section 4.2), or convolved."""
+        if self.pose_pooling is not None:
+            return self.pose_pooling(pose)
         return pose.unflatten(1, (self.config.frames, -1)).mean(dim=2)
 
     def _check(self, frames: Tensor | None, joints: Tensor | None) -> None:
@@ -204,11 +218,6 @@ class IntegralAction(nn.Module):
                 )
             if self.appearance is not None and frames is not None and len(frames) != len(joints):
                 raise ValueError(f"Expected as many frames as joints; found {len(frames)} and {len(joints)} clips.")
-
-
-def frame_average(logits: Float[Tensor, "b t n"]) -> Float[Tensor, "b n"]:
-    """The frames' softmax, averaged over the frames (section 3.4)."""
-    return torch.softmax(logits.float(), dim=2).mean(dim=1)
 
 
 def channels_last(model: IntegralAction) -> IntegralAction:

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from integralaction.config import Depth, PoseInput
 from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, found_joints, to_map_pixels
-from integralaction.model.tsm_resnet import TSMResNet
+from integralaction.model.tsm_resnet import Shift, TSMResNet
 from integralaction.skeleton import Skeleton
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in 0..1
 GAUSSIAN = 0.001  # what is new, and not from ImageNet, starts from this Gaussian (section 3.5)
 
 
@@ -19,15 +20,16 @@ class AppearanceStream(nn.Module):
     its ImageNet weights need; the released code leaves it out.
     """
 
-    def __init__(self, depth: Depth, width: float, frames: int) -> None:
+    def __init__(self, depth: Depth, width: float, shift: Shift, normalised: bool) -> None:
         super().__init__()
-        self.frames = frames
-        self.resnet = TSMResNet(depth, width, frames)
+        self.frames = shift.frames
+        self.resnet = TSMResNet(depth, width, shift)
         self.channels = self.resnet.channels
         self.mean: Tensor
         self.deviation: Tensor
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
+        mean, deviation = (IMAGENET_MEAN, IMAGENET_DEVIATION) if normalised else ((0.0,) * 3, (1.0,) * 3)
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
 
     def forward(self, frames: UInt8[Tensor, "b t 3 h w"] | Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t c"]:
         images = frames.flatten(0, 1)
@@ -42,13 +44,13 @@ class PoseStream(nn.Module):
     """Poses -> pose maps -> front-end block -> TSM-ResNet without its stem -> global average pool -> F_P."""
 
     def __init__(
-        self, depth: Depth, width: float, frames: int, size: int, skeleton: Skeleton, pose_input: PoseInput
+        self, depth: Depth, width: float, shift: Shift, size: int, skeleton: Skeleton, pose_input: PoseInput
     ) -> None:
         super().__init__()
-        self.frames, self.size, self.skeleton, self.pose_input = frames, size, skeleton, pose_input
+        self.frames, self.size, self.skeleton, self.pose_input = shift.frames, size, skeleton, pose_input
         heatmaps = len(skeleton.joints) if pose_input != "pafs" else 0
         pafs = 2 * len(skeleton.bones) if pose_input != "heatmaps" else 0
-        self.resnet = TSMResNet(depth, width, frames, stem=False)
+        self.resnet = TSMResNet(depth, width, shift, stem=False)
         conv = nn.Conv2d(heatmaps + pafs, self.resnet.stem_channels, 3, padding=1, bias=False)
         nn.init.normal_(conv.weight, std=GAUSSIAN)
         self.front_end = nn.Sequential(conv, nn.BatchNorm2d(self.resnet.stem_channels), nn.ReLU(inplace=True))

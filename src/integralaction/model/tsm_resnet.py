@@ -6,7 +6,8 @@
 Modules carry torchvision's names, so ImageNet weights load as they are.
 """
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -14,16 +15,32 @@ from torch import Tensor, nn
 
 from integralaction.config import Depth
 
-SHIFT = 8  # one part in 8 of the channels comes from the next frame, another from the one before (section 3.1)
+
+@dataclass(frozen=True)
+class Shift:
+    """How a clip's channels shift in time.
+
+    Attributes:
+        frames: T, the frames of a clip.
+        part: one part in so many of the channels comes from the next frame, another from the one before (1/8 each in
+            section 3.1; the released code has 1/4); 0: none.
+        first: where the first part comes from; the released code has it the other way round.
+    """
+
+    frames: int
+    part: int = 8
+    first: Literal["next", "previous"] = "next"
 
 
-def temporal_shift(x: Float[Tensor, "bt c h w"], frames: int) -> Float[Tensor, "bt c h w"]:
-    """Move 1/8 of the channels one frame back in time and 1/8 one frame forward; the ends are filled with zeros."""
-    clips = x.unflatten(0, (-1, frames))
-    fold = x.shape[1] // SHIFT
+def temporal_shift(x: Float[Tensor, "bt c h w"], shift: Shift) -> Float[Tensor, "bt c h w"]:
+    """Move a part of the channels one frame back in time and one forward; the ends are filled with zeros."""
+    clips = x.unflatten(0, (-1, shift.frames))
+    fold = x.shape[1] // shift.part
+    parts = slice(0, fold), slice(fold, 2 * fold)
+    from_next, from_previous = parts if shift.first == "next" else parts[::-1]
     shifted = torch.zeros_like(clips)
-    shifted[:, :-1, :fold] = clips[:, 1:, :fold]
-    shifted[:, 1:, fold : 2 * fold] = clips[:, :-1, fold : 2 * fold]
+    shifted[:, :-1, from_next] = clips[:, 1:, from_next]
+    shifted[:, 1:, from_previous] = clips[:, :-1, from_previous]
     shifted[:, :, 2 * fold :] = clips[:, :, 2 * fold :]
     return shifted.flatten(0, 1)
 
@@ -33,9 +50,9 @@ class BasicBlock(nn.Module):
 
     expansion: ClassVar[int] = 1
 
-    def __init__(self, inputs: int, channels: int, stride: int, frames: int, shifts: bool) -> None:
+    def __init__(self, inputs: int, channels: int, stride: int, shift: Shift | None) -> None:
         super().__init__()
-        self.frames, self.shifts = frames, shifts
+        self.shift = shift
         self.conv1 = nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
@@ -44,7 +61,7 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(inputs, channels, stride)
 
     def forward(self, x: Float[Tensor, "bt c h w"]) -> Tensor:
-        y = temporal_shift(x, self.frames) if self.shifts else x
+        y = x if self.shift is None else temporal_shift(x, self.shift)
         y = self.relu(self.bn1(self.conv1(y)))
         y = self.bn2(self.conv2(y))
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
@@ -55,9 +72,9 @@ class Bottleneck(nn.Module):
 
     expansion: ClassVar[int] = 4
 
-    def __init__(self, inputs: int, channels: int, stride: int, frames: int, shifts: bool) -> None:
+    def __init__(self, inputs: int, channels: int, stride: int, shift: Shift | None) -> None:
         super().__init__()
-        self.frames, self.shifts = frames, shifts
+        self.shift = shift
         self.conv1 = nn.Conv2d(inputs, channels, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
@@ -68,7 +85,7 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(inputs, channels * 4, stride)
 
     def forward(self, x: Float[Tensor, "bt c h w"]) -> Tensor:
-        y = temporal_shift(x, self.frames) if self.shifts else x
+        y = x if self.shift is None else temporal_shift(x, self.shift)
         y = self.relu(self.bn1(self.conv1(y)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
@@ -95,12 +112,12 @@ class TSMResNet(nn.Module):
     Args:
         depth: 18, 34, 50 or 101.
         width: factor on all channels.
-        frames: T, the frames of a clip, between which channels shift.
+        shift: the frames of a clip, and how channels shift between them.
         stem: False leaves out conv1 and the max pool: the input then has `stem_channels` channels at a quarter of
             the size (the pose stream, section 3.2).
     """
 
-    def __init__(self, depth: Depth, width: float, frames: int, stem: bool = True) -> None:
+    def __init__(self, depth: Depth, width: float, shift: Shift, stem: bool = True) -> None:
         super().__init__()
         block, counts = BLOCKS[depth]
         self.stem_channels = round(64 * width)
@@ -119,7 +136,8 @@ class TSMResNet(nn.Module):
             blocks = []
             for i in range(count):
                 stride = 2 if i == 0 and number > 0 else 1
-                blocks.append(block(inputs, channels, stride, frames, shifts=i % every == 0))
+                shifts = shift.part > 0 and i % every == 0
+                blocks.append(block(inputs, channels, stride, shift if shifts else None))
                 inputs = channels * block.expansion
             layers.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = layers

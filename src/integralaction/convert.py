@@ -1,0 +1,142 @@
+"""Foreign weights -> ours, with an account of every tensor; two single streams -> the start of stage 3."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from integralaction.config import ModelConfig
+from integralaction.model.checkpoint import is_ours
+from integralaction.model.foreign import Foreign, Mode, Told, read_foreign, recognise
+from integralaction.model.hub import MODEL_FILE, save_pretrained
+from integralaction.model.network import IntegralAction
+from integralaction.run import adopt_streams, load_model
+
+ACCOUNT = "conversion.csv"
+
+# settings that belong to one of two streams, or to none: they may differ where two are put together
+_OF_APPEARANCE = ("appearance_depth",)
+_OF_POSE = ("pose_depth", "skeleton", "pose_input", "pose_frame_factor", "pose_pooling")
+
+
+def convert(file: Path, told: Told) -> Foreign:
+    """Another project's checkpoint as a model of ours, with the account of its tensors: see `read_foreign`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is a model of this project already, or `read_foreign` refuses it.
+    """
+    if file.is_file() and is_ours(file):
+        raise ValueError(f"Expected another project's checkpoint; {file} is a model of this project already.")
+    return read_foreign(file, told)
+
+
+def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, list[Foreign]]:
+    """The start of stage 3 from two models of single streams: it answers by `score-average`.
+
+    Args:
+        appearance, pose: a checkpoint of another project or a model of ours each; a released snapshot, which cannot
+            tell, is read as the stream that its place says.
+        told: what the checkpoints cannot tell.
+
+    Returns:
+        The model, and what was read of each checkpoint of another project.
+
+    Raises:
+        ValueError: one is of the other stream, or their settings or classes differ; each difference is named.
+    """
+    if told.mode != Told().mode:
+        raise ValueError(f"Expected no mode for two files, whose places tell it; found {told.mode}. Leave it out.")
+    read: list[Foreign] = []
+    models = []
+    streams: tuple[tuple[Path, Mode, str], ...] = (
+        (appearance, "rgb_only", "appearance-only"),
+        (pose, "pose_only", "pose-only"),
+    )
+    for path, mode, method in streams:
+        model = _read_stream(path, mode, told, read)
+        if model.config.method != method:
+            raise ValueError(
+                f"Expected the appearance stream first and the pose stream second; found {model.config.method} in "
+                f"{path}."
+            )
+        models.append(model)
+    a, p = (model.config for model in models)
+    own = {"method", *_OF_APPEARANCE, *_OF_POSE}
+    names = [f.name for f in fields(ModelConfig) if f.name not in own and getattr(a, f.name) != getattr(p, f.name)]
+    if names:
+        different = "; ".join(f"{name} is {_short(getattr(a, name))} and {_short(getattr(p, name))}" for name in names)
+        raise ValueError(
+            f"Expected two streams of the same clips and classes in {appearance} and {pose}; found: {different}. "
+            "Train one "
+            "of them with the other's settings, as model.NAME=VALUE."
+        )
+    config = replace(a, method="score-average", **{name: getattr(p, name) for name in _OF_POSE})
+    model = IntegralAction(config).eval()
+    adopt_streams(model, *models)
+    return model, read
+
+
+def _read_stream(path: Path, mode: Mode, told: Told, read: list[Foreign]) -> IntegralAction:
+    if path.is_file() and not is_ours(path):
+        released = recognise(path) == "released IntegralAction snapshot"
+        ours = replace(told, mode=mode) if released else replace(told, pose_frame_factor=1, pose_gate=True)
+        read.append(read_foreign(path, ours))
+        return read[-1].model
+    return load_model(path)
+
+
+def write(model: IntegralAction, read: Sequence[Foreign], folder: Path) -> None:
+    """Write the model as `save_pretrained` does, and the account of every tensor as conversion.csv.
+
+    Raises:
+        ValueError: there is a model in that folder already.
+    """
+    if (folder / MODEL_FILE).exists() or (folder / "settings.yaml").exists():
+        raise ValueError(f"Expected a new folder; {folder} holds a model already. Give another --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f"{ACCOUNT}.part"
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("key", "became", "how"))
+        writer.writerows((move.source, move.target or "", move.what) for foreign in read for move in foreign.moves)
+    aside.replace(folder / ACCOUNT)
+    save_pretrained(model, folder)
+
+
+def account(foreign: Foreign) -> str:
+    """Every tensor of a checkpoint, in lines that name alike ones together: keys, how many, what they became."""
+    groups = Counter((_group(move.source), _group(move.target), move.what) for move in foreign.moves)
+    rows = [(source, str(count), target, what) for (source, target, what), count in groups.items()]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = [
+        f"  {source:<{widths[0]}}  {count:>{widths[1]}}  {target:<{widths[2]}}  {what}"
+        for source, count, target, what in rows
+    ]
+    left = sum(move.target is None for move in foreign.moves)
+    total = f"{len(foreign.moves)} tensors: {len(foreign.moves) - left} taken, {left} left out, none else."
+    return "\n".join((f"{foreign.kind}, ResNet{_depths(foreign.model.config)}", *lines, total, *foreign.notes))
+
+
+def _group(name: str | None) -> str:
+    """The module of a tensor, without the numbers of blocks."""
+    if name is None:
+        return "-"
+    parts = name.split(".")
+    place = next((i for i, part in enumerate(parts) if part.startswith("layer")), len(parts) - 2)
+    return ".".join((*parts[: place + 1], "*"))
+
+
+def _depths(config: ModelConfig) -> str:
+    depths = {"appearance": config.appearance_depth, "pose": config.pose_depth}
+    if config.method == "appearance-only":
+        depths.pop("pose")
+    if config.method == "pose-only":
+        depths.pop("appearance")
+    return ", ".join(f"-{depth} ({stream})" for stream, depth in depths.items())
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

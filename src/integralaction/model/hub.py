@@ -1,0 +1,117 @@
+"""Our models as the Hugging Face Hub keeps them: a folder with `model.safetensors`, `config.json` and `README.md`."""
+
+import json
+import re
+from pathlib import Path
+
+from integralaction.config import to_dict
+from integralaction.model.checkpoint import load, save
+from integralaction.model.network import IntegralAction
+
+MODEL_FILE = "model.safetensors"
+
+_INSTALL = "Expected huggingface_hub for {}; it is not installed. Run: pip install 'integralaction[hub]'."
+
+
+def save_pretrained(model: IntegralAction, folder: Path | str) -> None:
+    """Write a model as the hub keeps it. The same weights give the same bytes; a README that is there stays."""
+    folder = Path(folder)
+    save(model, folder / MODEL_FILE)
+    aside = folder / "config.json.part"
+    aside.write_text(json.dumps(to_dict(model.config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    aside.replace(folder / "config.json")
+    card = folder / "README.md"
+    if not card.exists():
+        card.write_text(_card(model), encoding="utf-8")
+
+
+def from_pretrained(source: Path | str) -> IntegralAction:
+    """The model of a folder that `save_pretrained` wrote, or of a hub id (OWNER/NAME), in eval mode on the CPU.
+
+    Raises:
+        FileNotFoundError: there is neither.
+        ConnectionError: the hub cannot be reached, or has no such model.
+        ModuleNotFoundError: a hub id without the extra `hub`.
+        ValueError: the file is not a model of this project.
+    """
+    path = Path(source) / MODEL_FILE
+    if not Path(source).exists() and is_hub_id(str(source)):
+        path = download(str(source))
+    return load(path)
+
+
+def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+    """Put a model on the hub, making the repository where it is not there.
+
+    Returns:
+        The address of the upload.
+
+    Raises:
+        ConnectionError: the hub cannot be reached or does not take it.
+        ModuleNotFoundError: without the extra `hub`.
+        ValueError: `repo_id` is not OWNER/NAME.
+    """
+    from tempfile import TemporaryDirectory
+
+    try:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(_INSTALL.format(repo_id)) from error
+    if not is_hub_id(repo_id):
+        raise ValueError(f"Expected the id of a model as OWNER/NAME; found {repo_id!r}.")
+    api = HfApi(token=token)
+    with TemporaryDirectory() as folder:
+        save_pretrained(model, folder)
+        try:
+            api.create_repo(repo_id, private=private, exist_ok=True)
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder))
+        except (HfHubHTTPError, OSError) as error:
+            raise ConnectionError(f"Expected to upload to {repo_id}; that failed ({error}).") from error
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form of a hub id, OWNER/NAME."""
+    return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) is not None
+
+
+def download(repo_id: str) -> Path:
+    """The model file of a hub id, downloaded once.
+
+    Raises:
+        ConnectionError: the hub cannot be reached, or has no such model.
+        ModuleNotFoundError: without the extra `hub`.
+    """
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(_INSTALL.format(f"the model {repo_id} (no file or folder has this name)")) from error
+    try:
+        return Path(hf_hub_download(repo_id, MODEL_FILE))
+    except (HfHubHTTPError, OSError) as error:
+        first = " ".join(str(error).split())
+        raise ConnectionError(
+            f"Expected the model {repo_id} of the hub (no file or folder has this name); it cannot be had ({first})."
+        ) from error
+
+
+def _card(model: IntegralAction) -> str:
+    config = model.config
+    shown = ", ".join(config.classes[:10]) + (", ..." if len(config.classes) > 10 else "")
+    return f"""---
+library_name: integralaction
+pipeline_tag: video-classification
+---
+
+# Human action recognition, method {config.method}
+
+{len(config.classes)} classes: {shown}. Settings: `config.json`.
+
+```python
+from integralaction import load_model, predict_video
+
+model = load_model("OWNER/NAME")  # or a folder
+print(predict_video(model, "video.mp4").top(5))
+```
+"""

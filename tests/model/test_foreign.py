@@ -1,0 +1,339 @@
+"""Other people's weights give the numbers that they gave at home, or one sentence why not."""
+
+import json
+import os
+import pickle
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from model import snapshots
+from model.snapshots import make, mit, mmaction, released_file, released_shapes, resnet_shapes, tsm_shift
+from torch import Tensor
+
+from integralaction.model.foreign import Told, read_foreign, read_tensors
+from integralaction.model.network import IntegralAction
+from integralaction.run import load_model
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "released.npz"
+EVERY = 23  # golden/make_released.py keeps so many of a feature's channels
+
+
+def close(ours: Tensor, theirs: Tensor | np.ndarray, share: float = 1e-4) -> bool:
+    """Within that share of the largest absolute value."""
+    theirs = torch.as_tensor(theirs)
+    return ours.numel() == theirs.numel() and bool(
+        (ours.reshape(theirs.shape) - theirs).abs().max() <= share * theirs.abs().max()
+    )
+
+
+def reference_inputs(seed: int, batch: int, factor: int = 1, joints: int = 18) -> tuple[Tensor, Tensor]:
+    """Frames and joints (in pixels of the frames) as the reference's README makes them."""
+    random, poses = np.random.RandomState(seed), 7 * factor + 1
+    video = random.uniform(0, 1, (batch, 8, 3, 224, 224)).astype(np.float32)
+    coords = random.uniform(-4, 60, (batch, poses, 5, joints, 2)).astype(np.float32)
+    scores = random.uniform(0, 1, (batch, poses, 5, joints)).astype(np.float32)
+    scores[scores < 0.3] *= 0.2
+    coords[:, :, 3:], scores[:, :, 3:] = 1, 0
+    coords[:, 0], scores[:, 0] = 1, 0
+    found = np.concatenate([coords * 4, scores[..., None]], axis=-1)  # 4 frame pixels a map pixel
+    return torch.from_numpy(video), torch.from_numpy(found)
+
+
+def saved(content: object, path: Path) -> Path:
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The released Kinetics50 snapshot's keys and shapes, with the reference's weights."""
+    return saved(released_file(make(released_shapes())), tmp_path_factory.mktemp("released") / "snapshot_29.pth.tar")
+
+
+OPTIONS = {"full": {}, "rgb_only": {"mode": "rgb_only"}, "nogate": {"pose_gate": False}}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@torch.no_grad()
+def test_released_snapshots_give_the_released_numbers(snapshot: Path, name: str) -> None:
+    golden = {k.partition(".")[2]: v for k, v in np.load(GOLDEN).items() if k.startswith(f"{name}.")}
+    about = json.loads(str(golden["meta"]))
+    output = load_model(snapshot, **OPTIONS[name])(*reference_inputs(about["seed"], about["batch"]))
+    assert np.abs(output.probabilities.numpy() - golden["prob"]).max() <= 1e-5
+    assert close(output.appearance[..., ::EVERY], golden["feat_appearance"])
+    if name == "rgb_only":
+        assert output.pose is None
+        return
+    assert close(output.heatmaps.sum(dim=(3, 4)), golden["heatmap_sum"])
+    assert close(output.pafs.abs().sum(dim=(3, 4)), golden["paf_abs_sum"])
+    assert close(output.pose[..., ::EVERY], golden["feat_pose"])
+    assert close(output.feature[..., ::EVERY], golden["feature"])
+    if name == "full":  # the released gate multiplies the pose
+        assert close(1 - output.gate[..., ::EVERY], golden["gate"])
+        assert close(1 - output.gate.mean(dim=(1, 2)), golden["gate_mean"])
+    else:
+        assert output.gate is None
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@torch.no_grad()
+def test_every_number_of_the_reference(shared: Path, snapshot: Path, name: str) -> None:
+    arrays = np.load(shared / "reference" / f"k50_r18_{name}.npz")
+    about = json.loads(str(arrays["meta"]))
+    frames, joints = reference_inputs(about["seed"], about["batch"])
+    output = load_model(snapshot, **OPTIONS[name])(frames, joints)
+    ours = {"prob": output.probabilities, "feat_appearance": output.appearance}
+    if name != "rgb_only":
+        ours |= {"heatmap": output.heatmaps.flatten(0, 1)[:4], "paf": output.pafs.flatten(0, 1)[:4]}
+        ours |= {"feat_pose": output.pose, "feature": output.feature}
+    if name == "full":
+        ours |= {"gate": 1 - output.gate}
+    for key, array in ours.items():
+        assert close(array, arrays[key], 1e-5 if key == "prob" else 1e-4), key
+
+
+@pytest.mark.parametrize(("file", "arguments"), [("k50_r18", {}), ("k400_r50", {"appearance": 50, "classes": 400})])
+def test_keys_and_shapes_are_those_of_the_reference(shared: Path, file: str, arguments: dict) -> None:
+    keys = json.loads((shared / "reference" / f"{file}_full.keys.json").read_text())
+    assert {key: list(shape) for key, shape in released_shapes(**arguments).items()} == keys
+
+
+# depths, maps, joints, classes, what the classifier sees, what is told
+UNSEEN = [
+    ((18, 18), 52, 18, 50, 512, {"mode": "pose_only"}),
+    ((18, 18), 52, 18, 50, 512, {"mode": "pose_only", "pose_frame_factor": 4}),
+    ((50, 18), 52, 18, 400, 512, {"pose_frame_factor": 4}),
+    ((50, 18), 73, 25, 60, 512, {"pose_frame_factor": 4, "pose_gate": False}),
+    ((18, 18), 73, 25, 60, 512, {}),
+    ((34, 34), 52, 18, 7, 512, {}),
+    ((50, 18), 52, 18, 400, 2048, {"mode": "rgb_only"}),
+]
+
+
+@pytest.mark.parametrize(("depths", "maps", "joints", "classes", "features", "told"), UNSEEN)
+@torch.no_grad()
+def test_other_snapshots_give_what_the_released_code_computes(
+    tmp_path: Path, depths: tuple, maps: int, joints: int, classes: int, features: int, told: dict
+) -> None:
+    weights = make(released_shapes(*depths, maps, classes, features))
+    model = load_model(saved(released_file(weights), tmp_path / "snapshot.pth"), **told)
+    mode, gate, factor = told.get("mode", "rgb+pose"), told.get("pose_gate", True), told.get("pose_frame_factor", 1)
+    frames, poses = reference_inputs(3, 1, factor, joints)
+    output = model(None if mode == "pose_only" else frames, None if mode == "rgb_only" else poses)
+    drawn = None if mode == "rgb_only" else torch.cat([output.heatmaps, output.pafs], dim=2)
+    wanted = snapshots.released(weights, mode, gate, factor, depths, frames, drawn)
+    assert model.config.pose_frames == 7 * factor + 1
+    assert (output.probabilities - wanted["probabilities"]).abs().max() <= 1e-5
+    for name in ("appearance", "pose", "feature"):
+        assert name not in wanted or close(getattr(output, name), wanted[name]), name
+    assert "pose_gate" not in wanted or close(1 - output.gate, wanted["pose_gate"])
+
+
+@torch.no_grad()
+def test_the_plain_forward_pass_is_the_released_one() -> None:
+    """What the snapshots above are compared with gives the reference's numbers where there are any."""
+    golden = np.load(GOLDEN)
+    weights = make(released_shapes())
+    frames, joints = reference_inputs(7, 2)
+    model = IntegralAction(replace(_config(), classes=tuple("ab")))
+    maps = torch.cat(model.pose.draw(joints, 224, 224), dim=2)
+    found = snapshots.released(weights, "rgb+pose", True, 1, (18, 18), frames, maps)
+    assert np.abs(found["probabilities"].numpy() - golden["full.prob"]).max() <= 1e-5
+    assert close(found["pose_gate"][..., ::EVERY], golden["full.gate"])
+
+
+def _config():
+    from integralaction.config import ModelConfig
+
+    return ModelConfig()
+
+
+def test_every_tensor_of_a_snapshot_is_accounted_for(snapshot: Path) -> None:
+    for told, left in (
+        (Told(), 13),
+        (Told(pose_gate=False), 19),
+        (Told(mode="rgb_only"), 154),
+        (Told(mode="pose_only"), 153),
+    ):
+        foreign = read_foreign(snapshot, told)
+        assert [move.source for move in foreign.moves] == list(read_tensors(snapshot))
+        assert sum(move.target is None for move in foreign.moves) == left
+        made = {move.target for move in foreign.moves} - {None}
+        assert made == set(foreign.model.state_dict())
+
+
+def test_options_that_shapes_contradict_are_refused(tmp_path: Path) -> None:
+    path = saved(released_file(make(released_shapes(50, 18, 52, 400, 2048))), tmp_path / "snapshot.pth")
+    with pytest.raises(ValueError, match=r"classifier on 512 features for mode rgb[+]pose .* which is mode rgb_only"):
+        load_model(path)
+    with pytest.raises(ValueError, match="found one on 2048, which is mode rgb_only"):
+        load_model(path, mode="pose_only")
+    with pytest.raises(ValueError, match=r"Expected 400 class names .* found 2"):
+        load_model(path, mode="rgb_only", classes=["a", "b"])
+
+
+def test_wrong_keys_are_all_named_and_nothing_is_loaded(tmp_path: Path) -> None:
+    weights = make(released_shapes())
+    del weights["img_backbone.layer2.1.conv1.weight"], weights["aggregator.pose_norm.bias"]
+    weights["aggregator.img_conv.0.bias"] = torch.zeros(3)
+    weights |= {"stranger.weight": torch.zeros(1), "img_backbone.layer1.0.conv9.weight": torch.zeros(1)}
+    with pytest.raises(ValueError) as error:
+        load_model(saved(released_file(weights), tmp_path / "snapshot.pth"))
+    message = str(error.value)
+    assert "missing: aggregator.pose_norm.bias, img_backbone.layer2.1.conv1.weight;" in message
+    assert "surplus: img_backbone.layer1.0.conv9.weight, stranger.weight;" in message
+    assert "of another shape: aggregator.img_conv.0.bias (3,) instead of (512,)." in message
+
+
+# ---- TSM
+
+
+def tsm_weights(depth: int, classes: int = 12) -> snapshots.Weights:
+    features = 2048 if depth >= 50 else 512
+    return make({**resnet_shapes(depth), "fc.weight": (classes, features), "fc.bias": (classes,)})
+
+
+@pytest.mark.parametrize("depth", [18, 50, 101])
+@torch.no_grad()
+def test_tsm_in_both_layouts_gives_the_same_as_a_plain_implementation(tmp_path: Path, depth: int) -> None:
+    weights, video = tsm_weights(depth), torch.rand(2, 8, 3, 64, 64)
+    every = 2 if depth == 101 else 1
+    wanted = snapshots.tsm(weights, depth, video, tsm_shift(8, every))
+    name = f"TSM_kinetics_RGB_resnet{depth}_shift8_blockres_avg_segment8_e50.pth"
+    ours = load_model(saved(mit(weights, depth), tmp_path / name))
+    other = load_model(saved(mmaction(weights, depth), tmp_path / "tsm_1x1x8.pth"))
+    assert ours.config == other.config
+    a, b = ours(video, None), other(video, None)
+    assert torch.equal(a.probabilities, b.probabilities)
+    assert close(a.logits.mean(dim=1), wanted)
+    assert (a.probabilities - torch.softmax(a.logits.mean(dim=1), dim=1)).abs().max() <= 1e-6
+    # with the released code's shift, or another fraction, the same weights say something else
+    for shift in (snapshots.released_shift(8), tsm_shift(8, every, parts=4), tsm_shift(4, every)):
+        assert not close(snapshots.tsm(weights, depth, video, shift), wanted, 1e-2)
+
+
+def test_tsm_is_not_read_by_other_conventions(tmp_path: Path) -> None:
+    weights = tsm_weights(18)
+    both = (mit(weights, 18), mmaction(weights, 18))
+    for number, content in enumerate(both):
+        path = saved(content, tmp_path / f"{number}_shift8_segment8.pth")
+        with pytest.raises(ValueError, match="Expected mode for a released IntegralAction snapshot alone"):
+            load_model(path, mode="rgb_only")
+        with pytest.raises(ValueError, match=r"Expected shift 8, as the name .* found 4 told"):
+            load_model(path, shift=4)
+        with pytest.raises(ValueError, match=r"Expected frames 8, as the name .* found 16 told"):
+            load_model(path, frames=16)
+    mixed = {**both[0]["state_dict"], **{f"module.{k}": v for k, v in both[1]["state_dict"].items()}}
+    with pytest.raises(ValueError, match=r"surplus: backbone\.conv1\.bn\.bias"):
+        load_model(saved({"state_dict": mixed}, tmp_path / "mixed.pth"))
+    deep = mit(tsm_weights(101), 18)  # every block marked: not the rule of R101
+    with pytest.raises(ValueError, match=r"every second block .* layer1\.1, layer2\.1"):
+        load_model(saved(deep, tmp_path / "deep.pth"))
+    whole = {k.replace("conv1.net.", "net.conv1."): v for k, v in both[0]["state_dict"].items()}
+    with pytest.raises(ValueError, match="found it around whole blocks"):
+        load_model(saved({"state_dict": whole}, tmp_path / "whole.pth"))
+
+
+def test_what_a_tsm_file_is_called_tells_its_clip(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    weights = tsm_weights(18)
+    model = load_model(saved(mit(weights, 18), tmp_path / "TSM_x_shift4_blockres_avg_segment16_dense.pth"))
+    assert (model.config.frames, model.config.shift, model.config.stride) == (16, 4, 8)
+    assert "16 frames: by its name" in capsys.readouterr().err
+    model = load_model(
+        saved(mit(weights, 18), tmp_path / "x.pth"), frames=4, stride=2, shift=16, classes=list("abcdefghijkl")
+    )
+    assert (model.config.frames, model.config.shift, model.config.stride) == (4, 16, 2)
+    assert model.config.classes == tuple("abcdefghijkl")
+
+
+# ---- plain ResNets
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+@torch.no_grad()
+def test_plain_resnets_classify_single_frames(tmp_path: Path, depth: int) -> None:
+    weights, video = tsm_weights(depth), torch.rand(1, 8, 3, 64, 64)
+    old = {key: tensor for key, tensor in weights.items() if "num_batches" not in key}
+    path = tmp_path / "resnet.pth"
+    torch.save(old, path, _use_new_zipfile_serialization=False)  # as files were before torch 1.6
+    model = load_model(path)
+    single = torch.stack([snapshots.tsm(weights, depth, video[:, t : t + 1], lambda x, _: x) for t in range(8)], dim=1)
+    output = model(video, None)
+    assert close(output.logits, single)
+    assert (output.probabilities - torch.softmax(output.logits, dim=2).mean(dim=1)).abs().max() <= 1e-6
+    assert model.config.shift == 0
+
+
+# ---- files
+
+
+class Hostile:
+    def __reduce__(self) -> tuple:
+        return os.system, ("echo it ran > /dev/null",)
+
+
+def test_a_hostile_pickle_is_refused_and_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    monkeypatch.setattr(os, "system", ran.append)
+    torch.save({"network": {"a": torch.zeros(1)}, "optimizer": Hostile()}, tmp_path / "zip.pth")
+    torch.save({"network": Hostile()}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps(Hostile()))
+    for name in ("zip.pth", "old.pth", "bare.pth"):
+        with pytest.raises(ValueError, match="Expected a checkpoint"):
+            load_model(tmp_path / name)
+    with pytest.raises(ValueError, match=r"which could run code. Nothing was loaded"):
+        load_model(tmp_path / "zip.pth")
+    assert not ran
+
+
+def test_a_whole_pickled_network_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pth")
+    with pytest.raises(ValueError, match=r"found torch\.nn\.modules\.linear\.Linear in it"):
+        load_model(tmp_path / "whole.pth")
+
+
+def test_a_training_checkpoint_of_mmengine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its log is an object of its own with NumPy arrays; it is built as nothing, the weights are read."""
+    import sys
+    import types
+
+    class HistoryBuffer:
+        def __init__(self) -> None:
+            self._log_history, self._max = np.array([1.0, 2.0]), np.float64(3)
+
+    module = types.ModuleType("mmengine.logging.history_buffer")
+    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = module.__name__, "HistoryBuffer"
+    module.HistoryBuffer = HistoryBuffer
+    for name in ("mmengine", "mmengine.logging"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    weights = tsm_weights(18)
+    content = {**mmaction(weights, 18), "message_hub": {"log_scalars": {"train/loss": HistoryBuffer()}}}
+    path = saved(content, tmp_path / "epoch_50.pth")
+    for name in ("mmengine", "mmengine.logging", module.__name__):
+        monkeypatch.delitem(sys.modules, name)
+    assert len(read_foreign(path, Told()).moves) == len(weights)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"state_dict": {}}, {"weight": torch.zeros(1)}])
+def test_files_of_other_things_are_refused(tmp_path: Path, content: object) -> None:
+    with pytest.raises(ValueError, match=r"Expected (tensors by name|the keys of)"):
+        load_model(saved(content, tmp_path / "thing.pth"))
+
+
+def test_damaged_files_are_refused(tmp_path: Path, snapshot: Path) -> None:
+    (tmp_path / "text.pth").write_text("hello")
+    (tmp_path / "empty.pth").write_bytes(b"")
+    (tmp_path / "cut.pth").write_bytes(snapshot.read_bytes()[:100_000])
+    for name in ("text.pth", "empty.pth", "cut.pth"):
+        with pytest.raises(ValueError, match="it is another file, or damaged"):
+            load_model(tmp_path / name)
+
+
+def test_options_for_our_own_models_are_refused() -> None:
+    with pytest.raises(ValueError, match="its settings travel with its weights"):
+        load_model("mime", mode="rgb_only")
+    assert asdict(load_model("mime").config)["shift"] == 8

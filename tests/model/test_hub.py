@@ -1,0 +1,105 @@
+"""Models as the hub keeps them: a local folder, and a server that speaks as the hub does."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from integralaction.config import ModelConfig, to_dict
+from integralaction.model import hub
+from integralaction.model.network import IntegralAction
+from integralaction.run import load_model
+
+CONFIG = ModelConfig(classes=("a", "b"), width=0.125, channels=8, frames=2, size=32)
+
+
+def test_a_folder_goes_there_and_back(tmp_path: Path) -> None:
+    model = IntegralAction(CONFIG).eval()
+    for name in ("one", "two"):
+        hub.save_pretrained(model, tmp_path / name)
+    names = {"model.safetensors", "config.json", "README.md"}
+    assert {path.name for path in (tmp_path / "one").iterdir()} == names
+    assert all((tmp_path / "one" / n).read_bytes() == (tmp_path / "two" / n).read_bytes() for n in names)
+    assert json.loads((tmp_path / "one" / "config.json").read_text()) == to_dict(CONFIG)
+    frames, joints = torch.rand(1, 2, 3, 32, 32), torch.rand(1, 2, 1, 18, 3)
+    wanted = model(frames, joints).probabilities
+    for loaded in (hub.from_pretrained(tmp_path / "one"), load_model(tmp_path / "one")):
+        assert torch.equal(loaded(frames, joints).probabilities, wanted)
+
+
+def test_a_card_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    hub.save_pretrained(IntegralAction(CONFIG), tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_push_uploads_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    class LocalHub:
+        def __init__(self, token: str | None) -> None:
+            assert token == "secret"
+
+        def create_repo(self, repo_id: str, **options: Any) -> None:
+            assert options == {"private": True, "exist_ok": True}
+            (tmp_path / repo_id).mkdir(parents=True)
+
+        def upload_folder(self, repo_id: str, folder_path: str) -> str:
+            shutil.copytree(folder_path, tmp_path / repo_id, dirs_exist_ok=True)
+            return f"https://hub/{repo_id}"
+
+    monkeypatch.setattr("huggingface_hub.HfApi", LocalHub)
+    model = IntegralAction(CONFIG).eval()
+    assert hub.push_to_hub(model, "me/tiny", private=True, token="secret") == "https://hub/me/tiny"
+    assert hub.from_pretrained(tmp_path / "me/tiny").config == CONFIG
+    with pytest.raises(ValueError, match="Expected the id of a model as OWNER/NAME"):
+        hub.push_to_hub(model, "tiny")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Any:
+    """A hub with one model, me/tiny."""
+    hub.save_pretrained(IntegralAction(CONFIG), tmp_path / "me/tiny")
+    content = (tmp_path / "me/tiny/model.safetensors").read_bytes()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            known = self.path == "/me/tiny/resolve/main/model.safetensors"
+            self.send_response(200 if known else 404)
+            if known:
+                self.send_header("ETag", '"0123"')
+                self.send_header("X-Repo-Commit", "a" * 40)
+            else:
+                self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", str(len(content) if known else 0))
+            self.end_headers()
+            if known and self.command == "GET":
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = answer
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{serving.server_port}"
+    serving.shutdown()
+    serving.server_close()
+
+
+def test_a_hub_id_is_downloaded(tmp_path: Path, server: str) -> None:
+    environment = {**os.environ, "HF_ENDPOINT": server, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1"}
+    code = "import sys; from integralaction import load_model; print(load_model(sys.argv[1]).config.classes)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run([*command, "me/tiny"], env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
+    assert done.stdout.strip() == "('a', 'b')", done.stderr
+    lost = subprocess.run([*command, "me/other"], env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
+    assert "Expected the model me/other of the hub (no file or folder has this name)" in lost.stderr

@@ -1,0 +1,157 @@
+"""The command that converts: an account of every tensor, two streams put together, weights to start from."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from model.snapshots import make, mit, recipe_tensor, released_file, released_shapes, resnet_shapes
+from toy import CLASSES, toy_recipe, write_toy_dataset
+
+from integralaction.cli import run
+from integralaction.model.foreign import read_tensors
+from integralaction.model.hub import save_pretrained
+from integralaction.model.network import IntegralAction
+from integralaction.run import load_model
+from integralaction.train import made_like, new_model, train
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("released") / "snapshot.pth.tar"
+    torch.save(released_file(make(released_shapes(classes=3))), path)
+    return path
+
+
+def test_convert_accounts_for_every_tensor(snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "names.txt").write_text("\n".join(CLASSES))
+    out = tmp_path / "out"
+    assert run(["convert", str(snapshot), "--out", str(out), "--classes", str(tmp_path / "names.txt")]) == 0
+    printed = capsys.readouterr().out
+    assert "276 tensors: 263 taken, 13 left out, none else." in printed
+    counts = [int(line.split()[1]) for line in printed.splitlines() if line.startswith("  ")]
+    assert sum(counts) == 276
+    rows = list(csv.DictReader((out / "conversion.csv").read_text().splitlines()))
+    assert [row["key"] for row in rows] == list(read_tensors(snapshot))
+    loaded = load_model(out)
+    assert loaded.config.classes == CLASSES and loaded.config.shift == 4
+    first = {name: tensor.clone() for name, tensor in loaded.state_dict().items()}
+    direct = load_model(snapshot, classes=CLASSES).state_dict()
+    assert first.keys() == direct.keys() and all(torch.equal(first[name], direct[name]) for name in first)
+    # told again, into a folder that is there; and of a model that is ours already
+    assert run(["convert", str(snapshot), "--out", str(out)]) == 2
+    assert "holds a model already" in capsys.readouterr().err
+    assert run(["convert", str(out / "model.safetensors")]) == 2
+    assert "is a model of this project already" in capsys.readouterr().err
+
+
+def test_convert_writes_nothing_unless_told(snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["convert", str(snapshot), "--mode", "pose_only", "--pose-frame-factor", "4"]) == 0
+    printed = capsys.readouterr().out
+    assert "Nothing was written" in printed and "29 pose frames" in printed
+    assert run(["convert", str(snapshot), "--classes", str(tmp_path / "none.txt")]) == 2
+    assert "Expected a text file with a name a line" in capsys.readouterr().err
+
+
+def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    shapes = released_shapes(50, 18, 52, 3, 2048)
+    torch.save(released_file(make(shapes)), tmp_path / "appearance.pth")
+    out = tmp_path / "both"
+    assert run(["convert", str(tmp_path / "appearance.pth"), str(snapshot), "--out", str(out)]) == 0
+    merged = load_model(out)
+    assert (merged.config.method, merged.config.appearance_depth) == ("score-average", 50)
+    a = load_model(tmp_path / "appearance.pth", mode="rgb_only")
+    p = load_model(snapshot, mode="pose_only")
+    frames, joints = torch.rand(1, 8, 3, 64, 64), torch.rand(1, 8, 2, 18, 3) * 64
+    with torch.no_grad():
+        output = merged(frames, joints)
+        assert torch.equal(output.appearance_probabilities, a(frames, None).probabilities)
+        alone = p(None, joints * 224 / 64)  # without frames, joints are in pixels of the configured size
+    assert torch.allclose(output.pose_probabilities, alone.probabilities, atol=1e-5)
+    # the other way round, and streams of other clips
+    assert run(["convert", str(snapshot), str(tmp_path / "appearance.pth")]) == 2
+    assert "classifier on 512 features for mode pose_only" in capsys.readouterr().err
+    tsm = {**resnet_shapes(18), "fc.weight": (3, 512), "fc.bias": (3,)}
+    torch.save(mit(make(tsm), 18), tmp_path / "tsm_shift8_segment8.pth")
+    assert run(["convert", str(tmp_path / "tsm_shift8_segment8.pth"), str(snapshot)]) == 2
+    error = capsys.readouterr().err
+    assert "shift is 8 and 4; shift_first is 'next' and 'previous'; normalised is True and False" in error
+    assert run(["convert", str(snapshot), str(snapshot), "--mode", "pose_only"]) == 2
+    assert "Expected no mode for two files" in capsys.readouterr().err
+
+
+# ---- weights to start from
+
+
+def released_toy(classes: tuple[str, ...], method: str = "integral") -> IntegralAction:
+    """A small model of the released flavour with weights that differ from any start."""
+    config = replace(
+        toy_recipe().model,
+        classes=classes,
+        method=method,
+        shift=4,
+        shift_first="previous",
+        normalised=False,
+        alignment="batch-layer",
+        gate_norm=False,
+        vote="logits",
+        pose_frame_factor=2,
+        pose_pooling="convolution",
+    )
+    model = IntegralAction(config).eval()
+    weights = {name: recipe_tensor(name, tuple(t.shape)).to(t.dtype) for name, t in model.state_dict().items()}
+    model.load_state_dict(weights)
+    return model
+
+
+def test_training_starts_from_a_model_with_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_toy_dataset(tmp_path / "data")
+    save_pretrained(released_toy(CLASSES), tmp_path / "init")
+    recipe = replace(toy_recipe(), methods=("integral",), init=str(tmp_path / "init"))
+    recipe = replace(recipe, appearance=replace(recipe.appearance, epochs=0), pose=replace(recipe.pose, epochs=0))
+    made = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
+    init, trained = load_model(tmp_path / "init"), made.load("integral")
+    assert trained.config == init.config
+    before, after = init.state_dict(), trained.state_dict()
+    streams = [name for name in before if name.startswith(("appearance", "pose.", "pose_classifier"))]
+    assert all(torch.equal(before[name], after[name]) for name in streams)  # stage 3 leaves them, batch statistics too
+    for part in ("pose_pooling.conv.weight", "integration.gate.conv.weight", "classifier.weight"):
+        assert not torch.equal(before[part], after[part]), part
+    again = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
+    assert again.recipe.model == made.recipe.model
+
+
+def test_other_classes_need_new_heads(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_toy_dataset(tmp_path / "data")
+    save_pretrained(released_toy(("x", "y", "z", "w")), tmp_path / "init")
+    arguments = ["train", "mime-demo", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    arguments += ["--device", "cpu", "appearance.epochs=1", "pose.epochs=0", "integration.epochs=0", "start=random"]
+    assert run([*arguments, "--head", "new"]) == 2
+    assert "Expected --init beside --head new" in capsys.readouterr().err
+    assert run([*arguments, "--init", str(tmp_path / "init")]) == 2
+    assert "Give --head new to start new classifiers" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert run([*arguments, "--init", str(tmp_path / "init"), "--head", "new"]) == 0
+    assert "pose-only: 0 epochs, and its classifier is new: it answers by chance" in capsys.readouterr().err
+    trained = load_model(tmp_path / "run")
+    assert trained.config.classes == CLASSES and trained.config.shift == 4
+    init = load_model(tmp_path / "init")
+    assert torch.equal(
+        trained.get_submodule("pose").front_end[0].weight, init.get_submodule("pose").front_end[0].weight
+    )
+
+
+def test_weights_of_single_frames_start_the_recipes_clips(tmp_path: Path) -> None:
+    torch.save(make({**resnet_shapes(18), "fc.weight": (10, 512), "fc.bias": (10,)}), tmp_path / "resnet18.pth")
+    recipe = replace(
+        toy_recipe(),
+        model=replace(toy_recipe().model, classes=CLASSES, width=1.0, stride=4),
+        init=str(tmp_path / "resnet18.pth"),
+        head="new",
+    )
+    config = made_like(recipe, load_model(tmp_path / "resnet18.pth").config)
+    assert (config.shift, config.frames, config.stride, config.vote) == (8, 2, 4, "probabilities")
+    model = new_model(replace(recipe, model=config), "appearance-only", 0)
+    wanted = recipe_tensor("layer4.1.conv2.weight", (512, 512, 3, 3))
+    assert torch.equal(model.get_submodule("appearance").resnet.layer4[1].conv2.weight, wanted)
