@@ -186,7 +186,10 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "x.mp4", "--model", "nothing"], "a model file or an embedded model (mime); nothing is not there"),
+        (
+            ["predict", "x.mp4", "--model", "nothing"],
+            "a model file, the id of a model on the hub (OWNER/NAME) or an embedded model (mime); nothing is not there",
+        ),
         (
             ["predict", "x.mp4", "--model", "RUN", "--poses", "nowhere"],
             "none, or a file or folder of poses; nowhere",

@@ -57,7 +57,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="Expected a run folder, a model file or an embedded model"):
+    with pytest.raises(FileNotFoundError, match="Expected a run folder, a model file, the id of a model"):
         load_model(tmp_path / "nothing")
 
 

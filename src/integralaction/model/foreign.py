@@ -392,7 +392,7 @@ def _released_settings(tensors: dict[str, Tensor], told: Told, path: Path) -> tu
         "tell; tell otherwise with --mode, --no-pose-gate, --pose-frame-factor.",
         f"{config.frames} frames at a stride of {config.stride}, {config.pose_frames} pose frames; frames as 0..1 "
         "without "
-        "normalisation; a quarter of the channels shifts each way, the first from the frame before; frames vote "
+        f"normalisation; 1/{config.shift} of the channels shifts each way, the first from the frame before; frames vote "
         "by logits.",
         f"{config.skeleton}: by its {maps} pose maps.",
         named,
