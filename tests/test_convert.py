@@ -1,6 +1,7 @@
 """The command that converts: an account of every tensor, two streams put together, weights to start from."""
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,9 +42,15 @@ def test_convert_accounts_for_every_tensor(snapshot: Path, tmp_path: Path, capsy
     assert first.keys() == direct.keys() and all(torch.equal(first[name], direct[name]) for name in first)
     # told again, into a folder that is there; and of a model that is ours already
     assert run(["convert", str(snapshot), "--out", str(out)]) == 2
-    assert "holds a model already" in capsys.readouterr().err
+    assert "already. Give another --out" in capsys.readouterr().err
     assert run(["convert", str(out / "model.safetensors")]) == 2
     assert "is a model of this project already" in capsys.readouterr().err
+    (tmp_path / "file").write_text("mine")
+    assert run(["convert", str(snapshot), "--out", str(tmp_path / "file")]) == 2
+    captured = capsys.readouterr()
+    assert "is a file. Give another --out" in captured.err and not captured.out
+    assert run(["convert", str(snapshot), "--frames", "-1"]) == 2
+    assert "Expected frames of at least 1; found -1." in capsys.readouterr().err
 
 
 def test_convert_writes_nothing_unless_told(snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -63,11 +70,11 @@ def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path,
     assert (merged.config.method, merged.config.appearance_depth) == ("score-average", 50)
     a = load_model(tmp_path / "appearance.pth", mode="rgb_only")
     p = load_model(snapshot, mode="pose_only")
-    frames, joints = torch.rand(1, 8, 3, 64, 64), torch.rand(1, 8, 2, 18, 3) * 64
+    frames, joints = torch.rand(1, 8, 3, 224, 224), torch.rand(1, 8, 2, 18, 3) * 224
     with torch.no_grad():
         output = merged(frames, joints)
         assert torch.equal(output.appearance_probabilities, a(frames, None).probabilities)
-        alone = p(None, joints * 224 / 64)  # without frames, joints are in pixels of the configured size
+        alone = p(None, joints)
     assert torch.allclose(output.pose_probabilities, alone.probabilities, atol=1e-5)
     # the other way round, and streams of other clips
     assert run(["convert", str(snapshot), str(tmp_path / "appearance.pth")]) == 2
@@ -113,11 +120,14 @@ def test_training_starts_from_a_model_with_its_settings(tmp_path: Path, capsys: 
     made = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
     init, trained = load_model(tmp_path / "init"), made.load("integral")
     assert trained.config == init.config
+    assert "model.shift=4, model.shift_first=previous" in capsys.readouterr().err
+    assert trained.config.pose_frames == 3
     before, after = init.state_dict(), trained.state_dict()
     streams = [name for name in before if name.startswith(("appearance", "pose.", "pose_classifier"))]
     assert all(torch.equal(before[name], after[name]) for name in streams)  # stage 3 leaves them, batch statistics too
     for part in ("pose_pooling.conv.weight", "integration.gate.conv.weight", "classifier.weight"):
         assert not torch.equal(before[part], after[part]), part
+    shutil.rmtree(tmp_path / "init")  # the run has its own copy
     again = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
     assert again.recipe.model == made.recipe.model
 
@@ -131,6 +141,10 @@ def test_other_classes_need_new_heads(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "Expected --init beside --head new" in capsys.readouterr().err
     assert run([*arguments, "--init", str(tmp_path / "init")]) == 2
     assert "Give --head new to start new classifiers" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    asked = [*arguments, "--init", str(tmp_path / "init"), "--head", "new", "model.shift=8"]
+    assert run(asked) == 2
+    assert "need, model.shift=4; found otherwise" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert run([*arguments, "--init", str(tmp_path / "init"), "--head", "new"]) == 0
     assert "pose-only: 0 epochs, and its classifier is new: it answers by chance" in capsys.readouterr().err
@@ -150,8 +164,10 @@ def test_weights_of_single_frames_start_the_recipes_clips(tmp_path: Path) -> Non
         init=str(tmp_path / "resnet18.pth"),
         head="new",
     )
-    config = made_like(recipe, load_model(tmp_path / "resnet18.pth").config)
+    init = load_model(tmp_path / "resnet18.pth")
+    config = made_like(recipe, init.config)
+    assert config.size == 32 and config.channels == 8
     assert (config.shift, config.frames, config.stride, config.vote) == (8, 2, 4, "probabilities")
-    model = new_model(replace(recipe, model=config), "appearance-only", 0)
+    model = new_model(replace(recipe, model=config), "appearance-only", 0, init)
     wanted = recipe_tensor("layer4.1.conv2.weight", (512, 512, 3, 3))
     assert torch.equal(model.get_submodule("appearance").resnet.layer4[1].conv2.weight, wanted)

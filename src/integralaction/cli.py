@@ -44,7 +44,8 @@ def predict(
     videos
         Files that FFmpeg reads, or folders of images. One that cannot be read is named and the rest go on.
     model
-        A run folder, a model file, or mime, the embedded model, which answers where none is named.
+        A run folder, a model folder or file, another project's checkpoint (see convert), the id of a model on the
+        Hugging Face Hub, or mime, the embedded model, which answers where none is named.
     poses
         Where the persons are: rtmo or rtmpose (estimators, of the extra integralaction[pose]); a data set folder or one
         of its shards; a folder of OpenPose's JSON files; COCO results or AlphaPose's, a JSON file of one video or a
@@ -235,22 +236,27 @@ def convert(
     classes
         A text file with the classes' names in order, one a line.
     """
-    from integralaction.convert import account, merge, write
+    from integralaction.convert import account, check_folder, merge, write
     from integralaction.convert import convert as run_conversion
+    from integralaction.model.checkpoint import is_ours
     from integralaction.model.foreign import Told
 
     told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, _lines(classes))
+    if out is not None:
+        check_folder(out)
     if other is None:
         read = [run_conversion(file, told)]
         model = read[0].model
     else:
         model, read = merge(file, other, told)
-    print("\n\n".join(map(account, read)))
+    for foreign in read:
+        print(account(foreign), end="\n\n")
     if out is None:
         print("Nothing was written; give --out FOLDER.")
     else:
-        write(model, read, out)
-        print(f"{model.config.method}: {out}, every tensor in {out / 'conversion.csv'}")
+        foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
+        write(model, foreign_files, read, out)
+        print(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if read else ""))
     return 0
 
 
@@ -261,7 +267,7 @@ def _lines(path: Path | None) -> tuple[str, ...] | None:
     if not path.is_file():
         raise FileNotFoundError(f"Expected a text file with a name a line; {path} is not there.")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"Expected a text file with a name a line in {path}; it is no text.") from error
     return tuple(line.strip() for line in lines if line.strip())
@@ -311,7 +317,8 @@ def train(
         settings = replace(settings, head=head)
     if settings.head == "new" and not settings.init:
         raise ValueError("Expected --init beside --head new; found none. Give the model to start from.")
-    run = run_training(settings, data, out, device)
+    asked = tuple(a.partition("=")[0].removeprefix("model.") for a in assignments if a.startswith("model."))
+    run = run_training(settings, data, out, device, asked)
     print(f"trained: {', '.join(str(run.model_path(m)) for m in run.methods if m != 'score-average')}")
     return 0
 

@@ -271,6 +271,18 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
         raise ValueError(f"{where}: {_sentence(kind, error)}") from error
 
 
+def changed(settings: T, where: str, **values: Any) -> T:
+    """Settings with other values, checked.
+
+    Args:
+        where: the values' origin, for the error.
+
+    Raises:
+        ValueError: as for `from_dict`.
+    """
+    return from_dict(type(settings), {**{f.name: getattr(settings, f.name) for f in fields(settings)}, **values}, where)  # ty: ignore[invalid-argument-type]
+
+
 def override(settings: T, assignments: list[str]) -> T:
     """Settings with `name=value` or `part.name=value` assignments applied; values are read as YAML.
 

@@ -48,6 +48,8 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
     """
     if told.mode != Told().mode:
         raise ValueError(f"Expected no mode for two files, whose places tell it; found {told.mode}. Leave it out.")
+    if told != Told() and not any(path.is_file() and not is_ours(path) for path in (appearance, pose)):
+        raise ValueError("Expected options for other projects' checkpoints alone; both files are ours. Leave them out.")
     read: list[Foreign] = []
     models = []
     streams: tuple[tuple[Path, Mode, str], ...] = (
@@ -81,27 +83,43 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
 def _read_stream(path: Path, mode: Mode, told: Told, read: list[Foreign]) -> IntegralAction:
     if path.is_file() and not is_ours(path):
         released = recognise(path) == "released IntegralAction snapshot"
-        ours = replace(told, mode=mode) if released else replace(told, pose_frame_factor=1, pose_gate=True)
+        factor = told.pose_frame_factor if mode == "pose_only" and released else 1
+        ours = replace(told, mode=mode if released else told.mode, pose_frame_factor=factor, pose_gate=True)
         read.append(read_foreign(path, ours))
         return read[-1].model
     return load_model(path)
 
 
-def write(model: IntegralAction, read: Sequence[Foreign], folder: Path) -> None:
-    """Write the model as `save_pretrained` does, and the account of every tensor as conversion.csv.
+def check_folder(folder: Path) -> None:
+    """
+    Raises:
+        ValueError: `write` would replace something there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"Expected a folder; {folder} is a file. Give another --out.")
+    if there := [name for name in (MODEL_FILE, "config.json", ACCOUNT, "settings.yaml") if (folder / name).exists()]:
+        raise ValueError(f"Expected a new folder; {folder} holds {', '.join(there)} already. Give another --out.")
+
+
+def write(model: IntegralAction, files: Sequence[Path], read: Sequence[Foreign], folder: Path) -> None:
+    """Write the model as `save_pretrained` does, and the account of every foreign tensor as conversion.csv.
+
+    Args:
+        files: where each of `read` is from.
 
     Raises:
         ValueError: there is a model in that folder already.
     """
-    if (folder / MODEL_FILE).exists() or (folder / "settings.yaml").exists():
-        raise ValueError(f"Expected a new folder; {folder} holds a model already. Give another --out.")
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{ACCOUNT}.part"
-    with aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("key", "became", "how"))
-        writer.writerows((move.source, move.target or "", move.what) for foreign in read for move in foreign.moves)
-    aside.replace(folder / ACCOUNT)
+    if read:
+        aside = folder / f"{ACCOUNT}.part"
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("file", "key", "became", "how"))
+            for path, foreign in zip(files, read, strict=True):
+                writer.writerows((path.name, move.source, move.target or "", move.what) for move in foreign.moves)
+        aside.replace(folder / ACCOUNT)
     save_pretrained(model, folder)
 
 

@@ -2,6 +2,7 @@
 
 RUN/settings.yaml          the recipe, the data set
 RUN/environment.yaml       versions, machine, command
+RUN/init.safetensors       the model that the training started from, where there was one
 RUN/<method>.safetensors   a model a method; appearance-only and pose-only are stages 1 and 2
 RUN/stages/<method>/       last.ckpt (to continue from), log.csv, TensorBoard events
 RUN/predictions/<data set>/<split>/<method>.safetensors (to read again), .csv (for people)
@@ -40,6 +41,11 @@ class Run:
     def model_path(self, method: Method) -> Path:
         """Where the trained model of that method lies, or will lie."""
         return self.root / f"{method}.safetensors"
+
+    @property
+    def init_path(self) -> Path:
+        """Where the model is kept that the training started from, if it did."""
+        return self.root / "init.safetensors"
 
     def stage_path(self, method: Method) -> Path:
         """Where the training of that method keeps its checkpoint and logs."""
@@ -156,6 +162,12 @@ def load_model(
         for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
             print(note, file=sys.stderr)
         return foreign.model
+    on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
+    if source not in EMBEDDED and not path.exists() and not on_hub:
+        raise FileNotFoundError(
+            f"Expected a run folder, a model file, the id of a model on the hub (OWNER/NAME) or an embedded model "
+            f"({', '.join(EMBEDDED)}); {path} is not there."
+        )
     if told != Told():
         raise ValueError(
             f"Expected options for another project's checkpoint alone; {source} is none: its settings travel with its "
@@ -164,18 +176,13 @@ def load_model(
     if source in EMBEDDED:
         with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as inside:
             return load(inside)
+    if on_hub:
+        return load(download(str(source)))
     if (path / MODEL_FILE).is_file():
         return load(path / MODEL_FILE)
     if path.is_dir():
         run = open_run(path)
         return run.load(run.recipe.methods[0])
-    if not path.exists() and is_hub_id(str(source)):
-        return load(download(str(source)))
-    if not path.exists():
-        raise FileNotFoundError(
-            f"Expected a run folder, a model file, the id of a model on the hub (OWNER/NAME) or an embedded model "
-            f"({', '.join(EMBEDDED)}); {path} is not there."
-        )
     return load(path)
 
 

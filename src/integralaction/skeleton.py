@@ -115,7 +115,67 @@ _PENN13 = Skeleton(
     ),
 )
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (_OPENPOSE18, _COCO17, _BODY25, _NTU25, _PENN13)}
+# COCO's joints, feet, the 68 points of a face, the 21 of each hand
+_FEET = ("left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel")
+_FINGERS = tuple(
+    (0 if joint == 0 else finger * 4 + joint, finger * 4 + joint + 1) for finger in range(5) for joint in range(4)
+)
+
+
+def _face() -> tuple[str, ...]:
+    """The points of a face in their usual order, each half named by the person's side."""
+    rows = ((0, 16), (17, 26), (31, 35), (48, 54), (55, 59), (60, 64), (65, 67))  # mirrored within themselves
+    mirror = {i: first + last - i for first, last in rows for i in range(first, last + 1)}
+    mirror |= {36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46}  # the eyes with each other
+    sides = {a: b for a, b in mirror.items() if a != b}
+    right = {a for a, b in sides.items() if (a < b) != (a in range(55, 60) or a in range(65, 68))}
+    names = {}
+    for a in right:
+        names[a], names[sides[a]] = f"right_face_{a}", f"left_face_{a}"
+    return tuple(names.get(i, f"face_{i}") for i in range(68))
+
+
+_WHOLEBODY133 = Skeleton(
+    name="coco-wholebody133",
+    joints=(
+        *_COCO17.joints,
+        *_FEET,
+        *_face(),
+        *(f"left_hand_{i}" for i in range(21)),
+        *(f"right_hand_{i}" for i in range(21)),
+    ),
+    bones=(
+        *_COCO17.bones,
+        *((15, 17), (15, 18), (15, 19), (16, 20), (16, 21), (16, 22), (9, 91), (10, 112)),
+        *((91 + a, 91 + b) for a, b in _FINGERS),
+        *((112 + a, 112 + b) for a, b in _FINGERS),
+    ),
+)
+
+# MediaPipe's
+_BLAZEPOSE33 = Skeleton(
+    name="blazepose33",
+    joints=(
+        *("nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer"),
+        *("left_ear", "right_ear", "left_mouth", "right_mouth", "left_shoulder", "right_shoulder"),
+        *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_pinky", "right_pinky"),
+        *("left_index", "right_index", "left_thumb", "right_thumb", "left_hip", "right_hip"),
+        *("left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel"),
+        *("left_foot_index", "right_foot_index"),
+    ),
+    bones=(
+        *((0, 1), (1, 2), (2, 3), (3, 7), (0, 4), (4, 5), (5, 6), (6, 8), (9, 10)),
+        *((11, 12), (11, 13), (13, 15), (15, 17), (15, 19), (15, 21), (17, 19)),
+        *((12, 14), (14, 16), (16, 18), (16, 20), (16, 22), (18, 20)),
+        *((11, 23), (12, 24), (23, 24), (23, 25), (25, 27), (27, 29), (27, 31), (29, 31)),
+        *((24, 26), (26, 28), (28, 30), (28, 32), (30, 32)),
+    ),
+)
+
+SKELETONS = {
+    skeleton.name: skeleton
+    for skeleton in (_OPENPOSE18, _COCO17, _BODY25, _NTU25, _PENN13, _WHOLEBODY133, _BLAZEPOSE33)
+}
 
 
 def skeleton_named(name: str) -> Skeleton:

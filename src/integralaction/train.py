@@ -31,18 +31,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from integralaction.clip import Batch
-from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage
+from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage, changed
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.model.checkpoint import save, start_from_imagenet
+from integralaction.model.hub import is_hub_id
 from integralaction.model.loss import classification_loss, gate_loss, logit_loss
 from integralaction.model.network import Features, IntegralAction, channels_last
-from integralaction.run import Run, adopt_streams, choose_device, load_model, model_of, start_run
+from integralaction.run import EMBEDDED, Run, adopt_streams, choose_device, load_model, model_of, start_run
 
 
-def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
+def train(recipe: Recipe, data: Path, out: Path, device: str = "auto", asked: tuple[str, ...] = ()) -> Run:
     """Train what the recipe says on the `train` split of a data set; continue where an earlier call was stopped.
 
     Under torchrun each process is one device of a data-parallel training.
@@ -52,27 +53,45 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto") -> Run:
         data: the data set folder.
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        asked: settings of the model that must stay as they are where `recipe.init` has others.
 
     Raises:
-        ValueError: data and recipe do not fit, or `out` holds a run of other settings.
+        ValueError: data and recipe do not fit, the weights of `recipe.init` need what was not asked, or `out` holds a
+            run of other settings.
         ArithmeticError: the loss is no longer finite.
     """
     index = read_index(data).split("train")
     if unlabelled := [video.video for video in index.videos if not video.label]:
         raise ValueError(f"Expected a label for every training video; {unlabelled[0]} of {data} has none.")
     recipe = replace(recipe, model=model_of(recipe, index.classes))
-    if recipe.init:
-        recipe = replace(recipe, model=made_like(recipe, load_model(recipe.init).config))
+    init = _load_init(recipe, out)
+    if init is not None:
+        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init))
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
         raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
     with _processes(target) as target:
         run = _start_together(out, recipe, data)
-        _run_stages(run, index, PoseStore.of(data), target)
+        if init is not None and _process()[0] == 0 and not run.init_path.is_file():
+            save(init, run.init_path)
+        _run_stages(run, index, PoseStore.of(data), target, init)
     return run
 
 
-def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) -> None:
+def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
+    """The model to start from: the run's own copy, where there is one."""
+    if not recipe.init:
+        return None
+    copy = out / "init.safetensors"
+    return load_model(copy if copy.is_file() and (out / "settings.yaml").is_file() else recipe.init)
+
+
+def _lasting(source: str) -> str:
+    """A path that means the same from every folder; names and hub ids stay."""
+    return source if source in EMBEDDED or is_hub_id(source) else str(Path(source).resolve())
+
+
+def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device, init: IntegralAction | None) -> None:
     recipe = run.recipe
     # decided once and by all: a process that is late must not take a model just made for one to be left out
     trained = (*recipe.streams, *recipe.integrations)
@@ -80,16 +99,16 @@ def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) 
     _wait_for_all()
     for number, method in enumerate(SINGLE_STREAMS):
         if method in todo:
-            model = new_model(recipe, method, recipe.seed + number)
+            model = new_model(recipe, method, recipe.seed + number, init)
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
-            if stage.epochs == 0 and not _has_classifier(recipe, method) and _process()[0] == 0:
+            if stage.epochs == 0 and not _has_classifier(recipe, method, init) and _process()[0] == 0:
                 print(f"{method}: 0 epochs, and its classifier is new: it answers by chance", file=sys.stderr)
             run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
     clips = None
     for method in recipe.integrations:
         if method not in todo:
             continue
-        model = new_model(recipe, method, recipe.seed + 2)
+        model = new_model(recipe, method, recipe.seed + 2, init)
         adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
         if clips is None and recipe.augment_integration:
             clips = _training_clips(run, index, store, method, augment=True)
@@ -98,11 +117,10 @@ def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device) 
         run_stage(run, model, recipe.integration, clips, device)
 
 
-def _has_classifier(recipe: Recipe, method: Method) -> bool:
+def _has_classifier(recipe: Recipe, method: Method, init: IntegralAction | None) -> bool:
     """Whether a single stream's classifier comes with the weights that it starts from."""
-    if not recipe.init or recipe.head == "new":
-        return False
-    return getattr(load_model(recipe.init), f"{method.removesuffix('-only')}_classifier") is not None
+    name = f"{method.removesuffix('-only')}_classifier"
+    return init is not None and recipe.head == "keep" and getattr(init, name) is not None
 
 
 @contextmanager
@@ -138,45 +156,56 @@ def _wait_for_all() -> None:
         torch.distributed.barrier()
 
 
-def made_like(recipe: Recipe, init: ModelConfig) -> ModelConfig:
-    """The recipe's model as the weights of `recipe.init` need it: what a clip is, depths, flavours are theirs.
+def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) -> ModelConfig:
+    """The recipe's model with the settings that the weights of `recipe.init` need, and with their clip.
 
-    A stream that they lack stays the recipe's. Weights without a shift are of single frames: they start any clip.
+    Each setting that changes is said on standard error. Weights without a shift are of single frames, and start any
+    clip.
+
+    Args:
+        asked: settings that must stay the recipe's.
 
     Raises:
-        ValueError: its classifiers are to be kept and are of other classes.
+        ValueError: its classifiers are to be kept and are of other classes, or its weights need what was not asked.
     """
     ours = recipe.model
     if recipe.head == "keep" and init.classes != ours.classes:
+        same = sorted(init.classes) == sorted(ours.classes)
+        found = "the same in another order" if same else f"{len(init.classes)} ({', '.join(init.classes[:3])}, ...)"
         raise ValueError(
-            f"Expected the classes of the data set in {recipe.init}, whose classifiers are kept; found "
-            f"{len(init.classes)} others ({', '.join(init.classes[:3])}, ...) for the data set's {len(ours.classes)} "
-            f"({', '.join(ours.classes[:3])}, ...). Give --head new to start new classifiers."
+            f"Expected the {len(ours.classes)} classes of the data set ({', '.join(ours.classes[:3])}, ...) in "
+            f"{recipe.init}, whose classifiers are kept; found {found}. Give --head new to start new classifiers, "
+            "or name "
+            "its classes as the data set does (integralaction convert --classes)."
         )
-    model = replace(init, classes=ours.classes, method=ours.method, score_weight=ours.score_weight, stream_answers=True)
-    if init.method == "appearance-only":
-        model = replace(
-            model,
-            skeleton=ours.skeleton,
-            pose_depth=ours.pose_depth,
-            pose_input=ours.pose_input,
-            **({} if init.pose_frame_factor > 1 else {"pose_frame_factor": ours.pose_frame_factor}),
-        )
-    if init.method == "pose-only":
-        model = replace(model, appearance_depth=ours.appearance_depth)
-    if init.shift == 0:
-        clip = {"frames": ours.frames, "stride": ours.stride, "pose_frame_factor": ours.pose_frame_factor}
-        model = replace(model, shift=ours.shift, shift_first=ours.shift_first, vote=ours.vote, **clip)
-    return model
+    needed, clip = ["width"], []
+    if init.method != "pose-only":
+        needed += ["appearance_depth", "normalised"]
+    if init.method != "appearance-only":
+        needed += ["pose_depth", "skeleton", "pose_input"]
+        clip += ["pose_frame_factor", "pose_pooling"]
+    if init.shift:
+        needed += ["shift", "shift_first"]
+        clip += ["frames", "stride", "size", "vote"]
+    if init.method == ours.method and init.method not in SINGLE_STREAMS:
+        needed += ["channels", "alignment", "gate_norm", "pose_frame_factor", "pose_pooling"]
+    changes = {name: getattr(init, name) for name in (*clip, *needed) if getattr(init, name) != getattr(ours, name)}
+    if refused := sorted(set(asked) & set(needed) & changes.keys()):
+        wanted = ", ".join(f"model.{name}={changes[name]}" for name in refused)
+        raise ValueError(f"Expected what the weights of {recipe.init} need, {wanted}; found otherwise. Leave it out.")
+    changes = {name: value for name, value in changes.items() if name not in asked}
+    if changes and _process()[0] == 0:
+        told = ", ".join(f"model.{name}={value}" for name, value in changes.items())
+        print(f"from {recipe.init}: {told}", file=sys.stderr)
+    return changed(ours, recipe.init, **changes, stream_answers=True)
 
 
-def new_model(recipe: Recipe, method: Method, seed: int) -> IntegralAction:
-    """A model at its start: the weights of `recipe.init` in what that has; else ImageNet or random weights in the
-    ResNets, the paper's Gaussian in what is new."""
+def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | None = None) -> IntegralAction:
+    """A model at its start: the weights of `init` in what that has; else ImageNet or random weights in the ResNets, the
+    paper's Gaussian in what is new."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = IntegralAction(replace(recipe.model, method=method))
-    init = load_model(recipe.init) if recipe.init else None
     if recipe.start != "random" and method in SINGLE_STREAMS:
         for name, depth in (("appearance", recipe.model.appearance_depth), ("pose", recipe.model.pose_depth)):
             stream = getattr(model, name)

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from integralaction.clip import Poses
-from integralaction.data.pose_files import read_poses
+from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.poses import write_pose_store
+from integralaction.data.video import write_video
 
 
 def random_poses(seed: int, frames: int = 6) -> Poses:
@@ -36,7 +37,10 @@ def test_openpose_folder(tmp_path: Path) -> None:
         ('{"people": [{"pose_keypoints_2d": null}]}', "Expected 18 or 25 joints"),
         (json.dumps({"people": [{"pose_keypoints_2d": [9] * 3 * n} for n in (18, 25)]}), "found 54 and 75 numbers"),
         ('{"people": [{"pose_keypoints_2d": [' + ", ".join(["NaN"] * 54) + "]}]}", "Expected finite joints"),
-        ('{"people": [{"pose_keypoints_2d": [' + ", ".join(["0.5"] * 54) + "]}]}", "Expected joints in pixels"),
+        (
+            '{"people": [{"pose_keypoints_2d": [' + ", ".join(["0.5"] * 54) + "]}]}",
+            "Give --pose-units unit or --pose-units centred",
+        ),
     ],
 )
 def test_wrong_openpose_files_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -89,13 +93,15 @@ def results(*persons: tuple[object, int], joints: int = 17, score: float = 0.5) 
 @pytest.mark.parametrize(
     "ids", [(0, 7), ("0.jpg", "7.jpg"), ("clip_000000.png", "sub/clip_000007.png")], ids=["coco", "alphapose", "names"]
 )
-@pytest.mark.parametrize("joints", [17, 26, 133, 136])
+@pytest.mark.parametrize("joints", [17, 26, 33, 133, 136])
 def test_results_of_coco_and_alphapose(tmp_path: Path, ids: tuple, joints: int) -> None:
     first, last = ids
     (tmp_path / "clip.json").write_text(results((last, 100), (first, 10), (last, 200), joints=joints, score=3.0))
     for path in (tmp_path / "clip.json", tmp_path):  # the file, or the folder with a file a video
         poses = read_poses(path, Path("clip.mp4"))
-        assert poses.skeleton == "coco17" and poses.frame_index.tolist() == [0, 7]
+        assert poses.skeleton == {33: "blazepose33", 133: "coco-wholebody133"}.get(joints, "coco17")
+        assert poses.joints.shape[1] == {33: 33, 133: 133}.get(joints, 17)
+        assert poses.frame_index.tolist() == [0, 7]
         assert np.diff(poses.frame_offsets).tolist() == [1, 2]
         assert poses.at(np.array([0]))[0, 0, 3].tolist() == [13.0, 33.0, 1.0]  # old scores go beyond 1
         assert sorted(poses.at(np.array([7]))[0, :, 0, 0].tolist()) == [100.0, 200.0]
@@ -119,7 +125,7 @@ def test_results_of_a_folder_of_images_go_by_name(tmp_path: Path) -> None:
         ("{", "Expected a list of persons with image_id and keypoints"),
         ('{"people": []}', "found TypeError.'dict instead of a list'"),
         ('[{"image_id": 3}]', "found KeyError.'keypoints'"),
-        (results((0, 1), joints=18), "Expected 17, 26, 133, 136 joints .* found 54 numbers"),
+        (results((0, 1), joints=18), "Expected 17, 26, 33, 133, 136 joints .* found 54 numbers"),
         (results((10**30, 1)), "Expected frame numbers from 0"),
         (results(("9" * 30 + ".jpg", 1)), "Expected frame numbers from 0"),
         (results((0, 1)).replace("0.5", str(10**400)), "OverflowError"),
@@ -136,11 +142,26 @@ def test_wrong_results_are_named(tmp_path: Path, text: str, message: str) -> Non
     assert "clip.json" in str(caught.value)
 
 
-def test_normalised_results_are_refused(tmp_path: Path) -> None:
-    person = {"image_id": 0, "keypoints": [0.5] * 51, "score": 1}
-    (tmp_path / "clip.json").write_text(json.dumps([person]))
-    with pytest.raises(ValueError, match=r"Expected joints in pixels .* Multiply them"):
-        read_poses(tmp_path / "clip.json", Path("clip.mp4"))
+def test_units_are_told_by_the_values(tmp_path: Path) -> None:
+    """The same person in pixels, in 0..1 and in -1..1 of a video of 40 x 20 pixels."""
+    video = tmp_path / "clip.mp4"
+    write_video(video, np.zeros((3, 20, 40, 3), np.uint8), 10)
+    places = np.random.default_rng(0).uniform((2, 1), (38, 19), (17, 2))
+    unit = places / (40, 20)
+    file = tmp_path / "clip.json"
+
+    def joints(xy: np.ndarray, units: Units | None = None) -> np.ndarray:
+        keypoints = np.column_stack([xy, np.r_[np.ones(16), 0]]).ravel().tolist()
+        file.write_text(json.dumps([{"image_id": 1, "keypoints": keypoints}]))
+        return read_poses(file, video, units).joints[0, :16, :2]
+
+    wanted = places[:16]
+    np.testing.assert_allclose(joints(places), wanted, atol=1e-5)
+    np.testing.assert_allclose(joints(2 * unit - 1), wanted, atol=1e-4)
+    np.testing.assert_allclose(joints(unit, "unit"), wanted, atol=1e-4)
+    np.testing.assert_allclose(joints(2 * unit - 1, "centred"), wanted, atol=1e-4)
+    with pytest.raises(ValueError, match=r"Give --pose-units unit or --pose-units centred"):
+        joints(unit)
 
 
 def test_no_results_are_nobody(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 import json
 import os
 import pickle
+import re
+import warnings
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -188,6 +191,63 @@ def test_wrong_keys_are_all_named_and_nothing_is_loaded(tmp_path: Path) -> None:
     assert "of another shape: aggregator.img_conv.0.bias (3,) instead of (512,)." in message
 
 
+def test_keys_that_change_nothing_here_are_checked_too(tmp_path: Path) -> None:
+    """A bias that becomes part of a mean, norms and convolutions that lose dimensions."""
+    for key, shape, told in (
+        ("pose2feat.conv.0.bias", (3,), {}),
+        ("aggregator.img_norm.weight", (8, 64), {}),
+        ("aggregator.pose_conv.0.weight", (512, 2, 256), {}),
+        ("aggregator.pose_temporal_conv.0.weight", (512, 512, 5), {"mode": "rgb_only"}),
+    ):
+        weights = make(released_shapes())
+        weights[key] = torch.zeros(shape)
+        with pytest.raises(ValueError, match=rf"of another shape: {re.escape(key)} {re.escape(str(shape))}"):
+            load_model(saved(released_file(weights), tmp_path / "snapshot.pth"), **told)
+    weights = make(released_shapes())
+    del weights["pose2feat.conv.0.bias"]
+    with pytest.raises(ValueError, match=r"missing: pose2feat\.conv\.0\.bias\."):
+        load_model(saved(released_file(weights), tmp_path / "snapshot.pth"))
+
+
+def test_options_that_do_not_apply_are_refused(snapshot: Path, tmp_path: Path) -> None:
+    for told in ({"mode": "rgb_only", "pose_gate": False}, {"mode": "rgb_only", "pose_frame_factor": 4}):
+        with pytest.raises(ValueError, match="for mode rgb_only, which has none"):
+            load_model(snapshot, **told)
+    assert load_model(snapshot, shift=0).config.shift == 0
+    for told in ({"frames": 0}, {"stride": -1}, {"shift": 1}, {"stride": 3, "pose_frame_factor": 4}):
+        with pytest.raises(ValueError, match=r"^\S+snapshot_29\.pth\.tar: Expected [^\n]*$"):
+            load_model(snapshot, **told)
+    path = saved(released_file(make(released_shapes(101, 18, 52, 5))), tmp_path / "deep.pth")
+    with pytest.raises(ValueError, match="found ResNet-101, which there shifts in every block"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(512, dtype=torch.int8), "is int8"),
+        (torch.zeros(512, dtype=torch.complex64), "is complex64"),
+        (torch.full((512,), float("nan")), "holds NaN or infinity"),
+        (torch.full((512,), 1e300, dtype=torch.float64), "holds NaN or infinity, at least as float32"),
+        (torch.zeros(512).to_sparse(), "is a sparse, quantized or empty one"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_refused(tmp_path: Path, tensor: Tensor, message: str) -> None:
+    weights = {**tsm_weights(18), "layer4.1.bn2.weight": tensor}
+    with pytest.raises(ValueError, match=rf"Expected .*weights .*layer4\.1\.bn2\.weight {message}"):
+        load_model(saved(weights, tmp_path / "resnet.pth"))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_read_as_float32(tmp_path: Path, kind: torch.dtype) -> None:
+    weights = make(released_shapes())
+    other = {key: tensor.to(kind) if tensor.is_floating_point() else tensor for key, tensor in weights.items()}
+    rounded = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in other.items()}
+    a = load_model(saved(released_file(other), tmp_path / "a.pth")).state_dict()
+    b = load_model(saved(released_file(rounded), tmp_path / "b.pth")).state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in b)
+
+
 # ---- TSM
 
 
@@ -230,10 +290,22 @@ def test_tsm_is_not_read_by_other_conventions(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"surplus: backbone\.conv1\.bn\.bias"):
         load_model(saved({"state_dict": mixed}, tmp_path / "mixed.pth"))
     deep = mit(tsm_weights(101), 18)  # every block marked: not the rule of R101
-    with pytest.raises(ValueError, match=r"every second block .* layer1\.1, layer2\.1"):
+    with pytest.raises(ValueError, match=r"surplus: base_model\.layer1\.1\.conv1\.net\.weight"):
         load_model(saved(deep, tmp_path / "deep.pth"))
+    twice = {**both[1]["state_dict"], "backbone.layer1.0.conv1.conv.weight": torch.full((64, 64, 3, 3), 7.0)}
+    with pytest.raises(ValueError, match=r"surplus: backbone\.layer1\.0\.conv1\.conv\.weight\."):
+        load_model(saved({"state_dict": twice}, tmp_path / "twice.pth"))
+    plain = {k.replace("net.", ""): v for k, v in both[0]["state_dict"].items()}
+    with pytest.raises(ValueError, match=r"found none: a network of single frames \(TSN\), which --shift 0 says"):
+        load_model(saved({"state_dict": plain}, tmp_path / "plain.pth"))
+    assert load_model(tmp_path / "plain.pth", shift=0).config.shift == 0
+    with pytest.raises(ValueError, match="marked with one"):
+        load_model(saved(both[0], tmp_path / "marked.pth"), shift=0)
+    pooled = {k.replace("layer2.", "layer2.net."): v for k, v in both[0]["state_dict"].items()}
+    with pytest.raises(ValueError, match="found temporal pooling"):
+        load_model(saved({"state_dict": pooled}, tmp_path / "pooled.pth"))
     whole = {k.replace("conv1.net.", "net.conv1."): v for k, v in both[0]["state_dict"].items()}
-    with pytest.raises(ValueError, match="found it around whole blocks"):
+    with pytest.raises(ValueError, match="found the shift around whole blocks"):
         load_model(saved({"state_dict": whole}, tmp_path / "whole.pth"))
 
 
@@ -318,7 +390,48 @@ def test_a_training_checkpoint_of_mmengine(tmp_path: Path, monkeypatch: pytest.M
     assert len(read_foreign(path, Told()).moves) == len(weights)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"state_dict": {}}, {"weight": torch.zeros(1)}])
+def test_what_lies_beside_the_network(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    weights = tsm_weights(18)
+    both = {"state_dict": weights, "model": weights}
+    with pytest.raises(ValueError, match=r"Expected one network in .*; found state_dict and model"):
+        load_model(saved(both, tmp_path / "both.pth"))
+    load_model(saved({"state_dict": weights, "ema_state_dict": weights}, tmp_path / "ema.pth"))
+    assert "ema_state_dict, which holds tensors too, was not read." in capsys.readouterr().err
+    content = mmaction(weights, 18)
+    mean = torch.tensor([123.675, 116.28, 103.53])[:, None, None]
+    content["state_dict"]["data_preprocessor.mean"] = mean
+    load_model(saved(content, tmp_path / "mm.pth"))
+    content["state_dict"]["data_preprocessor.mean"] = mean / 255
+    with pytest.raises(ValueError, match="Expected frames normalised by ImageNet's mean"):
+        load_model(saved(content, tmp_path / "mm.pth"))
+
+
+def test_numpy_1_wrote_other_names(tmp_path: Path) -> None:
+    """A number of NumPy 1 beside the weights, as many training checkpoints have it."""
+    content = {**mit(tsm_weights(18), 18), "best_prec1": np.float64(74.1), "seen": np.float32(3)}
+    path = saved(content, tmp_path / "new.pth")
+    old = tmp_path / "old.pth"
+    with zipfile.ZipFile(path) as new, zipfile.ZipFile(old, "w") as file:
+        for name in new.namelist():
+            data = new.read(name)
+            file.writestr(name, data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    for file in (path, old):
+        assert len(read_tensors(file)) == 122
+    assert b"numpy.core.multiarray" in zipfile.ZipFile(old).read("new/data.pkl")
+
+
+def test_torchscript_is_refused_for_what_it_is(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "script.pth")
+    with pytest.raises(ValueError, match="found a TorchScript archive, which holds code"):
+        load_model(tmp_path / "script.pth")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[1, 2], {"a": 1}, {"state_dict": {}}, {"model": {0: 1}}, {"weight": torch.zeros(1)}],
+)
 def test_files_of_other_things_are_refused(tmp_path: Path, content: object) -> None:
     with pytest.raises(ValueError, match=r"Expected (tensors by name|the keys of)"):
         load_model(saved(content, tmp_path / "thing.pth"))

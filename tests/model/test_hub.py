@@ -49,7 +49,10 @@ def test_push_uploads_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
         def create_repo(self, repo_id: str, **options: Any) -> None:
             assert options == {"private": True, "exist_ok": True}
-            (tmp_path / repo_id).mkdir(parents=True)
+            (tmp_path / repo_id).mkdir(parents=True, exist_ok=True)
+
+        def file_exists(self, repo_id: str, name: str) -> bool:
+            return (tmp_path / repo_id / name).exists()
 
         def upload_folder(self, repo_id: str, folder_path: str) -> str:
             shutil.copytree(folder_path, tmp_path / repo_id, dirs_exist_ok=True)
@@ -59,6 +62,11 @@ def test_push_uploads_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     model = IntegralAction(CONFIG).eval()
     assert hub.push_to_hub(model, "me/tiny", private=True, token="secret") == "https://hub/me/tiny"
     assert hub.from_pretrained(tmp_path / "me/tiny").config == CONFIG
+    card = tmp_path / "me/tiny/README.md"
+    assert 'load_model("me/tiny")' in card.read_text()
+    card.write_text("a better one")
+    hub.push_to_hub(model, "me/tiny", private=True, token="secret")
+    assert card.read_text() == "a better one"
     with pytest.raises(ValueError, match="Expected the id of a model as OWNER/NAME"):
         hub.push_to_hub(model, "tiny")
 

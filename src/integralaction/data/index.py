@@ -9,6 +9,7 @@ import yaml
 from integralaction.skeleton import skeleton_named
 
 FORMAT = 1
+AS_RELEASED = "as-released"  # the note of a video that the released code's protocol keeps, where it leaves others out
 
 
 @dataclass(frozen=True)

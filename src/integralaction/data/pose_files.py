@@ -2,22 +2,22 @@
 frame), COCO keypoint results or AlphaPose's results (one JSON file a video).
 
 OpenPose names its files after the video, `NAME_000000000012_keypoints.json` for frame 12 of NAME.mp4, or after the
-image, `IMAGE_keypoints.json`, and writes pixels of the video (its default `--keypoint_scale 0`). COCO results and
-AlphaPose's are a list of persons whose `image_id` is a frame: its number from 0, or a file name that ends in it
-(AlphaPose's 12.jpg); of a folder of images the image's name.
+image, `IMAGE_keypoints.json`. COCO results and AlphaPose's are a list of persons whose `image_id` is a frame: its
+number from 0, or a file name that ends in it (AlphaPose's 12.jpg); of a folder of images the image's name. Places are
+in pixels of the video, in 0..1 or in -1..1 of it (OpenPose's `--keypoint_scale` 0, 3 and 4), which their values tell.
 """
 
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.poses import PoseStore
-from integralaction.data.video import image_paths
+from integralaction.data.video import image_paths, probe
 from integralaction.skeleton import skeleton_named
 
 _OPENPOSE = {18: "openpose18", 25: "body25"}
@@ -25,25 +25,29 @@ _OPENPOSE = {18: "openpose18", 25: "body25"}
 # what reading JSON of another make comes to
 _ODD = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 _LAST_FRAME = 2**31
-_COCO, _BEGIN_WITH_COCO = 17, (17, 26, 133, 136)
+# by the number of joints, the skeleton and how many of them are its own
+_RESULTS = {17: "coco17", 26: "coco17", 136: "coco17", 133: "coco-wholebody133", 33: "blazepose33"}
+
+Units = Literal["pixels", "unit", "centred"]  # of the video: its pixels, 0..1, -1..1
 
 
-def read_poses(path: Path, video: Path) -> Poses:
+def read_poses(path: Path, video: Path, units: Units | None = None) -> Poses:
     """The poses of a video.
 
     Args:
         path: a data set folder, a pose store shard, a folder of OpenPose's JSON files, a JSON file of COCO results or
             of AlphaPose, or a folder with such a file named after each video (NAME.json for NAME.mp4).
         video: the video file, or a folder of images; a pose store knows its videos by name.
+        units: of the places in JSON files; None: as their values tell.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it holds no poses of that video, or is of another format.
+        ValueError: it holds no poses of that video, is of another format, or its values do not tell its units.
     """
     if not path.exists():
         raise FileNotFoundError(f"Expected a file or folder of poses; {path} is not there.")
     if path.is_file() and path.suffix == ".json":
-        return _read_results(path, video)
+        return _read_results(path, video, units)
     if path.is_file() and path.suffix != ".safetensors":
         raise ValueError(
             "Expected poses as a data set folder, a pose store shard (.safetensors), a folder of OpenPose JSON files, "
@@ -52,7 +56,10 @@ def read_poses(path: Path, video: Path) -> Poses:
     store = PoseStore([path]) if path.is_file() else PoseStore.of(path)
     if not len(store):
         results = path / f"{_name(video)}.json"
-        return _read_results(results, video) if results.is_file() else _read_openpose(path, video)
+        if results.is_file():
+            return _read_results(results, video, units)
+        own = path / _name(video)  # OpenPose's files of one video in a folder of their own
+        return _read_openpose(own if own.is_dir() else path, video, units)
     whole = video.resolve().as_posix()
     named = [name for name in store if whole.endswith("/" + name)]
     if len(named) != 1:
@@ -67,7 +74,7 @@ def _name(video: Path) -> str:
     return video.name if video.is_dir() else video.stem
 
 
-def _read_openpose(folder: Path, video: Path) -> Poses:
+def _read_openpose(folder: Path, video: Path, units: Units | None) -> Poses:
     """The files of one video, which are named after it; of a folder of images after each image."""
     images = {image.stem: place for place, image in enumerate(image_paths(video))} if video.is_dir() else {}
     frames: dict[int, np.ndarray] = {}
@@ -102,7 +109,8 @@ def _read_openpose(folder: Path, video: Path) -> Poses:
         )
     skeleton = _OPENPOSE[count or 18]
     joints = len(skeleton_named(skeleton).joints)
-    return Poses.from_frames(skeleton, {n: p if len(p) else np.zeros((0, joints, 3)) for n, p in frames.items()})
+    nobody = np.zeros((0, joints, 3), np.float32)
+    return _in_pixels(skeleton, {n: p if len(p) else nobody for n, p in frames.items()}, units, folder, video)
 
 
 def _read_people(path: Path) -> np.ndarray:
@@ -120,11 +128,11 @@ def _read_people(path: Path) -> np.ndarray:
         found = " and ".join(sorted({str(row.size) for row in rows}))
         raise ValueError(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {found} numbers.")
     joints = np.stack(rows).reshape(len(rows), -1, 3)
-    _check_pixels(joints, path, "Run OpenPose with --keypoint_scale 0.")
+    _check_finite(joints, path)
     return joints
 
 
-def _read_results(path: Path, video: Path) -> Poses:
+def _read_results(path: Path, video: Path, units: Units | None) -> Poses:
     """A list of persons as COCO's evaluation and AlphaPose know it."""
     try:
         persons = _read_json(path)
@@ -139,14 +147,16 @@ def _read_results(path: Path, video: Path) -> Poses:
         ) from error
     if not rows:
         return Poses.nobody("coco17")
-    if {row.shape for row in rows} not in [{(3 * joints,)} for joints in _BEGIN_WITH_COCO]:
+    if {row.shape for row in rows} not in [{(3 * joints,)} for joints in _RESULTS]:
         raise ValueError(
-            f"Expected {', '.join(map(str, _BEGIN_WITH_COCO))} joints of 3 numbers a person, whose first 17 are "
-            f"COCO's, in {path}; found {' and '.join(sorted({str(row.size) for row in rows}))} numbers."
+            f"Expected {', '.join(map(str, sorted(_RESULTS)))} joints of 3 numbers a person in {path}; found "
+            f"{' and '.join(sorted({str(row.size) for row in rows}))} numbers."
         )
-    joints = np.stack(rows).reshape(len(rows), -1, 3)[:, :_COCO]
+    skeleton = _RESULTS[rows[0].size // 3]
+    # Halpe's 26 and 136 joints begin with COCO's 17
+    joints = np.stack(rows).reshape(len(rows), -1, 3)[:, : len(skeleton_named(skeleton).joints)]
     joints[..., 2] = np.where(np.isnan(joints[..., 2]), np.nan, np.clip(joints[..., 2], 0, 1))  # old AlphaPose: 0..6
-    _check_pixels(joints, path, "Multiply them by the video's width and height.")
+    _check_finite(joints, path)
     frame_of = _numbering(video)
     frames: dict[int, list[np.ndarray]] = {}
     for name, person in zip(ids, joints, strict=True):
@@ -157,7 +167,7 @@ def _read_results(path: Path, video: Path) -> Poses:
                 f"found {name!r}."
             )
         frames.setdefault(number, []).append(person)
-    return Poses.from_frames("coco17", {number: np.stack(found) for number, found in frames.items()})
+    return _in_pixels(skeleton, {number: np.stack(found) for number, found in frames.items()}, units, path, video)
 
 
 def _numbering(video: Path) -> Callable[[Any], int | None]:
@@ -180,9 +190,33 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _check_pixels(joints: np.ndarray, path: Path, remedy: str) -> None:
+def _check_finite(joints: np.ndarray, path: Path) -> None:
     if not np.isfinite(joints).all():
         raise ValueError(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")
-    present = joints[..., 2] > 0
-    if present.any() and np.abs(joints[present][:, :2]).max() <= 1:
-        raise ValueError(f"Expected joints in pixels in {path}; they all lie within -1..1. {remedy}")
+
+
+def _in_pixels(skeleton: str, frames: dict[int, np.ndarray], units: Units | None, path: Path, video: Path) -> Poses:
+    """The poses of all frames of a video, in its pixels."""
+    poses = Poses.from_frames(skeleton, frames)
+    units = units or _units(poses.joints, path)
+    if units == "pixels":
+        return poses
+    info, joints = probe(video), poses.joints.copy()
+    places = joints[..., :2] if units == "unit" else (joints[..., :2] + 1) / 2
+    joints[..., :2] = np.where(joints[..., 2:] > 0, places * (info.width, info.height), 0)
+    return Poses(skeleton, joints, poses.frame_index, poses.frame_offsets)
+
+
+def _units(joints: np.ndarray, path: Path) -> Units:
+    """What the values of a whole video tell: no person keeps within two pixels, none is wholly right and below."""
+    places = joints[joints[..., 2] > 0][:, :2]
+    if not len(places) or np.abs(places).max() > 2:
+        return "pixels"
+    if places.min() < -0.2:  # a joint a little outside the picture is no sign
+        return "centred"
+    raise ValueError(
+        f"Expected places in pixels, or in -1..1 of the video, in {path}; all lie within {places.min():.2g} and "
+        f"{places.max():.2g}, which is 0..1 of the video or the lower right quarter of -1..1. Give --pose-units "
+        "unit or "
+        "--pose-units centred."
+    )

@@ -1,7 +1,7 @@
 """Other people's checkpoints, translated at the door: every tensor is accounted for, or the file is refused.
 
-    file -> tensors -> whose keys these are -> our settings and our names -> a model that gives the numbers it gave at
-    home
+    file -> tensors -> whose keys these are -> our settings -> a rule for each key -> a model that gives the same
+    numbers
 
 Read are snapshots of the released IntegralAction code, TSM as MIT and as MMAction2 write it, and plain ResNets with
 torchvision's names. What keys and shapes cannot tell is told (`Told`), and what was not told is said.
@@ -9,10 +9,11 @@ torchvision's names. What keys and shapes cannot tell is told (`Told`), and what
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -20,9 +21,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from integralaction.config import Depth, Method, ModelConfig
+from integralaction.config import Depth, Method, ModelConfig, changed
 from integralaction.model.checkpoint import copy_weights
 from integralaction.model.network import IntegralAction
+from integralaction.model.streams import IMAGENET_DEVIATION, IMAGENET_MEAN
 from integralaction.skeleton import skeleton_named
 
 Mode = Literal["rgb+pose", "rgb_only", "pose_only"]
@@ -37,10 +39,10 @@ class Told:
     """What keys and shapes cannot tell about a checkpoint.
 
     Attributes:
-        mode, pose_gate, pose_frame_factor: of a released snapshot, under the released code's names; it always holds all
-            modules. The factor is 4 for the models of 29 pose frames.
+        mode, pose_gate, pose_frame_factor: of a released snapshot, under the released code's names; it always holds
+            all modules. The factor is 4 for the models of 29 pose frames.
         frames, stride, shift: T, τ and the parts of the shift; None: as the file's name says, else 8, 8 and 8 (a
-            released snapshot is 8, 8 and 4).
+            released snapshot is 8, 8 and 4). A shift of 0 says that nothing shifts.
         classes: class names in the order of the classifier; None: `class 0`, `class 1`, ...
     """
 
@@ -51,6 +53,14 @@ class Told:
     stride: int | None = None
     shift: int | None = None
     classes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise ValueError(f"Expected a mode of {', '.join(get_args(Mode))}; found {self.mode!r}.")
+        unused = {"rgb_only": ("pose_gate", "pose_frame_factor"), "pose_only": ("pose_gate",)}.get(self.mode, ())
+        told = [f.name for f in fields(self) if f.name in unused and getattr(self, f.name) != f.default]
+        if told:
+            raise ValueError(f"Expected no {' and no '.join(told)} for mode {self.mode}, which has none. Leave it out.")
 
 
 @dataclass(frozen=True)
@@ -87,15 +97,11 @@ def read_foreign(path: Path, told: Told) -> Foreign:
         ValueError: it is none that is known, it holds more than tensors, its tensors are not all those of its
             network (every wrong one is named), or they contradict what was told.
     """
-    tensors = read_tensors(path)
+    tensors, notes = _read(path)
     kind = _kind(tensors, path)
-    translate = {
-        "released IntegralAction snapshot": _released,
-        "TSM of MIT": _tsm,
-        "TSM of MMAction2": _tsm,
-        "plain ResNet": _plain,
-    }[kind]
-    return translate(tensors, told, kind, path)
+    translate = {"released IntegralAction snapshot": _released, "plain ResNet": _plain}.get(kind, _tsm)
+    config, rules, more = translate(tensors, told, kind, path)
+    return _apply(tensors, config, rules, kind, path, [*more, *notes])
 
 
 def recognise(path: Path) -> Kind:
@@ -124,43 +130,73 @@ _INERT = ("mmengine.logging.history_buffer.HistoryBuffer",)
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The network's tensors in a checkpoint (`.pth`, `.tar`, safetensors), by key, without `module.` before them.
 
-    Nothing is unpickled but tensors and plain containers.
+    Nothing is unpickled but tensors and plain containers. Weights come as float32.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, would run code, or has no tensors by name.
+        ValueError: it cannot be read, would run code, or has no tensors by name, or other ones than weights.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors, and a note on others that lie beside them."""
+    if path.is_dir():
+        raise ValueError(f"Expected the file of a checkpoint; {path} is a folder.")
     if not path.is_file():
         raise FileNotFoundError(f"Expected a checkpoint; {path} is not there.")
-    found = _load(path)
-    for name in _CONTAINERS:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
-            break
+    found, notes = _load(path), []
+    if isinstance(found, Mapping):
+        holders = [str(name) for name, value in found.items() if _has_tensors(value)]
+        chosen = [name for name in _CONTAINERS if name in holders]
+        if len(chosen) > 1:
+            raise ValueError(f"Expected one network in {path}; found {' and '.join(chosen)}. Save one of them alone.")
+        if chosen:
+            found = found[chosen[0]]
+            others = [name for name in holders if name not in (*chosen, "optimizer")]
+            notes = [f"{name}, which holds tensors too, was not read." for name in others]
     if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
-        what = (
+        entries = (
             f"the entries {', '.join(map(str, list(found)[:8]))}"
             if isinstance(found, Mapping)
             else type(found).__name__
         )
-        raise ValueError(f"Expected tensors by name in {path}, or below {' or '.join(_CONTAINERS)}; found {what}.")
-    if all(key.startswith("module.") for key in found):
-        found = {key.removeprefix("module."): tensor for key, tensor in found.items()}
-    return dict(found)
+        raise ValueError(f"Expected tensors by name in {path}, or below {' or '.join(_CONTAINERS)}; found {entries}.")
+    tensors = {str(key): tensor for key, tensor in found.items()}
+    while all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
+    return {key: _as_weight(key, tensor, path) for key, tensor in tensors.items()}, notes
+
+
+def _has_tensors(value: object) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(one, Tensor) for one in value.values())
+
+
+def _as_weight(key: str, tensor: Tensor, path: Path) -> Tensor:
+    """A weight as float32, a counter as int64."""
+    dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    kind = str(tensor.dtype).removeprefix("torch.") if dense else "a sparse, quantized or empty one"
+    if dense and key.endswith(_COUNTER) and not tensor.is_floating_point() and not tensor.is_complex():
+        return tensor.to(torch.int64)
+    if not dense or not tensor.is_floating_point():
+        raise ValueError(f"Expected weights as floating-point tensors in {path}; {key} is {kind}.")
+    weight = tensor.detach().to(torch.float32)
+    if not torch.isfinite(weight).all():
+        raise ValueError(f"Expected finite weights in {path}; {key} holds NaN or infinity, at least as float32.")
+    return weight
 
 
 def _load(path: Path) -> Any:
-    if path.suffix == ".safetensors":
+    if _is_safetensors(path):
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise ValueError(
                 f"Expected a model in safetensors format in {path}; it cannot be read ({error})."
             ) from error
-    arrays = [np.ndarray, np.dtype, np.dtypes.Float64DType, np.dtypes.Int64DType, _reconstruct, _scalar]
-    allowed = [*arrays, *((_Inert, name) for name in _INERT)]
     try:
-        with torch.serialization.safe_globals(allowed):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_allowed()):
+            warnings.simplefilter("ignore")  # of TorchScript, which is refused below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         told = re.search(r"GLOBAL (\S+)", str(error))
@@ -171,15 +207,30 @@ def _load(path: Path) -> Any:
             "code. Nothing was loaded. Save its state dict alone where it was made, and give that."
         ) from error
     except Exception as error:  # on a file of another kind the unpickler fails in whatever way it comes to
+        if "TorchScript" in str(error):
+            raise ValueError(
+                f"Expected a checkpoint of tensors in {path}; found a TorchScript archive, which holds code. Save its "
+                "state dict alone where it was made, and give that."
+            ) from error
         raise ValueError(f"Expected a checkpoint in {path}; it is another file, or damaged.") from error
 
 
-def _numpy_part(name: str) -> Any:
-    core = np.core if int(np.__version__[0]) < 2 else __import__("numpy._core", fromlist=["multiarray"])
-    return getattr(core.multiarray, name)
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(9)
+    return path.suffix == ".safetensors" or (start[8:] == b"{" and int.from_bytes(start[:8], "little") < 10**8)
 
 
-_reconstruct, _scalar = _numpy_part("_reconstruct"), _numpy_part("scalar")
+def _allowed() -> list:
+    """NumPy's arrays and numbers, under the names of its versions 1 and 2, and what is built as nothing."""
+    core = __import__("numpy._core" if hasattr(np, "_core") else "numpy.core", fromlist=["multiarray"]).multiarray
+    parts = ((core._reconstruct, "_reconstruct"), (core.scalar, "scalar"))
+    modules = ("numpy.core.multiarray", "numpy._core.multiarray")
+    arrays = [(part, f"{module}.{name}") for part, name in parts for module in modules]
+    kinds = [
+        getattr(np.dtypes, name) for name in np.dtypes.__all__ if name.startswith(("Float", "Int", "UInt", "Bool"))
+    ]
+    return [np.ndarray, np.dtype, *arrays, *kinds, *((_Inert, name) for name in _INERT)]
 
 
 # ---- whose keys these are
@@ -197,17 +248,17 @@ def _kind(tensors: Mapping[str, Tensor], path: Path) -> Kind:
         return "TSM of MMAction2"
     if "conv1.weight" in tensors and has("layer1.0."):
         return "plain ResNet"
+    part = " (some keys begin with module., others do not)" if has("module.") else ""
     raise ValueError(
-        "Expected the keys of a released IntegralAction snapshot (img_backbone.), of TSM (base_model. or "
-        "backbone.) or "
-        f"of a plain ResNet (conv1, layer1) in {path}; found {', '.join(list(tensors)[:5])}, ..."
+        "Expected the keys of a released IntegralAction snapshot (img_backbone.), of TSM (base_model. or backbone.) or "
+        f"of a plain ResNet (conv1, layer1) in {path}; found {', '.join(list(tensors)[:5])}, ...{part}"
     )
 
 
 def _depth(keys: Mapping[str, Tensor], prefix: str, path: Path) -> Depth:
     """Depth of the ResNet under a prefix, by its blocks."""
     blocks = {int(m[1]) for key in keys if (m := re.match(rf"{re.escape(prefix)}layer3\.(\d+)\.", key))}
-    bottleneck = f"{prefix}layer1.0.conv3.weight" in keys
+    bottleneck = any(key.startswith(f"{prefix}layer1.0.conv3.") for key in keys)
     known: dict[tuple[int, bool], Depth] = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}
     if (len(blocks), bottleneck) not in known:
         raise ValueError(
@@ -215,6 +266,14 @@ def _depth(keys: Mapping[str, Tensor], prefix: str, path: Path) -> Depth:
             f"{len(blocks)} {'bottleneck' if bottleneck else 'basic'} blocks in layer3."
         )
     return known[len(blocks), bottleneck]
+
+
+def _weight(tensors: Mapping[str, Tensor], key: str, dimensions: int, kind: Kind, path: Path) -> Tensor:
+    """A tensor whose shape tells a setting."""
+    if key not in tensors or tensors[key].ndim != dimensions:
+        found = "it is missing" if key not in tensors else f"its shape is {tuple(tensors[key].shape)}"
+        raise ValueError(f"Expected {key} of {dimensions} dimensions, as in a {kind}, in {path}; {found}.")
+    return tensors[key]
 
 
 def _class_names(told: Told, weight: Tensor, path: Path) -> tuple[tuple[str, ...], str]:
@@ -230,170 +289,198 @@ def _class_names(told: Told, weight: Tensor, path: Path) -> tuple[tuple[str, ...
     return told.classes, f"{len(weight)} class names as told."
 
 
-class _Account:
-    """The moves of one translation, and the tensors that they make."""
+# ---- from tensors to a model
 
-    def __init__(self, tensors: Mapping[str, Tensor], kind: Kind, path: Path) -> None:
-        self.tensors, self.kind, self.path = tensors, kind, path
-        self.moves: dict[str, Move] = {}
-        self.weights: dict[str, Tensor] = {}
 
-    def move(self, source: str, target: str, what: str, tensor: Tensor) -> None:
-        self.moves[source] = Move(source, target, what)
-        self.weights[target] = tensor
+@dataclass(frozen=True)
+class _Rule:
+    """What becomes of a key: its name here (None: left out), the shape it has there, and how it is changed."""
 
-    def leave(self, source: str, why: str) -> None:
-        self.moves[source] = Move(source, None, f"left out: {why}")
+    target: str | None
+    shape: tuple[int, ...]
+    what: str = "copied"
+    sign: int = 1
+    needed: bool = True
 
-    def finish(self, config: ModelConfig, names: Mapping[str, str], notes: list[str]) -> Foreign:
-        """The model, if the weights are all of it and nothing is left over.
 
-        Args:
-            names: our name of each foreign key that was looked for, for the errors.
+_Rules = dict[str, _Rule]
+_Translated = tuple[ModelConfig, _Rules, list[str]]
 
-        Raises:
-            ValueError: missing, surplus or misshapen keys; all named as in the file.
-        """
-        model = IntegralAction(config)
-        wanted = model.state_dict()
-        filled = [name for name in wanted if name.endswith(_COUNTER) and name not in self.weights]
-        for name in filled:  # older files have none; averages by momentum, as these are, do not use it
-            self.weights[name] = wanted[name]
-        if filled:
-            notes = [*notes, f"{len(filled)} counters of batches, which the file has not, are 0; nothing uses them."]
-        theirs = {ours: key for key, ours in names.items()}
-        sources = {move.target: key for key, move in self.moves.items() if move.target is not None} | theirs
-        missing = sorted(sources.get(name, name) for name in wanted.keys() - self.weights.keys())
-        unknown = {sources.get(name, name) for name in self.weights.keys() - wanted.keys()}
-        surplus = sorted(self.tensors.keys() - self.moves.keys() | unknown)
-        misshapen = sorted(
-            f"{sources.get(name, name)} {tuple(self.weights[name].shape)} instead of {tuple(wanted[name].shape)}"
-            for name in wanted.keys() & self.weights.keys()
-            if wanted[name].shape != self.weights[name].shape
-        )
-        if missing or surplus or misshapen:
-            groups = {"missing": missing, "surplus": surplus, "of another shape": misshapen}
-            found = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in groups.items() if keys)
-            raise ValueError(
-                f"Expected the tensors of a {self.kind} in {self.path}; found {found}. Nothing was loaded."
-            )
-        weights = {name: tensor.to(wanted[name].dtype) for name, tensor in self.weights.items()}
-        copy_weights(model, weights, str(self.path))
-        return Foreign(self.kind, model.eval(), tuple(self.moves[key] for key in self.tensors), tuple(notes))
+
+def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of our model's tensors."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in IntegralAction(config).state_dict().items()}
+
+
+def _apply(
+    tensors: Mapping[str, Tensor], config: ModelConfig, rules: _Rules, kind: Kind, path: Path, notes: list[str]
+) -> Foreign:
+    """The model, if the file has every key that is needed, in its shape, and no other.
+
+    Raises:
+        ValueError: missing, surplus or misshapen keys, all named.
+    """
+    absent = rules.keys() - tensors.keys()
+    counters = {key for key in absent if key.endswith(_COUNTER)}  # which older files do not have
+    missing = sorted(key for key in absent - counters if rules[key].needed)
+    surplus = sorted(tensors.keys() - rules.keys())
+    misshapen = [
+        f"{key} {tuple(tensors[key].shape)} instead of {rule.shape}"
+        for key, rule in sorted(rules.items())
+        if key in tensors and tuple(tensors[key].shape) != rule.shape
+    ]
+    if missing or surplus or misshapen:
+        groups = {"missing": missing, "surplus": surplus, "of another shape": misshapen}
+        found = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in groups.items() if keys)
+        raise ValueError(f"Expected the tensors of a {kind} in {path}; found {found}. Nothing was loaded.")
+    model = IntegralAction(config)
+    wanted = model.state_dict()
+    weights: dict[str, Tensor] = {}
+    for key, rule in rules.items():
+        if rule.target is None or key == _BIAS:
+            continue
+        held = tensors[key] if key in tensors else torch.zeros(rule.shape, dtype=torch.int64)  # a counter
+        weights[rule.target] = (held if rule.sign == 1 else -held).reshape(wanted[rule.target].shape)
+    if rules.get(_BIAS, _Rule(None, ())).target is not None:
+        weights[_MEAN] = weights[_MEAN] - tensors[_BIAS]
+    copy_weights(model, weights, str(path))
+    if counters:
+        notes = [
+            *notes,
+            f"{len(counters)} counters of batches, which the file does not have, are 0; nothing uses them.",
+        ]
+    moves = tuple(
+        Move(key, rules[key].target, rules[key].what if rules[key].target else f"left out: {rules[key].what}")
+        for key in tensors
+    )
+    return Foreign(kind, model.eval(), moves, tuple(notes))
 
 
 # ---- released IntegralAction
 
 _METHODS: dict[Mode, Method] = {"rgb+pose": "integral", "rgb_only": "appearance-only", "pose_only": "pose-only"}
-_UNUSED = "the released code has it and does not use it in this mode"
+_BIAS, _MEAN = "pose2feat.conv.0.bias", "pose.front_end.1.running_mean"
+
+# theirs by ours; what follows the prefix is the same
+_RELEASED_NAMES = {
+    "appearance.resnet.": "img_backbone.",
+    "pose.resnet.": "pose_backbone.",
+    "pose.front_end.0.": "pose2feat.conv.0.",
+    "pose.front_end.1.": "pose2feat.conv.1.",
+    "pose_pooling.conv.": "aggregator.pose_temporal_conv.0.",
+    "pose_pooling.norm.": "aggregator.pose_temporal_conv.1.",
+    "integration.gate.conv.": "aggregator.pose_gate_fc.0.",
+    "integration.align_appearance.conv.": "aggregator.img_conv.0.",
+    "integration.align_appearance.batch_norm.": "aggregator.img_conv.1.",
+    "integration.align_appearance.norm.": "aggregator.img_norm.",
+    "integration.align_pose.conv.": "aggregator.pose_conv.0.",
+    "integration.align_pose.batch_norm.": "aggregator.pose_conv.1.",
+    "integration.align_pose.norm.": "aggregator.pose_norm.",
+    "classifier.": "classifier.fc.0.",
+    "appearance_classifier.": "classifier.fc.0.",
+    "pose_classifier.": "classifier.fc.0.",
+}
 
 
-def _released(tensors: dict[str, Tensor], told: Told, kind: Kind, path: Path) -> Foreign:
-    needed = (
-        "img_backbone.conv1.weight",
-        "pose2feat.conv.0.weight",
-        "aggregator.img_conv.0.weight",
-        "classifier.fc.0.weight",
-    )
-    if lacking := [key for key in needed if key not in tensors]:
-        raise ValueError(
-            f"Expected all modules of a released IntegralAction snapshot in {path}; found missing: "
-            f"{', '.join(lacking)}."
-        )
-    config, notes = _released_settings(tensors, told, path)
-    account = _Account(tensors, kind, path)
-    names: dict[str, str] = {}  # the foreign key of each of our names, for errors
-    if config.method != "pose-only":
-        names |= {"img_backbone.": "appearance.resnet."}
-    if config.method != "appearance-only":
-        names |= {f"pose_backbone.layer{i}.": f"pose.resnet.layer{i}." for i in range(1, 5)}
-        names |= {"pose2feat.conv.0.": "pose.front_end.0.", "pose2feat.conv.1.": "pose.front_end.1."}
-    if config.pose_pooling == "convolution" and config.method not in ("pose-only", "appearance-only"):
-        names |= {
-            "aggregator.pose_temporal_conv.0.": "pose_pooling.conv.",
-            "aggregator.pose_temporal_conv.1.": "pose_pooling.norm.",
-        }
-    if config.method in ("integral", "gate-free"):
-        for theirs, ours in (("img", "appearance"), ("pose", "pose")):
-            names |= {
-                f"aggregator.{theirs}_conv.0.": f"integration.align_{ours}.conv.",
-                f"aggregator.{theirs}_conv.1.": f"integration.align_{ours}.batch_norm.",
-            }
-            if config.method == "integral":
-                names |= {f"aggregator.{theirs}_norm.": f"integration.align_{ours}.norm."}
-        if config.method == "integral":
-            names |= {"aggregator.pose_gate_fc.0.": "integration.gate.conv."}
-    classifier = {"appearance-only": "appearance_classifier.", "pose-only": "pose_classifier."}
-    names["classifier.fc.0."] = classifier.get(config.method, "classifier.")
-    known = ("img_backbone.", "pose_backbone.", "pose2feat.conv.", "aggregator.", "classifier.fc.0.")
-    for key, tensor in tensors.items():
-        prefix = next((p for p in names if key.startswith(p)), None)
-        if prefix is not None:
-            _move_released(account, key, names[prefix] + key.removeprefix(prefix), tensor)
-        elif key.startswith(("pose_backbone.conv1.", "pose_backbone.bn1.")):
-            account.leave(key, "the pose stream starts after the stem (section 3.2)")
-        elif key.startswith(known) and _is_released_key(key):
-            account.leave(key, _UNUSED)
-    foreign = {
-        theirs + name.removeprefix(ours): name
-        for theirs, ours in names.items()
-        for name in _state_names(config)
-        if name.startswith(ours)
+def _released(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) -> _Translated:
+    config, notes = _released_settings(tensors, told, kind, path)
+    whole = {"method": "integral", "alignment": "batch-layer", "pose_pooling": "convolution", "stream_answers": False}
+    everything = changed(config, str(path), **whole, stride=8, pose_frame_factor=4)
+    # a snapshot holds all modules; those that its mode does not use are left out
+    unused = "the released code has it and does not use it in this mode"
+    rules = {
+        key: _Rule(None, rule.shape, unused, needed=False) for key, rule in _released_rules(_shapes(everything)).items()
     }
-    return account.finish(config, foreign, notes)
+    stem = {
+        name: shape
+        for name, shape in _shapes(everything).items()
+        if re.match(r"appearance\.resnet\.(conv1|bn1)\.", name)
+    }
+    for name, shape in stem.items():
+        key = name.replace("appearance.resnet.", "pose_backbone.")
+        rules[key] = _Rule(None, shape, "the pose stream starts after the stem (section 3.2)", needed=False)
+    rules |= _released_rules(_shapes(config))
+    return config, rules, notes
 
 
-def _released_settings(tensors: dict[str, Tensor], told: Told, path: Path) -> tuple[ModelConfig, list[str]]:
+def _released_rules(shapes: Mapping[str, tuple[int, ...]]) -> _Rules:
+    """A rule for the foreign key of each of our tensors."""
+    rules: _Rules = {}
+    for name, shape in shapes.items():
+        ours = next(prefix for prefix in _RELEASED_NAMES if name.startswith(prefix))
+        key = _RELEASED_NAMES[ours] + name.removeprefix(ours)
+        if ours == "integration.gate.conv.":
+            rules[key] = _Rule(name, shape, "negated: the released gate multiplies pose", sign=-1)
+        elif (".align_" in ours and name.endswith(("conv.weight", ".norm.weight", ".norm.bias"))) or (
+            name == "pose_pooling.conv.weight"
+        ):
+            there = (*shape, 1, 1)
+            rules[key] = _Rule(name, there, f"reshaped from {_text(there)} to {_text(shape)}")
+        else:
+            rules[key] = _Rule(name, shape, "copied, less the bias before it" if name == _MEAN else "copied")
+    if "pose.front_end.0.weight" in shapes:
+        # a bias before batch normalisation moves the running mean and nothing else
+        channels = shapes["pose.front_end.0.weight"][:1]
+        rules[_BIAS] = _Rule(_MEAN, channels, "subtracted from the running mean")
+    return rules
+
+
+def _released_settings(
+    tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path
+) -> tuple[ModelConfig, list[str]]:
     """The settings of a released snapshot; shapes say which contradict what was told."""
     appearance, pose = _depth(tensors, "img_backbone.", path), _depth(tensors, "pose_backbone.", path)
-    maps, classifier = tensors["pose2feat.conv.0.weight"].shape[1], tensors["classifier.fc.0.weight"]
-    skeletons = {
-        len(skeleton_named(name).joints) + 2 * len(skeleton_named(name).bones): name for name in ("openpose18", "ntu25")
-    }
-    if maps not in skeletons:
+    if 101 in (appearance, pose):
         raise ValueError(
-            f"Expected pose maps of 18 joints ({52} channels) or of 25 (73) in {path}; found {maps} channels."
+            f"Expected ResNet-18, 34 or 50 in the released snapshot {path}; found ResNet-101, which there shifts "
+            "in every "
+            "block and here in every second one."
         )
-    width = {"rgb_only": 2048 if appearance >= 50 else 512, "pose_only": 2048 if pose >= 50 else 512}
-    channels = tensors["aggregator.img_conv.0.weight"].shape[0]
-    wanted = width.get(told.mode, channels)
-    if classifier.shape[1] != wanted:
-        fitting = [mode for mode in _METHODS if width.get(mode, channels) == classifier.shape[1]]
+    classifier = _weight(tensors, "classifier.fc.0.weight", 2, kind, path)
+    maps = _weight(tensors, "pose2feat.conv.0.weight", 4, kind, path).shape[1]
+    channels = _weight(tensors, "aggregator.img_conv.0.weight", 4, kind, path).shape[0]
+    skeletons = {len(s.joints) + 2 * len(s.bones): s.name for s in map(skeleton_named, ("openpose18", "ntu25"))}
+    if maps not in skeletons:
+        raise ValueError(f"Expected pose maps of 18 joints (52) or of 25 (73) in {path}; found {maps}.")
+    seen = {"rgb+pose": channels, "rgb_only": _features(appearance), "pose_only": _features(pose)}
+    if classifier.shape[1] != seen[told.mode]:
+        fitting = [mode for mode, features in seen.items() if features == classifier.shape[1]]
         raise ValueError(
-            f"Expected a classifier on {wanted} features for mode {told.mode} in {path}; found one on "
+            f"Expected a classifier on {seen[told.mode]} features for mode {told.mode} in {path}; found one on "
             f"{classifier.shape[1]}, which is mode {' or '.join(fitting) or 'of no known kind'}."
         )
     classes, named = _class_names(told, classifier, path)
-    method = _METHODS[told.mode]
-    if method == "integral" and not told.pose_gate:
-        method = "gate-free"
-    factor = told.pose_frame_factor if method != "appearance-only" else 1
-    config = ModelConfig(
+    method = _METHODS[told.mode] if told.pose_gate else "gate-free"
+    config = changed(
+        ModelConfig(),
+        str(path),
         classes=classes,
         method=method,
         skeleton=skeletons[maps],
         appearance_depth=appearance,
         pose_depth=pose,
         channels=channels,
-        frames=told.frames or 8,
-        stride=told.stride or 8,
-        pose_frame_factor=factor,
-        shift=told.shift or 4,
+        frames=8 if told.frames is None else told.frames,
+        stride=8 if told.stride is None else told.stride,
+        pose_frame_factor=told.pose_frame_factor,
+        shift=4 if told.shift is None else told.shift,
         shift_first="previous",
         normalised=False,
         alignment="batch-layer" if told.pose_gate else "batch",
         gate_norm=False,
-        pose_pooling="convolution" if factor > 1 else "mean",
+        pose_pooling="convolution" if told.pose_frame_factor > 1 else "mean",
         vote="logits",
-        stream_answers=method in ("appearance-only", "pose-only"),
+        stream_answers=told.mode != "rgb+pose",
     )
+    said = {"rgb_only": "", "pose_only": f", pose_frame_factor {told.pose_frame_factor}"}
+    options = said.get(told.mode, f", pose_gate {told.pose_gate}, pose_frame_factor {told.pose_frame_factor}")
     notes = [
-        f"mode {told.mode}, pose_gate {told.pose_gate}, pose_frame_factor {told.pose_frame_factor}: a snapshot cannot "
-        "tell; tell otherwise with --mode, --no-pose-gate, --pose-frame-factor.",
+        f"mode {told.mode}{options}: a snapshot cannot tell; tell otherwise with --mode, --no-pose-gate, "
+        "--pose-frame-factor.",
         f"{config.frames} frames at a stride of {config.stride}, {config.pose_frames} pose frames; frames as 0..1 "
-        "without "
-        f"normalisation; 1/{config.shift} of the channels shifts each way, the first from the frame before; frames vote "
-        "by logits.",
+        f"without normalisation; 1/{config.shift} of the channels shifts each way, the first from the frame before; "
+        "frames vote by logits.",
         f"{config.skeleton}: by its {maps} pose maps.",
         named,
     ]
@@ -402,94 +489,80 @@ def _released_settings(tensors: dict[str, Tensor], told: Told, path: Path) -> tu
     return config, notes
 
 
-def _is_released_key(key: str) -> bool:
-    """A key that every released snapshot has, whatever the mode."""
-    return bool(
-        re.match(
-            r"(img|pose)_backbone\.(conv1\.weight|bn1\.|layer[1-4]\.\d+\.(conv[123]\.weight|bn[123]\.|downsample\.[01]\.))"
-            r"|pose2feat\.conv\.[01]\.|classifier\.fc\.0\."
-            r"|aggregator\.(pose_temporal_conv\.[01]|pose_gate_fc\.0|(img|pose)_conv\.[01]|(img|pose)_norm)\.",
-            key,
-        )
-    )
-
-
-def _move_released(account: _Account, key: str, name: str, tensor: Tensor) -> None:
-    if key.startswith("aggregator.pose_gate_fc."):
-        account.move(key, name, "negated: the released gate multiplies pose", -tensor)
-    elif key == "pose2feat.conv.0.bias":
-        # a bias before batch normalisation moves the running mean and nothing else
-        mean = "pose2feat.conv.1.running_mean"
-        account.moves[key] = Move(key, "pose.front_end.1.running_mean", "subtracted from the running mean")
-        if mean in account.tensors and account.tensors[mean].shape == tensor.shape:
-            account.weights["pose.front_end.1.running_mean"] = account.tensors[mean] - tensor
-    elif key == "pose2feat.conv.1.running_mean":
-        account.moves[key] = Move(key, name, "copied, less the bias before it")
-        account.weights.setdefault(name, tensor)
-    elif re.match(r"aggregator\.((img|pose)_(conv\.0\.weight|norm\.)|pose_temporal_conv\.0\.weight)", key):
-        kept = tensor.flatten(2) if "temporal" in key else tensor.flatten(1) if "conv" in key else tensor.flatten()
-        account.move(key, name, f"reshaped from {_shape(tensor)} to {_shape(kept)}", kept)
-    else:
-        account.move(key, name, "copied", tensor)
+def _features(depth: Depth) -> int:
+    return 2048 if depth >= 50 else 512
 
 
 # ---- TSM
 
 
-def _tsm(tensors: dict[str, Tensor], told: Told, kind: Kind, path: Path) -> Foreign:
+def _tsm(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) -> _Translated:
     """TSM of MIT (`base_model.`, `new_fc.`) and of MMAction2 (`backbone.`, `cls_head.fc_cls.`), blockres."""
     _refuse_released_options(told, kind)
     prefix, head = ("base_model.", "new_fc.") if kind == "TSM of MIT" else ("backbone.", "cls_head.fc_cls.")
-    if whole := sorted(key for key in tensors if re.search(r"layer\d\.\d+\.net\.", key)):
+    _refuse_other_shifts(tensors, path)
+    depth = _depth(tensors, prefix, path)
+    marked = any(re.search(r"\.conv1\.(conv\.)?net\.", key) for key in tensors)
+    if not marked and told.shift != 0:
         raise ValueError(
-            f"Expected TSM whose shift lies in the residual branch (blockres) in {path}; found it around whole blocks: "
-            f"{', '.join(whole)}. Such a network is another one."
+            f"Expected shifting convolutions (.net.) in {path}; found none: a network of single frames (TSN), "
+            "which --shift "
+            "0 says, or another one."
         )
-    plain = {key: _plain_name(key.removeprefix(prefix)) for key in tensors if key.startswith(prefix)}
-    depth = _depth({name: tensors[key] for key, name in plain.items()}, "", path)
-    shifted = {
-        m[1] for key in plain if (m := re.match(rf"{re.escape(prefix)}(layer\d\.\d+)\.conv1\.(conv\.)?net\.", key))
-    }
-    _check_shifted(shifted, set(plain.values()), depth, path)
-    if f"{head}weight" not in tensors:
-        raise ValueError(f"Expected the classifier {head}weight of a {kind} in {path}; it is missing.")
-    classes, named = _class_names(told, tensors[f"{head}weight"], path)
-    frames, stride, shift, notes = _tsm_clip(path.name, told, bool(shifted))
-    config = _appearance(classes, depth, frames, stride, shift)
-    notes = [*notes, "RGB normalised by ImageNet's mean and deviation; frames vote by logits.", named]
-    account = _Account(tensors, kind, path)
-    for key, name in plain.items():
-        renamed = "copied" if key.removeprefix(prefix) == name else "copied, renamed"
-        account.move(key, f"appearance.resnet.{name}", renamed, tensors[key])
-    for key in tensors:
-        if key.startswith(head):
-            account.move(key, f"appearance_classifier.{key.removeprefix(head)}", "copied", tensors[key])
-    names = {f"{prefix}{name}": f"appearance.resnet.{name}" for name in plain.values()}
-    return account.finish(config, names, notes)
-
-
-def _plain_name(key: str) -> str:
-    """torchvision's name of a tensor: without TSM's `.net`, MMAction2's `.conv` and `.bn`."""
-    key = key.replace(".net.", ".")
-    key = re.sub(r"downsample\.conv\.", "downsample.0.", key)
-    key = re.sub(r"downsample\.bn\.", "downsample.1.", key)
-    key = re.sub(r"conv(\d)\.bn\.", r"bn\1.", key)
-    return re.sub(r"conv(\d)\.conv\.", r"conv\1.", key)
-
-
-def _check_shifted(shifted: set[str], names: set[str], depth: Depth, path: Path) -> None:
-    """That the blocks which the file marks are those that shift here: all, or of ResNet-101 every second one."""
-    if not shifted:
-        return  # TSN, or a file whose marks were taken away
-    blocks = {m[1] for name in names if (m := re.match(r"(layer\d\.\d+)\.conv1\.", name))}
+    classes, named = _class_names(told, _weight(tensors, f"{head}weight", 2, kind, path), path)
+    frames, stride, shift, notes = _tsm_clip(path.name, told, marked)
+    config = _appearance(path, classes, depth, frames, stride, shift, "logits")
     every = 2 if depth == 101 else 1
-    wanted = {block for block in blocks if int(block.partition(".")[2]) % every == 0}
-    if different := sorted(shifted ^ wanted):
-        raise ValueError(
-            f"Expected the shift (.net.) in {'every block' if every == 1 else 'every second block'} of a "
-            f"ResNet-{depth} "
-            f"in {path}; found it otherwise in {', '.join(different)}."
-        )
+    rules: _Rules = {}
+    for name, shape in _shapes(config).items():
+        if name.startswith("appearance_classifier."):
+            rules[head + name.removeprefix("appearance_classifier.")] = _Rule(name, shape)
+            continue
+        plain = name.removeprefix("appearance.resnet.")
+        theirs = plain if kind == "TSM of MIT" else _mmaction_name(plain)
+        block = re.match(r"layer\d\.(\d+)\.conv1\.", plain)
+        if marked and block and int(block[1]) % every == 0 and theirs.endswith("weight") and ".bn." not in theirs:
+            theirs = theirs.removesuffix("weight") + "net.weight"
+        rules[prefix + theirs] = _Rule(name, shape, "copied" if theirs == plain else "copied, renamed")
+    if kind == "TSM of MMAction2":
+        rules |= _preprocessor_rules(tensors, path)
+    return config, rules, [*notes, "RGB normalised by ImageNet's mean and deviation; frames vote by logits.", named]
+
+
+def _mmaction_name(plain: str) -> str:
+    """MMAction2's name of one of torchvision's: convolution and normalisation lie in one module."""
+    plain = re.sub(r"downsample\.0\.", "downsample.conv.", plain)
+    plain = re.sub(r"downsample\.1\.", "downsample.bn.", plain)
+    plain = re.sub(r"(^|\.)bn(\d)\.", r"\1conv\2.bn.", plain)
+    return re.sub(r"(^|\.)conv(\d)\.weight", r"\1conv\2.conv.weight", plain)
+
+
+def _preprocessor_rules(tensors: Mapping[str, Tensor], path: Path) -> _Rules:
+    """The normalisation of frames, which some files hold: it must be ImageNet's."""
+    rules: _Rules = {}
+    for name, ours in (("mean", IMAGENET_MEAN), ("std", IMAGENET_DEVIATION)):
+        held = tensors.get(f"data_preprocessor.{name}")
+        if held is None:
+            continue
+        if held.numel() != 3 or not torch.allclose(held.flatten(), 255 * torch.tensor(ours), atol=0.05):
+            raise ValueError(
+                f"Expected frames normalised by ImageNet's {name} in {path}; found data_preprocessor.{name} "
+                f"{[round(value, 3) for value in held.flatten().tolist()[:3]]}."
+            )
+        rules[f"data_preprocessor.{name}"] = _Rule(None, tuple(held.shape), "the same as ours")
+    return rules
+
+
+def _refuse_other_shifts(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Networks whose keys are nearly those of TSM and that compute something else."""
+    others = {
+        r"layer\d\.\d+\.net\.": "the shift around whole blocks, not in their residual branch (blockres)",
+        r"layer\d\.net\.": "temporal pooling",
+        r"\.(nl|non_local\w*|block)\.": "non-local blocks",
+    }
+    for expression, what in others.items():
+        if keys := sorted(key for key in tensors if re.search(expression, key)):
+            raise ValueError(f"Expected TSM with nothing but its shift in {path}; found {what}: {', '.join(keys)}.")
 
 
 def _tsm_clip(name: str, told: Told, shifts: bool) -> tuple[int, int, int, list[str]]:
@@ -505,17 +578,13 @@ def _tsm_clip(name: str, told: Told, shifts: bool) -> tuple[int, int, int, list[
         said, wanted = found[option], getattr(told, option)
         if said is not None and wanted not in (None, said):
             raise ValueError(f"Expected {option} {said}, as the name {name} has it; found {wanted} told.")
-    if not shifts and (told.shift or found["shift"]):
-        raise ValueError(
-            f"Expected shifting convolutions (.net.) in {name} for a shift; found none. It does not shift."
-        )
-    frames = told.frames or found["frames"] or 8
-    shift = (told.shift or found["shift"] or 8) if shifts else 0
-    stride = told.stride or 8
-    how = "told" if told.frames else "by its name" if found["frames"] else "assumed; tell otherwise with --frames"
-    parted = "told" if told.shift else "by its name" if found["shift"] else "assumed; tell otherwise with --shift"
+    if shifts and told.shift == 0:
+        raise ValueError(f"Expected a shift for {name}, whose convolutions are marked with one (.net.); found 0 told.")
+    frames, how = _first((told.frames, "told"), (found["frames"], "by its name"), (8, "assumed; tell with --frames"))
+    stride, strided = _first((told.stride, "told"), (8, "assumed; tell with --stride"))
+    shift, parted = _first((told.shift, "told"), (found["shift"], "by its name"), (8, "assumed; tell with --shift"))
     notes = [
-        f"{frames} frames: {how}. A stride of {stride}: {'told' if told.stride else 'assumed; tell with --stride'}.",
+        f"{frames} frames: {how}. A stride of {stride}: {strided}.",
         f"1/{shift} of the channels shifts each way, the first from the next frame: {parted}."
         if shifts
         else "No block shifts: each frame is looked at by itself.",
@@ -529,10 +598,15 @@ def _tsm_clip(name: str, told: Told, shifts: bool) -> tuple[int, int, int, list[
     return frames, stride, shift, notes
 
 
+def _first(*choices: tuple[int | None, str]) -> tuple[int, str]:
+    """The first that is known, and where it is from."""
+    return next((value, how) for value, how in choices if value is not None)
+
+
 # ---- plain ResNets
 
 
-def _plain(tensors: dict[str, Tensor], told: Told, kind: Kind, path: Path) -> Foreign:
+def _plain(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) -> _Translated:
     """A ResNet with torchvision's names: a classifier of single frames, and a start for training."""
     _refuse_released_options(told, kind)
     if told.shift:
@@ -544,38 +618,42 @@ def _plain(tensors: dict[str, Tensor], told: Told, kind: Kind, path: Path) -> Fo
             f"them: {', '.join(marked)}."
         )
     depth = _depth(tensors, "", path)
-    if "fc.weight" not in tensors:
-        raise ValueError(f"Expected the classifier fc.weight of a plain ResNet in {path}; it is missing.")
-    classes, named = _class_names(told, tensors["fc.weight"], path)
-    config = replace(_appearance(classes, depth, told.frames or 8, told.stride or 8, shift=0), vote="probabilities")
-    account = _Account(tensors, kind, path)
-    for key, tensor in tensors.items():
-        name = key.replace("fc.", "appearance_classifier.") if key.startswith("fc.") else f"appearance.resnet.{key}"
-        account.move(key, name, "copied", tensor)
+    classes, named = _class_names(told, _weight(tensors, "fc.weight", 2, kind, path), path)
+    frames, how = _first((told.frames, "told"), (8, "assumed; tell with --frames"))
+    stride, strided = _first((told.stride, "told"), (8, "assumed; tell with --stride"))
+    config = _appearance(path, classes, depth, frames, stride, 0, "probabilities")
+    rules = {
+        name.replace("appearance_classifier.", "fc.").removeprefix("appearance.resnet."): _Rule(name, shape)
+        for name, shape in _shapes(config).items()
+    }
     notes = [
-        "No block shifts: each frame is classified by itself.",
+        "No block shifts: each frame is classified by itself, and their probabilities are averaged.",
+        f"{frames} frames: {how}. A stride of {stride}: {strided}.",
         "RGB normalised by ImageNet's mean and deviation.",
         named,
     ]
-    return account.finish(config, {}, notes)
+    return config, rules, notes
 
 
-def _appearance(classes: tuple[str, ...], depth: Depth, frames: int, stride: int, shift: int) -> ModelConfig:
-    return ModelConfig(
+def _appearance(
+    path: Path, classes: tuple[str, ...], depth: Depth, frames: int, stride: int, shift: int, vote: str
+) -> ModelConfig:
+    return changed(
+        ModelConfig(),
+        str(path),
         classes=classes,
         method="appearance-only",
         appearance_depth=depth,
         frames=frames,
         stride=stride,
         shift=shift,
-        vote="logits",
+        vote=vote,
     )
 
 
 def _refuse_released_options(told: Told, kind: Kind) -> None:
-    plain = Told()
     for option in ("mode", "pose_gate", "pose_frame_factor"):
-        if getattr(told, option) != getattr(plain, option):
+        if getattr(told, option) != getattr(Told(), option):
             raise ValueError(
                 f"Expected {option} for a released IntegralAction snapshot alone; found it told for a {kind}, "
                 "whose keys "
@@ -583,10 +661,5 @@ def _refuse_released_options(told: Told, kind: Kind) -> None:
             )
 
 
-def _state_names(config: ModelConfig) -> list[str]:
-    with torch.device("meta"):
-        return list(IntegralAction(config).state_dict())
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape))
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -13,8 +13,12 @@ MODEL_FILE = "model.safetensors"
 _INSTALL = "Expected huggingface_hub for {}; it is not installed. Run: pip install 'integralaction[hub]'."
 
 
-def save_pretrained(model: IntegralAction, folder: Path | str) -> None:
-    """Write a model as the hub keeps it. The same weights give the same bytes; a README that is there stays."""
+def save_pretrained(model: IntegralAction, folder: Path | str, repo_id: str = "OWNER/NAME") -> None:
+    """Write a model as the hub keeps it. The same weights give the same bytes; a README that is there stays.
+
+    Args:
+        repo_id: the id that the README shows.
+    """
     folder = Path(folder)
     save(model, folder / MODEL_FILE)
     aside = folder / "config.json.part"
@@ -22,7 +26,7 @@ def save_pretrained(model: IntegralAction, folder: Path | str) -> None:
     aside.replace(folder / "config.json")
     card = folder / "README.md"
     if not card.exists():
-        card.write_text(_card(model), encoding="utf-8")
+        card.write_text(_card(model, repo_id), encoding="utf-8")
 
 
 def from_pretrained(source: Path | str) -> IntegralAction:
@@ -55,24 +59,28 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
 
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(_INSTALL.format(repo_id)) from error
     if not is_hub_id(repo_id):
         raise ValueError(f"Expected the id of a model as OWNER/NAME; found {repo_id!r}.")
     api = HfApi(token=token)
     with TemporaryDirectory() as folder:
-        save_pretrained(model, folder)
+        save_pretrained(model, folder, repo_id)
         try:
             api.create_repo(repo_id, private=private, exist_ok=True)
+            if api.file_exists(repo_id, "README.md"):
+                (Path(folder) / "README.md").unlink()  # somebody wrote a better one
             return str(api.upload_folder(repo_id=repo_id, folder_path=folder))
-        except (HfHubHTTPError, OSError) as error:
-            raise ConnectionError(f"Expected to upload to {repo_id}; that failed ({error}).") from error
+        except Exception as error:  # of the hub's library and of the one below it
+            raise ConnectionError(f"Expected to upload to {repo_id}; that failed ({_line(error)}).") from error
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name has the form of a hub id, OWNER/NAME."""
-    return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) is not None
+    """Whether a name has the form of a hub id, OWNER/NAME, and not that of a file or of a place in a folder."""
+    if name.endswith((".safetensors", ".pth", ".pt", ".tar", ".ckpt", ".bin")) or Path(name).parent.is_dir():
+        return False
+    part = r"[\w-]+(\.[\w-]+)*"
+    return re.fullmatch(f"{part}/{part}", name) is not None
 
 
 def download(repo_id: str) -> Path:
@@ -84,19 +92,22 @@ def download(repo_id: str) -> Path:
     """
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(_INSTALL.format(f"the model {repo_id} (no file or folder has this name)")) from error
     try:
         return Path(hf_hub_download(repo_id, MODEL_FILE))
-    except (HfHubHTTPError, OSError) as error:
-        first = " ".join(str(error).split())
+    except Exception as error:  # of the hub's library and of the one below it
         raise ConnectionError(
-            f"Expected the model {repo_id} of the hub (no file or folder has this name); it cannot be had ({first})."
+            f"Expected the model {repo_id} of the hub (no file or folder has this name); it cannot be had "
+            f"({_line(error)})."
         ) from error
 
 
-def _card(model: IntegralAction) -> str:
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _card(model: IntegralAction, repo_id: str) -> str:
     config = model.config
     shown = ", ".join(config.classes[:10]) + (", ..." if len(config.classes) > 10 else "")
     return f"""---
@@ -111,7 +122,7 @@ pipeline_tag: video-classification
 ```python
 from integralaction import load_model, predict_video
 
-model = load_model("OWNER/NAME")  # or a folder
+model = load_model("{repo_id}")  # or a folder
 print(predict_video(model, "video.mp4").top(5))
 ```
 """
