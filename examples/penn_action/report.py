@@ -76,7 +76,7 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
             "the annotators placed it by guess misleads.",
             "",
             "```",
-            f"python examples/penn_action/import_labels.py labels.tar.xz {data}",
+            f"integralaction import penn-action labels.tar.xz --out {data} --square --length 72",
             f"integralaction train examples/penn_action/recipe.yaml --data {data} --out {run.root}",
             f"integralaction evaluate {run.root}",
             f"python examples/penn_action/report.py {run.root} --data {data}",
@@ -91,7 +91,7 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
             f"{datetime.date.today().isoformat()}: ResNet-{model.pose_depth} of width {model.width}, each video at 72 "
             f"frames, {model.frames} of them in a clip at a stride of {model.stride}, pose maps of {model.map_size} x "
             f"{model.map_size}, {stage.epochs} epochs, {run.recipe.precision}, seed {run.recipe.seed}. The last epoch "
-            "is used. Settings were chosen on a fifth of the training videos, held out for it (`import_labels.py --val "
+            "is used. Settings were chosen on a fifth of the training videos, held out for it (`--val "
             "0.2`). One was not chosen blindly: that joints placed by guess mislead was seen among the mistakes of an "
             "earlier run on the test videos, which took them as they are, before the held-out fifth confirmed it.",
             "",

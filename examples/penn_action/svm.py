@@ -50,7 +50,7 @@ def svm(data: Path, /, *, test: str = "test") -> None:
     Parameters
     ----------
     data
-        The data set folder that import_labels.py made.
+        The data set folder that `integralaction import penn-action` made.
     test
         The split to test on.
     """

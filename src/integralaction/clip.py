@@ -138,12 +138,14 @@ class Batch:
         joints: (B, T', P, K, 3) float32, x, y in pixels of those frames, score.
         labels: (B,) int64, -1 where unknown.
         videos: (B,) int64, which video of the data set each clip is from.
+        replaced: name and fault of each video that could not be read, in whose place another is.
     """
 
     frames: torch.Tensor | None
     joints: torch.Tensor
     labels: torch.Tensor
     videos: torch.Tensor
+    replaced: tuple[tuple[str, str], ...] = ()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The same batch on that device."""
@@ -155,7 +157,7 @@ class Batch:
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
         frames = None if self.frames is None else change(self.frames)
-        return Batch(frames, change(self.joints), change(self.labels), change(self.videos))
+        return Batch(frames, change(self.joints), change(self.labels), change(self.videos), self.replaced)
 
 
 def collate(clips: list[Clip], labels: list[int], videos: list[int]) -> Batch:

@@ -186,6 +186,7 @@ class Recipe:
         precision: of the training arithmetic.
         workers: loader processes.
         preload: decode every training video once and keep its frames in memory: for small data sets.
+        max_failed: share of the training videos that may turn out unreadable; each is replaced and named.
         seed: of initialisation, order and augmentation.
     """
 
@@ -208,6 +209,7 @@ class Recipe:
     precision: Precision = "32-true"
     workers: int = 4
     preload: bool = False
+    max_failed: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -225,6 +227,8 @@ class Recipe:
             raise ValueError(
                 f"Expected a batch_size that accumulate divides; found {self.batch_size} and {self.accumulate}."
             )
+        if not 0 <= self.max_failed <= 1:
+            raise ValueError(f"Expected a max_failed from 0 to 1; found {self.max_failed}.")
         if self.workers < 0 or self.seed < 0:
             raise ValueError(f"Expected workers and seed of at least 0; found {self.workers} and {self.seed}.")
         if self.model.method not in ("integral", self.methods[0]):

@@ -8,7 +8,7 @@ import csv
 import hashlib
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,14 @@ from torch.utils.data import DataLoader, Subset
 from integralaction.clip import Batch
 from integralaction.config import Method
 from integralaction.data.dataset import ClipReader, TestClips
-from integralaction.data.index import Index, Video
+from integralaction.data.index import AS_RELEASED, Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
 RESAMPLES = 10_000
+RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps
 NOT_TESTED = ("train", "val")
 _KEY = "integralaction.videos"
 
@@ -64,8 +65,9 @@ class Predictions:
         return (~(self.probabilities < truth)).sum(axis=1) - 1
 
     def of_split(self, split: str) -> "Predictions":
-        """Those on the videos of one split."""
-        kept = np.array([video.split == split for video in self.videos])
+        """Those on the videos of one split, or on those that the released protocol keeps of it (see `protocols`)."""
+        name, released = split.removesuffix(RELEASED), split.endswith(RELEASED)
+        kept = np.array([v.split == name and (not released or v.note == AS_RELEASED) for v in self.videos])
         videos = tuple(video for video, keep in zip(self.videos, kept, strict=True) if keep)
         return Predictions(
             self.method, self.classes, videos, self.labels[kept], self.probabilities[kept], self.gate[kept]
@@ -302,6 +304,7 @@ def write_results(run: Run, index: Index) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     splits = [split for split in index.splits if _is_tested(run, index, split)]
     predictions = {method: read_predictions(run, index, method, tuple(splits)) for method in run.methods}
+    splits = protocols(predictions[run.methods[0]].videos)
     scores = [score(p, split) for p in predictions.values() for split in splits]
     with _aside(folder / f"{name}.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -318,6 +321,15 @@ def write_results(run: Run, index: Index) -> None:
     with _aside(folder / f"{name}.md") as file:
         file.write(results_table(scores, splits))
         file.write("\n" + "\n".join(comparisons(predictions, splits)) + "\n")
+
+
+def protocols(videos: Sequence[Video]) -> list[str]:
+    """The splits, and beside a split of which the released code leaves videos out its own protocol."""
+    names = []
+    for split in dict.fromkeys(video.split for video in videos):
+        marked = {video.note == AS_RELEASED for video in videos if video.split == split}
+        names += [split, *([split + RELEASED] if len(marked) == 2 else [])]
+    return names
 
 
 def _is_tested(run: Run, index: Index, split: str) -> bool:
@@ -386,11 +398,11 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
 
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:
     """The table of results for people: methods by splits, top-1 in per cent with its interval; what the gate did."""
-    splits = list(dict.fromkeys(video.split for p in predictions.values() for video in p.videos))
+    splits = protocols(next(iter(predictions.values())).videos)
     table = Table(title="top-1 in % [95 % interval]", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column("method", no_wrap=True)
     for split in splits:
-        count = sum(video.split == split for video in next(iter(predictions.values())).videos)
+        count = len(next(iter(predictions.values())).of_split(split).videos)
         table.add_column(f"{split}\n{count} videos", justify="right", no_wrap=True)
     gates = []
     for p in predictions.values():
@@ -408,6 +420,6 @@ def print_results(predictions: dict[Method, Predictions], console: Console) -> N
     console.print(table)
     if gates:
         console.print("The gate is 1 where appearance is let in and 0 where the pose alone answers.\n", highlight=False)
-    decisive = [split for split in splits if split == "out-of-context"] or splits
+    decisive = [split for split in splits if split.startswith("out-of-context")] or splits
     for line in comparisons(predictions, decisive):
         console.print(line, highlight=False)

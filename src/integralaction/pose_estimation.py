@@ -3,8 +3,9 @@
     rtmo       RTMO-s, all persons at once                              through rtmlib, downloaded or a local file
     rtmpose    YOLOX-m finds persons, RTMPose-m finds each one's joints through rtmlib, downloaded or two local files
     OpenPose   any OpenPose network of 18 joints (openpose.py)          a local file
+    keypoint-rcnn  Keypoint R-CNN of torchvision, for the paper's Mask R-CNN on Mimetics, downloaded or a local file
 
-All three run on ONNX Runtime: pip install 'integralaction[pose]'.
+The first three run on ONNX Runtime: pip install 'integralaction[pose]'. The last needs torchvision.
 """
 
 import hashlib
@@ -21,7 +22,8 @@ from jaxtyping import Float, UInt8
 from integralaction.clip import Poses
 from integralaction.data.video import read_in_parts
 
-Named = Literal["rtmo", "rtmpose"]
+Named = Literal["rtmo", "rtmpose", "keypoint-rcnn"]
+BATCH, LEAST_PERSON = 8, 0.5  # of Keypoint R-CNN: images at once, score of a person
 FREE = {"RTMO": (640, 640), "YOLOX": (640, 640), "RTMPose": (256, 192)}  # height, width where a network takes any
 
 _MODELS = "https://download.openmmlab.com/mmpose/v1/projects/"
@@ -146,6 +148,65 @@ class RTMPose:
         return found
 
 
+class KeypointRCNN:
+    """Keypoint R-CNN (He et al., 2017; ResNet-50, FPN) of torchvision: 17 joints."""
+
+    skeleton = "coco17"
+
+    def __init__(self, path: Path | None, device: str = "cpu") -> None:
+        """
+        Args:
+            path: its weights, as torchvision publishes them; None: downloaded once.
+
+        Raises:
+            ModuleNotFoundError: torchvision is not installed, or does not start beside this PyTorch.
+            ConnectionError: the download failed.
+            ValueError: the file holds other weights.
+        """
+        import torch
+
+        try:
+            from torchvision.models import detection  # ty: ignore[unresolved-import]
+        except (ImportError, RuntimeError, OSError) as error:
+            raise ModuleNotFoundError(
+                "Expected torchvision for keypoint-rcnn; it is not installed, or does not start "
+                f"({_first_line(error)}). "
+                "Install the torchvision of your PyTorch, or take rtmo."
+            ) from error
+        self._device = device
+        try:
+            if path is None:
+                published = detection.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
+                self._network = detection.keypointrcnn_resnet50_fpn(weights=published)
+            else:
+                self._network = detection.keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+                self._network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except OSError as error:
+            raise ConnectionError(
+                f"Expected the weights of keypoint-rcnn; they cannot be had ({_first_line(error)}). Give --weights "
+                "FILE."
+            ) from error
+        except Exception as error:  # of the unpickler, or a list of wrong keys
+            raise ValueError(f"Expected torchvision's weights of Keypoint R-CNN in {path}; found others.") from error
+        self._network.eval().to(device)
+
+    def __call__(self, frames: UInt8[np.ndarray, "t h w 3"]) -> list[Float[np.ndarray, "_p 17 3"]]:
+        import torch
+
+        found = []
+        for first in range(0, len(frames), BATCH):
+            part = torch.from_numpy(np.ascontiguousarray(frames[first : first + BATCH])).to(self._device)
+            with torch.no_grad():
+                outputs = self._network(list(part.permute(0, 3, 1, 2).float() / 255))
+            for output in outputs:
+                kept = output["scores"] >= LEAST_PERSON
+                places = output["keypoints"][kept][..., :2].cpu().numpy()
+                # a joint's own score is a logit; a person that is hardly one has hardly joints
+                scores = torch.sigmoid(output["keypoints_scores"][kept]) * output["scores"][kept][:, None]
+                found.append(_persons(places, scores.cpu().numpy()))
+        return found
+
+
 def _tool(name: str, path: Path, device: str) -> Any:
     """One of rtmlib's networks, told the size of image that its file wants."""
     rtmlib = _rtmlib()
@@ -210,10 +271,10 @@ def estimator_installed() -> bool:
 
 
 def estimator_named(name: Named, weights: Sequence[Path], device: str) -> PoseEstimator:
-    """RTMO or RTMPose.
+    """RTMO, RTMPose or Keypoint R-CNN.
 
     Args:
-        weights: local files: RTMO's one, or YOLOX's and RTMPose's; empty: download them once.
+        weights: local files: RTMO's one, YOLOX's and RTMPose's, or Keypoint R-CNN's; empty: download them once.
         device: `cuda` uses the GPU where the installed ONNX Runtime can.
 
     Raises:
@@ -221,10 +282,12 @@ def estimator_named(name: Named, weights: Sequence[Path], device: str) -> PoseEs
         ConnectionError: a download failed.
         ValueError: another number of files, or files of another kind.
     """
-    count = len(_FILES[name])
+    count = len(_FILES.get(name, (0,)))
     if weights and len(weights) != count:
-        files = "one file, RTMO's" if name == "rtmo" else "two files, YOLOX's and RTMPose's"
+        files = "two files, YOLOX's and RTMPose's" if name == "rtmpose" else "one file"
         raise ValueError(f"Expected {files}, in --weights for {name}; found {len(weights)}.")
+    if name == "keypoint-rcnn":
+        return KeypointRCNN(weights[0] if weights else None, device)
     _rtmlib()
     paths = list(weights) or [_download(name, _MODELS + file, digest) for file, digest in _FILES[name]]
     provider = "cuda" if device == "cuda" and _runs_on_cuda() else "cpu"

@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from integralaction.clip import Batch
 from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage, changed
-from integralaction.data.dataset import ClipReader, TestClips, TrainClips
+from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, TrainClips
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
@@ -113,7 +113,8 @@ def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device, 
         if clips is None and recipe.augment_integration:
             clips = _training_clips(run, index, store, method, augment=True)
         elif clips is None:
-            clips = FeatureClips(*stream_features(model, index, store, recipe, device), seed=recipe.seed)
+            features = stream_features(model, index, store, recipe, device, run.root / "stages")
+            clips = FeatureClips(*features, seed=recipe.seed)
         run_stage(run, model, recipe.integration, clips, device)
 
 
@@ -324,17 +325,19 @@ class EpochEnd(lightning.Callback):
     The log travels in the checkpoint, so that after a kill it has each epoch once.
     """
 
-    def __init__(self, folder: Path, title: str, epochs: int) -> None:
+    def __init__(self, folder: Path, title: str, epochs: int, videos: int, max_failed: float) -> None:
         self._folder, self._title, self._epochs = folder, title, epochs
+        self._videos, self._max_failed = videos, max_failed
+        self._failed: dict[str, str] = {}
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
         self._count, self._began, self._rate = 0, 0.0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self._rows}
+        return {"rows": self._rows, "failed": self._failed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._rows = state_dict["rows"]
+        self._rows, self._failed = state_dict["rows"], dict(state_dict.get("failed", {}))
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._sums, self._count, self._began = {}, 0, time.monotonic()
@@ -352,9 +355,12 @@ class EpochEnd(lightning.Callback):
             if name != "loss":
                 self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count += 1
+        self._failed.update(getattr(batch, "replaced", ()))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch, seconds = trainer.current_epoch + 1, time.monotonic() - self._began
+        self._failed = _of_all_processes(self._failed)
+        check_failed(self._failed, self._videos, self._max_failed, self._folder)
         sums = {name: trainer.strategy.reduce(total, reduce_op="mean") for name, total in self._sums.items()}
         means = {name: float(total) / self._count for name, total in sums.items()}
         if not math.isfinite(means["total"]):
@@ -389,6 +395,46 @@ class EpochEnd(lightning.Callback):
             flush=True,
         )
 
+    def report(self) -> None:
+        """Names the videos that could not be read, at the end."""
+        if self._failed:
+            print(
+                f"{self._title.strip()}: {len(self._failed)} of {self._videos} videos could not be read and were "
+                "replaced; "
+                f"each by name: {self._folder / 'failed.csv'}",
+                file=sys.stderr,
+            )
+
+
+def _of_all_processes(failed: dict[str, str]) -> dict[str, str]:
+    if not torch.distributed.is_initialized():
+        return failed
+    gathered: list[dict[str, str]] = [{} for _ in range(_process()[1])]
+    torch.distributed.all_gather_object(gathered, failed)
+    return {name: fault for part in gathered for name, fault in part.items()}
+
+
+def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path) -> None:
+    """Write the list of videos that could not be read.
+
+    Raises:
+        ValueError: there are more than the share that may fail.
+    """
+    if not failed:
+        return
+    if _process()[0] == 0:
+        aside = folder / "failed.csv.part"
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([("video", "fault"), *sorted(failed.items())])
+        aside.replace(folder / "failed.csv")
+    if len(failed) > most * videos:
+        name, fault = next(iter(sorted(failed.items())))
+        raise ValueError(
+            f"Expected at most {100 * most:g} % of the {videos} training videos to be unreadable; found {len(failed)} "
+            f"({name}: {fault}), each in {folder / 'failed.csv'}. Mend or remove them, or set max_failed."
+        )
+
 
 def save_aside(trainer: lightning.Trainer, path: Path) -> None:
     """A checkpoint of the whole training, complete or not there at all."""
@@ -419,7 +465,8 @@ def run_stage(
     )
     training = StageTraining(channels_last(model), recipe, stage, order.mini_batches)
     with _quiet():
-        trainer = _trainer(recipe, stage, device, folder, processes, EpochEnd(folder, f"{method:<16}", stage.epochs))
+        epoch_end = EpochEnd(folder, f"{method:<16}", stage.epochs, len(clips), recipe.max_failed)
+        trainer = _trainer(recipe, stage, device, folder, processes, epoch_end)
     checkpoint = folder / "last.ckpt"
     if stage.epochs > 0:
         with _quiet():
@@ -428,6 +475,7 @@ def run_stage(
             except SystemExit as error:  # the training library's answer to Ctrl-C
                 raise KeyboardInterrupt from error
     if trainer.is_global_zero:
+        epoch_end.report()
         save(model, run.model_path(method))
     _wait_for_all()
 
@@ -486,19 +534,31 @@ def _training_clips(run: Run, index: Index, store: PoseStore, method: Method, au
 
 @torch.no_grad()
 def stream_features(
-    model: IntegralAction, index: Index, store: PoseStore, recipe: Recipe, device: torch.device
+    model: IntegralAction, index: Index, store: PoseStore, recipe: Recipe, device: torch.device, folder: Path
 ) -> tuple[list[Tensor], list[Tensor], list[int]]:
     """The streams' features of the test clips of every video: F_A (clips, T, C_A), F_P (clips, T', C_P), labels."""
-    clips = TestClips(ClipReader(index, store, model.config))
+    reader = ClipReader(index, store, model.config)
+    clips = ReadableClips(TestClips(reader), reader)
     loader = DataLoader(clips, batch_size=None, num_workers=recipe.workers)
+    failed: dict[str, str] = {}
     model = channels_last(model).to(device).eval()
     appearance, pose, labels = [], [], []
     console = Console(stderr=True)
     shown = track(loader, "features", len(clips), console=console, transient=True, disable=not console.is_terminal)
     for batch in shown:
+        if not isinstance(batch, Batch):
+            failed.update([batch])
+            continue
         features = model.features(batch.to(device).frames, batch.joints.to(device))
         assert features.appearance is not None and features.pose is not None  # stage 3 has both streams
         appearance.append(features.appearance.cpu())
         pose.append(features.pose.cpu())
         labels.append(int(batch.labels[0]))
+    check_failed(failed, len(clips), recipe.max_failed, folder)
+    if failed and _process()[0] == 0:
+        print(
+            f"{len(failed)} of {len(clips)} videos could not be read and are left out of stage 3: "
+            f"{folder / 'failed.csv'}",
+            file=sys.stderr,
+        )
     return appearance, pose, labels

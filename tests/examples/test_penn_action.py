@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import loadmat, savemat
 
+from integralaction.cli import run
 from integralaction.data.index import read_index
 from integralaction.data.poses import PoseStore
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "penn_action"
 
 
-def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(EXAMPLE / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def run_import(labels: Path, out: Path, *arguments: str | Path) -> int:
+    return run(["import", "penn-action", str(labels), "--out", str(out), *map(str, arguments)])
 
 
 def write_labels(folder: Path, count: int = 8, frames: int = 12) -> None:
@@ -46,17 +47,22 @@ def write_labels(folder: Path, count: int = 8, frames: int = 12) -> None:
         savemat(folder / f"{number + 1:04d}.mat", labels)
 
 
-def test_joints_keep_their_places_in_the_square_or_the_frame(tmp_path: Path) -> None:
+def test_joints_keep_their_places_in_the_square_or_the_frame(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_labels(tmp_path / "labels")
     with tarfile.open(tmp_path / "labels.tar.xz", "w:xz") as archive:
         archive.add(tmp_path / "labels", "labels")
     truth = loadmat(tmp_path / "labels/0001.mat")
-    for labels, more in ((tmp_path / "labels.tar.xz", []), (tmp_path / "labels", ["--frames", tmp_path])):
+    images = tmp_path / "images"
+    for number in range(8):
+        (images / f"{number + 1:04d}").mkdir(parents=True)
+        for t in range(12):
+            Image.new("RGB", (200, 120)).save(images / f"{number + 1:04d}/{t + 1:06d}.png")
+    square = ["--square", "--length", "72"]
+    for labels, more in ((tmp_path / "labels.tar.xz", []), (tmp_path / "labels", ["--frames", images])):
         out = tmp_path / labels.name.replace(".", "-")
         out = out.with_name(out.name + "-out")
-        done = run("import_labels.py", labels, out, *more)
-        assert done.returncode == 0, done.stderr
-        assert "8 videos of 2 actions" in done.stdout and "{'train': 4, 'test': 4}" in done.stdout
+        assert run_import(labels, out, *(more or square)) == 0
+        assert "8 videos of 2 classes" in (printed := capsys.readouterr().out) and "4 train, 4 test" in printed
         index = read_index(out)
         video = index.videos[0]
         assert (index.skeleton, video.label, video.frames) == ("penn13", "right", 12 if more else 72)
@@ -77,21 +83,22 @@ def test_joints_keep_their_places_in_the_square_or_the_frame(tmp_path: Path) -> 
             assert (joints[seen][:, :2] > 0).all() and (joints[seen][:, :2] < video.width).all()
 
 
-def test_what_is_no_label_is_named(tmp_path: Path) -> None:
+def test_what_is_no_label_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/0001.mat").write_text("nothing")
-    done = run("import_labels.py", tmp_path / "labels", tmp_path / "out")
-    assert (
-        done.returncode == 1 and "Expected a Matlab file in 0001.mat" in done.stderr and "Traceback" not in done.stderr
-    )
-    assert "Expected a folder or a tar archive" in run("import_labels.py", EXAMPLE / "svm.py", tmp_path / "out").stderr
+    assert run_import(tmp_path / "labels", tmp_path / "out") == 2
+    assert "Expected a Matlab file in 0001.mat" in capsys.readouterr().err
+    assert run_import(EXAMPLE / "svm.py", tmp_path / "out") == 2
+    assert "Expected a folder or a tar archive" in capsys.readouterr().err
+    assert run_import(tmp_path / "labels", tmp_path / "out", "--frames", tmp_path, "--square") == 2
+    assert "Expected no --square" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
 def penn(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("penn") / "data"
-    done = run("import_labels.py", shared / "data/penn_action/labels.tar.xz", out, "--val", "0.2")
-    assert done.returncode == 0, done.stderr
+    labels = shared / "data/penn_action/labels.tar.xz"
+    assert run_import(labels, out, "--square", "--length", "72", "--val", "0.2") == 0
     return out
 
 

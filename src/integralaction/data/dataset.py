@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console
@@ -16,6 +16,8 @@ from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
 from integralaction.data.video import VideoError, read_frames, resized
 from integralaction.skeleton import convert_joints, skeleton_named
+
+REPLACEMENTS = 10  # videos that fail one after another before training stops
 
 
 @dataclass(frozen=True)
@@ -130,20 +132,26 @@ class ClipReader:
 
 
 class TrainClips(Dataset[Batch]):
-    """One random clip of each video asked for. What is drawn depends on the seed, the epoch and the video alone."""
+    """One random clip of each video asked for. What is drawn depends on the seed, the epoch and the video alone.
+
+    A video that cannot be read is replaced by another one, and the batch says so.
+    """
 
     def __init__(self, reader: ClipReader, augment: bool, seed: int) -> None:
         self._reader, self._augment, self._seed = reader, augment, seed
         self._flip = skeleton_named(reader.model.skeleton).flip
-        self._memory: list[tuple[np.ndarray | None, Poses]] | None = None
+        self._memory: list[tuple[np.ndarray | None, Poses] | ValueError] | None = None
 
     def preload(self) -> "TrainClips":
         """Decode every video once and keep its frames in memory, for data sets that fit."""
         reader = self._reader
 
-        def read(number: int) -> tuple[np.ndarray | None, Poses]:
+        def read(number: int) -> tuple[np.ndarray | None, Poses] | ValueError:
             everything = np.arange(reader.sources[number].frames)
-            return reader.frames(number, everything), reader.poses(number)
+            try:
+                return reader.frames(number, everything), reader.poses(number)
+            except (ValueError, FileNotFoundError) as error:
+                return ValueError(str(error))
 
         self._memory = []
         with ThreadPoolExecutor() as pool:
@@ -158,9 +166,27 @@ class TrainClips(Dataset[Batch]):
 
     def __getitem__(self, index: list[tuple[int, int]]) -> Batch:
         """The batch of these (epoch, video) pairs."""
-        clips = [self._clip(epoch, video) for epoch, video in index]
-        videos = [video for _, video in index]
-        return collate(clips, [self._reader.label(video) for video in videos], videos)
+        clips, videos, replaced = [], [], []
+        for epoch, number in index:
+            clip, video, failed = self._clip_or_another(epoch, number)
+            clips.append(clip)
+            videos.append(video)
+            replaced += failed
+        labels = [self._reader.label(video) for video in videos]
+        return replace(collate(clips, labels, videos), replaced=tuple(replaced))
+
+    def _clip_or_another(self, epoch: int, number: int) -> tuple[Clip, int, list[tuple[str, str]]]:
+        """The clip, the video that it is of, and those that failed before."""
+        random = np.random.default_rng([self._seed, epoch, number, len(self)])
+        failed: list[tuple[str, str]] = []
+        while True:
+            try:
+                return self._clip(epoch, number), number, failed
+            except (ValueError, FileNotFoundError) as error:
+                failed.append((self._reader.sources[number].video.video, " ".join(str(error).split())))
+                if len(failed) == REPLACEMENTS:
+                    raise
+                number = int(random.integers(len(self)))
 
     def _clip(self, epoch: int, number: int) -> Clip:
         reader, model = self._reader, self._reader.model
@@ -170,7 +196,10 @@ class TrainClips(Dataset[Batch]):
         if self._memory is None:
             frames, poses = reader.frames(number, wanted), reader.poses(number)
         else:
-            everything, poses = self._memory[number]
+            held = self._memory[number]
+            if isinstance(held, ValueError):
+                raise held
+            everything, poses = held
             frames = None if everything is None else everything[wanted]
         clip = Clip(frames, reader.joints(number, poses, start))
         height, width = reader.size(number)
@@ -203,3 +232,19 @@ class TestClips(Dataset[Batch]):
             clip = Clip(None if frames is None else frames[rows], reader.joints(number, poses, start))
             clips.append(apply_crop(clip, crop, size, self._flip))
         return collate(clips, [reader.label(number)] * len(clips), [number] * len(clips))
+
+
+class ReadableClips(Dataset["Batch | tuple[str, str]"]):
+    """The test clips of each video, or name and fault of one that cannot be read."""
+
+    def __init__(self, clips: TestClips, reader: ClipReader) -> None:
+        self._clips, self._reader = clips, reader
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> Batch | tuple[str, str]:
+        try:
+            return self._clips[index]
+        except (ValueError, FileNotFoundError) as error:
+            return self._reader.sources[index].video.video, " ".join(str(error).split())

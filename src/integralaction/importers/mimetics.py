@@ -1,0 +1,104 @@
+"""Mimetics: mimed actions out of context, 713 clips of the 50 classes of Kinetics50; a test set alone.
+
+The official csv with videos in folders of classes, or the released code's JSON with folders of frames; poses as the
+released code keeps them, pose_results/CLASS/NAME/data.json. All videos are kept; those that the released protocol
+keeps are marked.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from integralaction.clip import Poses
+from integralaction.data.video import VideoInfo
+from integralaction.importers.building import Entry, Found, Remark, read_json, video_files
+from integralaction.importers.kinetics import KINETICS50, clip_name, file_of, find_by_json, folder_of
+
+
+def find_by_csv(table: Path, videos: Path, poses: Path | None, made_by: str) -> Found:
+    """The videos of mimetics_v1.0.csv: a first line, then label, YouTube id, start, end and two more.
+
+    Raises:
+        FileNotFoundError: the csv or the folder is not there.
+        ValueError: a row is of another form.
+    """
+    if not table.is_file():
+        raise FileNotFoundError(f"Expected Mimetics' csv; {table} is not there.")
+    files = video_files(videos)
+    spelled = {folder_of(name): name for name in KINETICS50}
+    entries, remarks = [], []
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))[1:]
+    for row in rows:
+        try:
+            label, youtube_id, start, end = row[:4]
+            name = clip_name(youtube_id, start, end)
+        except ValueError as error:
+            raise ValueError(
+                f"Expected label, YouTube id, start and end in each row of {table}; found {','.join(row)!r}."
+            ) from error
+        label = label if label in KINETICS50 else spelled.get(folder_of(label), label)
+        video = file_of(name, label, files)
+        if video is None:
+            remarks.append(Remark(name, "no such video", label))
+            continue
+        entries.append(Entry(video, label, "out-of-context", pose_reader(poses, label, name), group=youtube_id))
+    return Found("mimetics", "openpose18", KINETICS50, videos, made_by, entries, tuple(remarks))
+
+
+def find_released(file: Path, frames: Path, poses: Path | None, made_by: str) -> Found:
+    """The videos of the released code's Mimetics50.json or Mimetics400.json, as folders of frames.
+
+    Raises:
+        FileNotFoundError, ValueError: see `kinetics.find_by_json`.
+    """
+    found = find_by_json([file], frames, read=None, made_by=made_by, mimetics=True)
+    images = {}
+    content = read_json(file)
+    for image in content["images"]:  # ty: ignore[not-subscriptable, invalid-argument-type]
+        images[f"{image['seq_name']}/{image['file_name']}"] = (image.get("height"), image.get("width"))
+    entries = [
+        Entry(e.video, e.label, e.split, pose_reader(poses, *e.video.rsplit("/", 1), images[e.video]), e.group)
+        for e in found.entries
+    ]
+    return Found("mimetics", "openpose18", found.classes, frames, made_by, entries, found.remarks)
+
+
+def pose_reader(poses: Path | None, label: str, name: str, size: tuple[int | None, int | None] = (None, None)):
+    """Reads POSES/CLASS/NAME/data.json, in pixels of frames of `size` (height, width), by default the video's own."""
+    if poses is None:
+        return None
+
+    def read(info: VideoInfo) -> Poses:
+        folders = (poses / label, poses / folder_of(label), poses / label.replace(" ", "_"))
+        files = [folder / name / "data.json" for folder in folders]
+        file = next((file for file in files if file.is_file()), files[0])
+        scale = np.array([info.width / (size[1] or info.width), info.height / (size[0] or info.height)], np.float32)
+        return poses_of_json(file, scale)
+
+    return read
+
+
+def poses_of_json(file: Path, scale: np.ndarray) -> Poses:
+    """`pose`: for each frame nothing or P x 18 x (x, y, score); `score`: for each frame P scores, which multiply.
+
+    Raises:
+        FileNotFoundError: the file is not there.
+        ValueError: it is no such JSON.
+    """
+    content = read_json(file)
+    frames = {}
+    try:
+        for number, (pose, score) in enumerate(zip(content["pose"], content["score"], strict=True)):  # ty: ignore[not-subscriptable, invalid-argument-type]
+            joints = np.zeros((0, 18, 3), np.float32) if pose is None else np.array(pose, np.float32).reshape(-1, 18, 3)
+            if len(joints):
+                joints[..., 2] *= np.array(score, np.float32).reshape(-1, 1)
+                joints[..., 2] = np.clip(joints[..., 2], 0, 1)
+                joints[..., :2] *= scale
+            if not np.isfinite(joints).all():
+                raise ValueError(f"NaN or infinity in frame {number}")
+            frames[number] = joints
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"Expected pose and score of each frame in {file}; found {error!r}.") from error
+    return Poses.from_frames("openpose18", frames)

@@ -1,0 +1,142 @@
+"""NTU RGB+D 60 and 120: `.skeleton` text files, whose joints are placed in the colour video, and the videos.
+
+Names tell everything: S001C002P003R002A013 is setup 1, camera 2, performer 3, replication 2, action 13.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from integralaction.clip import Poses
+from integralaction.data.video import VideoInfo
+from integralaction.importers.building import Entry, Found, Remark, read_lines, video_files
+
+Protocol = Literal["xsub", "xview", "xset"]
+
+COLOUR = (1920, 1080)  # width and height of the video that the joints are placed in
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_XSUB60 = {1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38}
+_XSUB120 = _XSUB60 | {
+    45,
+    46,
+    47,
+    49,
+    50,
+    *range(52, 60),
+    70,
+    74,
+    78,
+    *range(80, 87),
+    89,
+    *range(91, 96),
+    97,
+    98,
+    100,
+    103,
+}
+JOINTS = 25
+
+
+def find(
+    videos: Path,
+    skeletons: Path | None,
+    *,
+    actions: Literal[60, 120],
+    protocol: Protocol,
+    missing: Path | None,
+    classes: Path | None,
+    made_by: str,
+) -> Found:
+    """The videos of NTU RGB+D, as files or folders of frames.
+
+    Args:
+        videos: the folder; files are named after the sample (..._rgb.avi), folders of frames too.
+        skeletons: the folder of `.skeleton` files.
+        protocol: cross-subject, cross-view (of 60 actions) or cross-setup (of 120).
+        missing: the list of samples without a skeleton, which are left out.
+        classes: a text file with the names of the actions in order; by default A001, A002, ...
+
+    Raises:
+        FileNotFoundError: a folder or list is not there.
+        ValueError: protocol and actions do not fit, or the number of names does not.
+    """
+    if (protocol == "xview" and actions != 60) or (protocol == "xset" and actions != 120):
+        raise ValueError(
+            f"Expected xsub or xview for 60 actions, xsub or xset for 120; found {protocol} for {actions}."
+        )
+    names = tuple(f"A{number + 1:03d}" for number in range(actions)) if classes is None else read_lines(classes)
+    if len(names) != actions:
+        raise ValueError(f"Expected {actions} names of actions in {classes}; found {len(names)}.")
+    if skeletons is not None and not skeletons.is_dir():
+        raise FileNotFoundError(f"Expected a folder of .skeleton files; {skeletons} is not there.")
+    lacking = set() if missing is None else {m[0] for line in read_lines(missing) if (m := _NAME.search(line))}
+    entries, remarks = [], []
+    for stem, paths in sorted(video_files(videos).items()):
+        match = _NAME.search(stem)
+        if match is None:
+            remarks += [Remark(path, "no name of a sample") for path in paths]
+            continue
+        sample = match[0]
+        setup, camera, performer, _, action = (int(number) for number in match.groups())
+        if sample in lacking:
+            remarks.append(Remark(paths[0], "in the list of samples without a skeleton"))
+        elif action > actions:
+            remarks.append(Remark(paths[0], f"not of the {actions} actions"))
+        else:
+            split = "train" if in_training(protocol, actions, setup, camera, performer) else "test"
+            group = f"P{performer:03d}"
+            reader = None if skeletons is None else skeleton_reader(skeletons / f"{sample}.skeleton")
+            entries += [Entry(path, names[action - 1], split, reader, group) for path in paths]
+    return Found(f"ntu{actions}", "ntu25", names, videos, made_by, entries, tuple(remarks))
+
+
+def in_training(protocol: Protocol, actions: int, setup: int, camera: int, performer: int) -> bool:
+    """Whether a sample is for training: by its performer, its camera or its setup."""
+    if protocol == "xsub":
+        return performer in (_XSUB60 if actions == 60 else _XSUB120)
+    return camera in (2, 3) if protocol == "xview" else setup % 2 == 0
+
+
+def skeleton_reader(file: Path):
+    """Reads one `.skeleton` file, in pixels of the video."""
+
+    def read(info: VideoInfo) -> Poses:
+        scale = np.array([info.width / COLOUR[0], info.height / COLOUR[1]], np.float32)
+        return poses_of_skeleton(file, scale)
+
+    return read
+
+
+def poses_of_skeleton(file: Path, scale: np.ndarray) -> Poses:
+    """The bodies of each frame at colorX, colorY; every joint has score 1, as the released code takes them, but those
+    that are not numbers, which have 0.
+
+    Raises:
+        FileNotFoundError: the file is not there.
+        ValueError: it ends early, or is of another form.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"Expected {file.name}; {file} is not there.")
+    lines = iter(file.read_text(encoding="utf-8", errors="replace").split("\n"))
+    frames: dict[int, np.ndarray] = {}
+    try:
+        for number in range(int(next(lines))):
+            bodies = []
+            for _ in range(int(next(lines))):
+                next(lines)  # of the body: its number, hands, lean
+                if (count := int(next(lines))) != JOINTS:
+                    raise ValueError(f"{count} joints instead of {JOINTS}")
+                # x y z depthX depthY colorX colorY ...
+                bodies.append([[float(value) for value in next(lines).split()[5:7]] for _ in range(JOINTS)])
+            places = np.array(bodies, np.float32).reshape(-1, JOINTS, 2)
+            seen = np.all(np.isfinite(places), axis=2, keepdims=True)
+            joints = np.concatenate([np.where(seen, places * scale, 0), seen], axis=2)
+            frames[number] = joints.astype(np.float32)
+    except (ValueError, StopIteration) as error:
+        told = str(error) or "its end too early"
+        raise ValueError(
+            f"Expected the frames, bodies and joints of a .skeleton file in {file}; found {told}."
+        ) from error
+    return Poses.from_frames("ntu25", frames)

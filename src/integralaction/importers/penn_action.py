@@ -1,0 +1,145 @@
+"""Penn Action's labels (Zhang, Zhu, Derpanis, ICCV 2013): 13 joints, 15 actions, official split.
+
+The labels are one .mat file a video. Without the images the poses are all there is, enough for a pose stream; each
+video's frame can then be a square around the person, still for the whole video, so that a small map shows the person
+large, and each video can have the same number of frames, so that a clip sees nearly the whole action.
+"""
+
+import io
+import math
+import re
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from integralaction.clip import Poses
+from integralaction.data.video import VideoInfo
+from integralaction.importers.building import Entry, Found, Remark
+
+FPS = 30.0  # the labels do not tell; nothing here depends on it
+HIDDEN = 0.5  # score of a joint where it cannot be seen
+MARGIN = 1.6  # side of the square over the person's extent: random crops cut off up to two fifths of it
+SPLITS = {1: "train", -1: "test"}
+_VARIABLES = {"x", "y", "visibility", "dimensions", "train", "action"}
+
+
+def find(labels: Path, frames: Path | None, *, square: bool, length: int | None, val: float, made_by: str) -> Found:
+    """The videos of Penn Action.
+
+    Args:
+        labels: the folder of .mat files, or a tar archive of it.
+        frames: the folder of images, a folder a video; None: the poses are all there is.
+        square: make each frame a square around the person; length: resample to so many frames. Not with `frames`.
+        val: share of the training videos that becomes the split `val`.
+
+    Raises:
+        FileNotFoundError: there are no labels.
+        ModuleNotFoundError: scipy is not installed.
+        ValueError: a label file is of another form, or the options do not fit.
+    """
+    if not 0 <= val < 1:
+        raise ValueError(f"Expected a share from 0 to below 1 in --val; found {val}.")
+    if frames is not None and (square or length is not None):
+        raise ValueError("Expected no --square and no --length with --frames, which stay as they are. Leave them out.")
+    if length is not None and length < 1:
+        raise ValueError(f"Expected a length of at least one frame; found {length}.")
+    entries, remarks = [], []
+    random = np.random.default_rng(0)
+    for name, variables in read_labels(labels):
+        if missing := sorted(_VARIABLES - variables.keys()):
+            raise ValueError(f"Expected Penn Action's labels in {name}.mat; {', '.join(missing)} is missing.")
+        joints = joints_of(variables)
+        if not np.any(joints[..., 2] > 0):
+            remarks.append(Remark(name, "no joint is seen in any frame"))
+            continue
+        height, width = (int(n) for n in variables["dimensions"].ravel()[:2])
+        if length is not None:
+            joints = joints[np.linspace(0, len(joints) - 1, length).round().astype(int)]
+        if square:
+            joints, height = square_around(joints)
+            width = height
+        part = int(variables["train"].item())
+        if part not in SPLITS:
+            raise ValueError(f"Expected 1 (train) or -1 (test) as train in {name}.mat; found {part}.")
+        split = SPLITS[part]
+        if split == "train" and random.random() < val:
+            split = "val"
+        info = VideoInfo(len(joints), FPS, height, width) if frames is None else None
+        entries.append(Entry(name, str(variables["action"].item()), split, _reader(joints), info=info))
+    classes = tuple(sorted({entry.label for entry in entries}))
+    root = frames or labels.parent
+    return Found("penn-action", "penn13", classes, root, made_by, entries, tuple(remarks))
+
+
+def _reader(joints: np.ndarray) -> Callable[[VideoInfo], Poses]:
+    return lambda _: Poses.from_frames("penn13", {t: person[None] for t, person in enumerate(joints)})
+
+
+def read_labels(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and variables of each .mat file of a folder or a tar archive, in order of their names.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ModuleNotFoundError: scipy is not installed.
+        ValueError: there are none, or one cannot be read.
+    """
+    try:
+        from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "Expected scipy to read .mat files; it is not installed. Run: pip install 'integralaction[penn]'."
+        ) from error
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a folder or a tar archive of .mat files; {path} is not there.")
+    if path.is_dir():
+        files = {file.stem: file.read_bytes() for file in path.rglob("[!.]*.mat")}
+    else:
+        try:
+            with tarfile.open(path) as archive:
+                members = [m for m in archive if m.isfile() and re.search(r"(^|/)[^/.][^/]*\.mat$", m.name)]
+                opened = ((Path(m.name).stem, archive.extractfile(m)) for m in members)
+                files = {name: file.read() for name, file in opened if file is not None}
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise ValueError(
+                f"Expected a folder or a tar archive of .mat files; {path} is neither ({error})."
+            ) from error
+    if not files:
+        raise ValueError(f"Expected .mat files in {path}; found none.")
+    for name in sorted(files):
+        try:
+            yield name, loadmat(io.BytesIO(files[name]))
+        except (MatReadError, ValueError, TypeError, NotImplementedError) as error:
+            raise ValueError(f"Expected a Matlab file in {name}.mat of {path}; it cannot be read ({error}).") from error
+
+
+def joints_of(labels: dict[str, Any]) -> np.ndarray:
+    """(F, 13, 3) x, y, score: 1 where the joint is seen, `HIDDEN` where it is interpolated, 0 where it is never seen.
+
+    Where the annotators placed a joint that they could not see is of little worth: it is taken from the frames before
+    and after in which it is seen.
+    """
+    places = np.stack([labels["x"], labels["y"]], axis=-1).astype(np.float32) - 1  # Matlab counts pixels from 1
+    seen = labels["visibility"] > 0
+    joints = np.zeros((*seen.shape, 3), np.float32)
+    frames = np.arange(len(seen))
+    for joint in np.nonzero(np.any(seen, axis=0))[0]:
+        known = seen[:, joint]
+        for axis in range(2):
+            joints[:, joint, axis] = np.interp(frames, frames[known], places[known, joint, axis])
+        joints[:, joint, 2] = np.where(known, 1.0, HIDDEN)
+    return joints
+
+
+def square_around(joints: np.ndarray) -> tuple[np.ndarray, int]:
+    """The same joints in pixels of a square around all of them, and its side."""
+    found = joints[joints[..., 2] > 0][:, :2]
+    low, high = found.min(axis=0), found.max(axis=0)
+    side = max(16, math.ceil(MARGIN * float((high - low).max())))
+    moved = joints.copy()
+    moved[..., :2] += side / 2 - (low + high) / 2
+    moved[moved[..., 2] == 0] = 0
+    return moved, side

@@ -1,0 +1,166 @@
+"""What is in a data set: counts, lengths, persons, frames without a pose; a contact sheet with the poses drawn."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from integralaction.data.index import Index, Video
+from integralaction.data.poses import PoseStore
+from integralaction.data.video import VideoError, read_frames
+from integralaction.draw import draw_poses
+from integralaction.model.pose_maps import MIN_SCORE
+from integralaction.skeleton import skeleton_named
+
+CELL, COLUMNS, ROWS = 192, 6, 6  # of the contact sheet: pixels of a frame, frames a row, rows
+_HEAD, _GAP = 34, 6
+
+
+def print_overview(index: Index, console: Console) -> None:
+    """Counts by split and class, lengths in frames, and what the pose store holds, split by split."""
+    store = PoseStore.of(index.root)
+    head = f"{index.name}: {len(index.videos)} videos, {len(index.classes)} classes, {index.skeleton}"
+    console.print(head, highlight=False)
+    if index.made_by:
+        console.print(f"made by: {index.made_by}\n", highlight=False, soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for name in ("split", "videos", "classes", "groups", "frames\nleast, median, most", "fps", "sizes"):
+        table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
+    for split in index.splits:
+        videos = index.split(split).videos
+        frames = np.array([video.frames for video in videos])
+        rates = np.array([video.fps for video in videos])
+        sizes = Counter(f"{video.width}x{video.height}" for video in videos).most_common()
+        table.add_row(
+            split,
+            str(len(videos)),
+            str(len({video.label for video in videos} - {""})),
+            str(len({video.group for video in videos} - {""}) or "-"),
+            f"{frames.min()}, {np.median(frames):g}, {frames.max()}",
+            f"{rates.min():g}" if rates.min() == rates.max() else f"{rates.min():.3g} to {rates.max():.3g}",
+            sizes[0][0] + (f" and {len(sizes) - 1} more" if len(sizes) > 1 else ""),
+        )
+    console.print(table)
+    _print_poses(index, store, console)
+    _print_classes(index, console)
+
+
+def _print_poses(index: Index, store: PoseStore, console: Console) -> None:
+    table = Table(title="poses", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for name in (
+        "split",
+        "videos\nwith poses",
+        "frames\nlooked at",
+        "persons\na frame",
+        "frames\nwith no pose",
+        "mean\nscore",
+    ):
+        table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
+    for split in index.splits:
+        videos = {video.video: video.frames for video in index.split(split).videos}
+        there = [name for name in videos if name in store]
+        looked = persons = empty = 0
+        scores: list[float] = []
+        for name in there:
+            counts = np.diff(store[name].frame_offsets)
+            looked, persons, empty = looked + len(counts), persons + int(counts.sum()), empty + int((counts == 0).sum())
+            if len(joints := store[name].joints):
+                scores.append(float(joints[..., 2].mean()))
+        total = sum(videos[name] for name in there)
+        table.add_row(
+            split,
+            f"{len(there)} of {len(videos)}",
+            f"{100 * looked / total:.0f} %" if total else "-",
+            f"{persons / looked:.2f}" if looked else "-",
+            f"{100 * empty / looked:.1f} %" if looked else "-",
+            f"{np.mean(scores):.2f}" if scores else "-",
+        )
+    console.print(table if len(store) else "poses: none. Estimate them with `integralaction pose`.\n", highlight=False)
+
+
+def _print_classes(index: Index, console: Console) -> None:
+    table = Table(title="videos by class", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("class", no_wrap=True)
+    for split in index.splits:
+        table.add_column(split, justify="right")
+    counts = Counter((video.label, video.split) for video in index.videos)
+    for name in (*index.classes, *([""] if any(not video.label for video in index.videos) else [])):
+        table.add_row(name or "(none)", *(str(counts[name, split]) for split in index.splits))
+    console.print(table)
+
+
+def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
+    """Write a PNG of frames from the middle of videos chosen at random, their poses drawn, as many classes as fit.
+
+    Returns:
+        How many videos are on it; one that cannot be read is left out.
+    """
+    store = PoseStore.of(index.root)
+    chosen = _chosen(index, seed)
+    rows = -(-len(chosen) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * (CELL + _GAP) + _GAP, rows * (CELL + _HEAD + _GAP) + _GAP), (250, 250, 250))
+    brush, font, small = ImageDraw.Draw(sheet), ImageFont.load_default(14), ImageFont.load_default(11)
+    shown = 0
+    for video in chosen:
+        cell = _cell(index, store, video)
+        if cell is None:
+            continue
+        left = _GAP + shown % COLUMNS * (CELL + _GAP)
+        top = _GAP + shown // COLUMNS * (CELL + _HEAD + _GAP)
+        brush.text((left, top), _fitting(video.label or "(no label)", font), (25, 25, 30), font)
+        brush.text((left, top + 17), _fitting(f"{video.split}  {video.video}", small), (110, 110, 120), small)
+        sheet.paste(cell, (left + (CELL - cell.width) // 2, top + _HEAD + (CELL - cell.height) // 2))
+        shown += 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".part")
+    sheet.save(aside, "PNG")
+    aside.replace(path)
+    return shown
+
+
+def _chosen(index: Index, seed: int) -> list[Video]:
+    """Videos at random, of each class one before any second."""
+    order = np.random.default_rng(seed).permutation(len(index.videos))
+    seen: Counter[str] = Counter()
+    ranked = []
+    for number in order:
+        video = index.videos[number]
+        ranked.append((seen[video.label], len(ranked), video))
+        seen[video.label] += 1
+    chosen = sorted(ranked, key=lambda entry: entry[:2])[: COLUMNS * ROWS]
+    return sorted((video for *_, video in chosen), key=lambda video: (video.label, video.video))
+
+
+def _cell(index: Index, store: PoseStore, video: Video) -> Image.Image | None:
+    moment = video.frames // 2
+    try:
+        frame = read_frames(index.path(video), [moment])[0]
+    except (VideoError, FileNotFoundError, ValueError):
+        if video.video not in store:
+            return None
+        frame = np.full((video.height, video.width, 3), 40, np.uint8)  # poses without a picture
+    picture = Image.fromarray(frame)
+    picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    if video.video in store:
+        joints = store[video.video].at(np.array([moment]))[0].copy()
+        joints[..., :2] *= (picture.width / frame.shape[1], picture.height / frame.shape[0])
+        draw_poses(picture, joints, skeleton_named(store.skeleton), least_score=MIN_SCORE)
+    return picture
+
+
+def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """The text, its middle left out where it is wider than a cell."""
+    if font.getlength(text) <= CELL:
+        return text
+    kept = len(text)
+    while kept > 4 and font.getlength(_short(text, kept)) > CELL:
+        kept -= 1
+    return _short(text, kept)
+
+
+def _short(text: str, kept: int) -> str:
+    return f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}"

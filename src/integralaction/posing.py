@@ -1,0 +1,366 @@
+"""Poses of every video of a data set by an estimator: one process, many, or many machines; resumed after a kill.
+
+    plan: videos without poses, in units of a few        -> pose.parts/plan.json
+    a unit: decoding beside estimating, video by video   -> pose.parts/NNNNN.safetensors, then NNNNN.json
+    all units done                                       -> poses-NNNNN.safetensors, as everywhere
+
+A unit that is done is not done again; one that a killed worker had begun is begun anew. A video that fails is named and
+the rest go on.
+"""
+
+import json
+import multiprocessing
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from integralaction.clip import Poses
+from integralaction.data.index import Index, write_index
+from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.video import probe, read_in_parts
+from integralaction.importers.building import Imported, Remark, write_remarks
+from integralaction.importers.pose_files import next_shard
+from integralaction.openpose import OpenPose
+from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
+
+UNIT = 4  # videos after which a killed worker's work is kept
+AT_ONCE = 2**26  # bytes of frames decoded together; up to three such parts are in memory
+TRIES = 5  # of a unit whose worker dies; then its videos count as failed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """Which estimator, as plain values: each process builds its own.
+
+    Attributes:
+        name: rtmo, rtmpose, keypoint-rcnn, or openpose.
+        files: its networks; empty: downloaded once.
+        device: cpu or cuda.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    device: str
+
+    def build(self) -> PoseEstimator:
+        """
+        Raises:
+            ModuleNotFoundError, ConnectionError, ValueError: see `estimator_named` and `OpenPose`.
+        """
+        if self.name == "openpose":
+            return OpenPose(Path(self.files[0]), self.device)
+        name: Named = self.name  # ty: ignore[invalid-assignment]
+        return estimator_named(name, [Path(file) for file in self.files], self.device)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Work for one process: plain values, so that it travels.
+
+    Attributes:
+        part: where its poses go; the account lies beside it as .json.
+        videos: (name in the index, path, frames) of each.
+    """
+
+    part: str
+    videos: tuple[tuple[str, str, int], ...]
+    estimator: Estimator
+
+
+def estimate_data_set(
+    index: Index, estimator: Estimator, processes: int = 1, ray_address: str | None = None
+) -> Imported:
+    """Give every video of a data set that has no poses those that an estimator finds in all its frames.
+
+    Args:
+        processes: how many work on this machine, each with an estimator of its own.
+        ray_address: of a Ray cluster whose machines share the data set's folder, `local` for one on this machine; then
+            as many work as it has processors, or GPUs.
+
+    Returns:
+        The data set, with the estimator's skeleton where it had no poses, and a remark for each video that failed.
+
+    Raises:
+        ValueError: all have poses, the folder holds parts of another estimation, or all videos failed.
+        ModuleNotFoundError, ConnectionError: the estimator, or Ray, cannot be had.
+    """
+    parts = index.root / "pose.parts"
+    first, units = _plan(index, estimator, parts)
+    if ray_address is None:
+        _built(estimator)  # what is wrong with it is said at once
+    todo = [unit for unit in units if not Path(unit.part).with_suffix(".json").is_file()]
+    total = sum(len(unit.videos) for unit in units)
+    if ray_address is not None:
+        working = _by_ray(todo, ray_address)
+    elif processes > 1:
+        working = _by_processes(todo, processes)
+    else:
+        working = _alone(todo)
+    done = total - sum(len(unit.videos) for unit in todo)
+    _watch(working, done, total)
+    remarks = _merge(index.root, first, units)
+    store = PoseStore.of(index.root)
+    shutil.rmtree(parts)
+    if not len(store):
+        write_remarks(index.root, remarks)
+        raise ValueError(
+            f"Expected poses of {total} videos; none could be estimated ({remarks[0].item}: {remarks[0].detail})"
+        )
+    index = replace(index, skeleton=store.skeleton)
+    write_index(index)
+    write_remarks(index.root, remarks)
+    return Imported(index, tuple(remarks))
+
+
+def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_Unit]]:
+    """The number of the first shard and the units, from the plan of an interrupted call or new."""
+    path = parts / "plan.json"
+    plan: dict[str, Any]
+    if path.is_file():
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        if plan["estimator"] != json.loads(json.dumps(asdict(estimator))):
+            raise ValueError(
+                f"Expected the estimation that was begun in {index.root} to go on ({_told(plan['estimator'])}); found "
+                f"{_told(asdict(estimator))}. Give the same, or remove {parts}."
+            )
+    else:
+        store = PoseStore.of(index.root)
+        rows = {video.video: video for video in index.videos if video.video not in store}
+        if not rows:
+            raise ValueError(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
+        videos = [(name, str(index.path(row)), row.frames) for name, row in rows.items()]
+        units = [videos[first : first + UNIT] for first in range(0, len(videos), UNIT)]
+        plan = {"estimator": asdict(estimator), "first": next_shard(index.root), "units": units}
+        parts.mkdir(exist_ok=True)
+        aside = path.with_suffix(".part")
+        aside.write_text(json.dumps(plan), encoding="utf-8")
+        aside.replace(path)
+    rows = [tuple((str(name), str(where), int(frames)) for name, where, frames in unit) for unit in plan["units"]]
+    return int(plan["first"]), [
+        _Unit(str(parts / f"{number:06d}.safetensors"), unit, estimator) for number, unit in enumerate(rows)
+    ]
+
+
+def _told(estimator: dict[str, Any]) -> str:
+    return " ".join((estimator["name"], *estimator["files"]))
+
+
+def _watch(working: Iterator[int], done: int, total: int) -> None:
+    """Progress with rate and time left, while the units come in."""
+    columns = (TextColumn("poses"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    console = Console(stderr=True)
+    began, finished = time.monotonic(), 0
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=total, completed=done, rate="")
+        for count in working:
+            finished += count
+            rate = f"{60 * finished / (time.monotonic() - began):.1f} videos a minute"
+            progress.update(bar, advance=count, rate=rate)
+
+
+# ---- a unit
+
+
+def do_unit(unit: _Unit) -> int:
+    """Estimate the poses of a unit's videos and leave them in its part; how many videos it has."""
+    if _begin(unit) > TRIES:
+        died = f"{TRIES} times the process that looked at it, or at a video near it, died"
+        _leave(unit, [], [(name, died) for name, *_ in unit.videos])
+        return len(unit.videos)
+    estimator = _built(unit.estimator)
+    found: list[tuple[str, Poses]] = []
+    failed: list[tuple[str, str]] = []
+    for name, path, frames in unit.videos:
+        try:
+            found.append((name, poses_of_video(estimator, Path(path), frames)))
+        except Exception as error:  # one bad video, or one that the estimator's library fails on, never stops the rest
+            failed.append((name, " ".join(str(error).split()) or type(error).__name__))
+    _leave(unit, found, failed)
+    return len(unit.videos)
+
+
+def _begin(unit: _Unit) -> int:
+    """How often the unit was begun, with this time."""
+    with Path(unit.part).with_suffix(".begun").open("ab") as file:
+        file.write(b"x")
+        return file.tell()
+
+
+def _leave(unit: _Unit, found: list[tuple[str, Poses]], failed: list[tuple[str, str]]) -> None:
+    part = Path(unit.part)
+    if found:
+        write_shard(part, found)
+    aside = part.with_suffix(f".{os.getpid()}.part")
+    aside.write_text(json.dumps(failed), encoding="utf-8")
+    aside.replace(part.with_suffix(".json"))
+
+
+@lru_cache(maxsize=1)
+def _built(estimator: Estimator) -> PoseEstimator:
+    return estimator.build()
+
+
+def poses_of_video(estimator: PoseEstimator, path: Path, frames: int) -> Poses:
+    """The poses in every frame of a video; the next frames are decoded while these are looked at.
+
+    Args:
+        frames: how many the index says.
+
+    Raises:
+        ValueError: the video has fewer, or cannot be read.
+    """
+    if probe(path).frames < frames:
+        raise ValueError(f"Expected {frames} frames in {path}, as the index has it; it has {probe(path).frames}.")
+    found: dict[int, np.ndarray] = {}
+    for numbers, pictures in beside(read_in_parts(path, range(frames), AT_ONCE)):
+        found.update(zip(numbers, estimator(pictures), strict=True))
+    return Poses.from_frames(estimator.skeleton, found)
+
+
+def beside(items: Iterator[T], ahead: int = 1) -> Iterator[T]:
+    """The items of an iterator that runs in a thread of its own, so many ahead."""
+    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(ahead)
+    stopped = threading.Event()
+
+    def put(item: tuple[str, Any]) -> bool:
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def run() -> None:
+        try:
+            for item in items:
+                if not put(("item", item)):
+                    return
+            put(("end", None))
+        except BaseException as error:  # it is raised where the items are used
+            put(("error", error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = waiting.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise value
+            yield value
+    finally:
+        stopped.set()
+        thread.join()
+
+
+# ---- who works
+
+
+def _alone(todo: Sequence[_Unit]) -> Iterator[int]:
+    for unit in todo:
+        yield do_unit(unit)
+
+
+def _by_processes(todo: Sequence[_Unit], processes: int) -> Iterator[int]:
+    """Each unit by one of several processes; when one dies, all begin anew with what is not done."""
+    left = list(todo)
+    while left:
+        # spawn: forking a process that runs the threads of an estimator may hang
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(
+            min(processes, len(left)), mp_context=context, initializer=_begin_worker, initargs=(processes,)
+        ) as pool:
+            running = {pool.submit(do_unit, unit): unit for unit in left}
+            try:
+                for future in as_completed(running):
+                    yield future.result()
+                    left.remove(running[future])
+            except BrokenProcessPool:
+                for unit in [unit for unit in left if Path(unit.part).with_suffix(".json").is_file()]:
+                    left.remove(unit)
+                    yield len(unit.videos)
+
+
+def _begin_worker(processes: int) -> None:
+    """Give a worker its share of the processor, without which they wait for each other; it ends with its parent."""
+    parent = os.getppid()
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        number = (multiprocessing.current_process()._identity or (1,))[0] - 1
+        share = max(1, len(cores) // processes)
+        os.sched_setaffinity(0, [cores[(number * share + i) % len(cores)] for i in range(share)])
+        torch.set_num_threads(share)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
+    """Each unit as a task of a Ray cluster, which begins anew those whose worker or machine died."""
+    try:
+        import ray  # ty: ignore[unresolved-import]
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "Expected Ray for --ray; it is not installed. Run: pip install 'integralaction[ray]'."
+        ) from error
+    if not todo:
+        return
+    try:
+        ray.init(address=None if address == "local" else address, log_to_driver=False, include_dashboard=False)
+    except Exception as error:  # of many kinds
+        raise ConnectionError(f"Expected a Ray cluster at {address}; it cannot be reached ({error}).") from error
+    gpu = 1 if todo[0].estimator.device == "cuda" else 0
+    task: Callable[..., Any] = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=-1)(do_unit)
+    try:
+        running = {task.remote(unit) for unit in todo}  # ty: ignore[unresolved-attribute]
+        while running:
+            ready, _ = ray.wait(list(running), num_returns=1)
+            for reference in ready:
+                running.remove(reference)
+                yield ray.get(reference)
+    finally:
+        ray.shutdown()
+
+
+# ---- from parts to shards
+
+
+def _merge(root: Path, first: int, units: Sequence[_Unit]) -> list[Remark]:
+    """The parts as shards, whose numbers the plan knows: a call that was stopped here writes the same ones again."""
+    remarks: list[Remark] = []
+    shard: list[tuple[str, Poses]] = []
+    number = first
+    for unit in units:
+        part = Path(unit.part)
+        failed = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
+        remarks += [Remark(name, "no poses: it cannot be looked at", told, kept=True) for name, told in failed]
+        store = PoseStore([part]) if part.is_file() else PoseStore([])
+        shard += [(name, store[name]) for name in store]
+        while len(shard) >= SHARD:
+            write_shard(root / f"poses-{number:05d}.safetensors", shard[:SHARD])
+            number, shard = number + 1, shard[SHARD:]
+    if shard:
+        write_shard(root / f"poses-{number:05d}.safetensors", shard)
+    return remarks
