@@ -13,9 +13,17 @@ from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction import evaluate as testing
 from integralaction.data.dataset import ClipReader, TestClips
-from integralaction.data.index import Video, read_index, write_index
+from integralaction.data.index import AS_RELEASED, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.evaluate import Predictions, bootstrap_interval, evaluate, paired_difference, score
+from integralaction.evaluate import (
+    Predictions,
+    bootstrap_interval,
+    evaluate,
+    paired_difference,
+    print_results,
+    protocols,
+    score,
+)
 from integralaction.run import Run, open_run
 from integralaction.train import train
 
@@ -192,3 +200,25 @@ def test_the_table_fits_a_narrow_terminal() -> None:
     text = console.export_text()
     assert "…" not in text and "mean gate of" in text and "out-of-context" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_both_protocols_stand_side_by_side(tmp_path: Path) -> None:
+    """Where the released code leaves videos out, its protocol is told beside that of all videos."""
+    videos = tuple(
+        Video(f"{i}.mp4", "ab"[i % 2], "out-of-context", 60, 30.0, 8, 8, note=AS_RELEASED if i < 6 else "")
+        for i in range(10)
+    )
+    plain = tuple(Video(f"x{i}.mp4", "a", "in-context", 60, 30.0, 8, 8, note=AS_RELEASED) for i in range(4))
+    rows = (*videos, *plain)
+    right = np.array([i in (0, 1, 2, 7) or i >= 10 for i in range(14)])
+    labels = np.array(["ab".index(v.label) for v in rows])
+    probabilities = np.eye(2, dtype=np.float32)[np.where(right, labels, 1 - labels)]
+    predictions = Predictions("integral", ("a", "b"), rows, labels, probabilities, np.full(14, np.nan, np.float32))
+    names = protocols(rows)
+    assert names == ["out-of-context", "out-of-context (as released)", "in-context"]
+    assert [score(predictions, name).top1 for name in names] == [0.4, 0.5, 1.0]
+    assert [score(predictions, name).videos for name in names] == [10, 6, 4]
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_results({"integral": predictions}, console)
+    text = console.export_text()
+    assert "out-of-context (as released)" in text and "6 videos" in text and "40.0 [10, 70]" in text

@@ -101,9 +101,8 @@ def estimate_data_set(
         ModuleNotFoundError, ConnectionError: the estimator, or Ray, cannot be had.
     """
     parts = index.root / "pose.parts"
+    _built(estimator)  # what is wrong with it is said at once
     first, units = _plan(index, estimator, parts)
-    if ray_address is None:
-        _built(estimator)  # what is wrong with it is said at once
     todo = [unit for unit in units if not Path(unit.part).with_suffix(".json").is_file()]
     total = sum(len(unit.videos) for unit in units)
     if ray_address is not None:

@@ -1,0 +1,213 @@
+"""Poses of whole data sets: one process, several of which one dies, a killed command, a Ray cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import write_network
+
+from integralaction.cli import run
+from integralaction.data.index import Index, Video, read_index, write_index
+from integralaction.data.poses import PoseStore
+from integralaction.data.video import write_video
+from integralaction.posing import UNIT, beside
+
+FRAMES, SIZE = 30, 64
+
+
+def rtmo_network(path: Path) -> Path:
+    """RTMO of 64 x 64 that finds one person, at the same place always."""
+    joints = np.stack([np.arange(17) + 10.0, np.arange(17) + 20.0, np.linspace(0.2, 1, 17)], axis=1)[None, None]
+    boxes = np.array([[[8, 8, 40, 60, 0.9]]])
+    return write_network(path, [1, 3, 64, 64], {"dets": boxes, "keypoints": joints})
+
+
+def data_set(root: Path, videos: int, frames: int = FRAMES) -> Index:
+    """Videos that are all the same but for their names, without poses."""
+    (root / "v").mkdir(parents=True)
+    write_video(root / "v/0.mp4", np.zeros((frames, SIZE, SIZE, 3), np.uint8), 10)
+    for number in range(1, videos):
+        (root / f"v/{number}.mp4").write_bytes((root / "v/0.mp4").read_bytes())
+    rows = tuple(Video(f"v/{n}.mp4", "ab"[n % 2], "train", frames, 10.0, SIZE, SIZE) for n in range(videos))
+    index = Index(root, "many", "openpose18", ("a", "b"), rows)
+    write_index(index)
+    return index
+
+
+def start(data: Path, network: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "integralaction", "pose", str(data), "--weights", str(network), *more]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    return subprocess.Popen(
+        [*command, "--device", "cpu"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+
+
+def finished(running: subprocess.Popen, seconds: float = 120) -> str:
+    try:
+        output, _ = running.communicate(timeout=seconds)
+    finally:
+        running.kill()
+    return output
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def done_units(data: Path) -> int:
+    return len([path for path in (data / "pose.parts").glob("*.json") if path.name != "plan.json"])
+
+
+def check_whole(data: Path, videos: int) -> None:
+    """Every video once, every frame looked at, one person in each; nothing of the work is left behind."""
+    store = PoseStore.of(data)
+    assert sorted(store) == sorted(f"v/{n}.mp4" for n in range(videos))
+    for name in store:
+        assert len(store[name].frame_index) == FRAMES and len(store[name].joints) == FRAMES
+    assert not (data / "pose.parts").exists()
+    assert read_index(data).skeleton == "coco17"
+
+
+def test_every_video_gets_poses_and_a_bad_one_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    network = rtmo_network(tmp_path / "n.onnx")
+    index = data_set(tmp_path / "data", 6)
+    (tmp_path / "data/v/3.mp4").write_bytes(b"no video")
+    short = replace(index.videos[4], frames=FRAMES + 5)  # the index has more frames than the file
+    write_index(replace(index, videos=(*index.videos[:4], short, index.videos[5])))
+    command = ["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]
+    assert run(command) == 0
+    printed = capsys.readouterr().out
+    assert "kept, but: 2 no poses: it cannot be looked at" in printed
+    rows = (tmp_path / "data/import.csv").read_text()
+    assert "v/3.mp4" in rows and f"Expected {FRAMES + 5} frames" in rows
+    store = PoseStore.of(tmp_path / "data")
+    assert sorted(store) == [f"v/{n}.mp4" for n in (0, 1, 2, 5)]
+    np.testing.assert_allclose(store["v/0.mp4"].joints[0, :, 0], np.arange(17) + 10)
+    # mended, the same command does what is left
+    (tmp_path / "data/v/3.mp4").write_bytes((tmp_path / "data/v/0.mp4").read_bytes())
+    write_index(replace(read_index(tmp_path / "data"), videos=index.videos))
+    assert run(command) == 0
+    check_whole(tmp_path / "data", 6)
+    assert run(command) == 2
+    assert "all 6 have theirs" in capsys.readouterr().err
+
+
+def test_wrong_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data_set(tmp_path / "data", 2, frames=3)
+    network = str(rtmo_network(tmp_path / "n.onnx"))
+    for more, message in (
+        (["--weights", str(tmp_path / "gone.onnx")], "gone.onnx is not there"),
+        (["--weights", network, "--processes", "0"], "Expected at least one process"),
+        (["--weights", network, "--pose-model", network], "Expected one estimator"),
+        (["--estimator", "keypoint-rcnn"], "Expected torchvision for keypoint-rcnn"),
+    ):
+        assert run(["pose", str(tmp_path / "data"), "--device", "cpu", *more]) in (1, 2)
+        assert message in capsys.readouterr().err
+
+
+def test_a_killed_command_goes_on(tmp_path: Path) -> None:
+    videos = 6 * UNIT
+    network = rtmo_network(tmp_path / "n.onnx")
+    data_set(tmp_path / "data", videos)
+    data_set(tmp_path / "whole", videos)
+    running = start(tmp_path / "data", network)
+    wait_until(lambda: done_units(tmp_path / "data") >= 2)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "data/pose.parts").glob("*.safetensors")}
+    assert 2 <= len(done) < 6
+    other = start(tmp_path / "data", rtmo_network(tmp_path / "other.onnx"))
+    assert "Expected the estimation that was begun" in finished(other)
+    assert "24 videos of 2 classes" in finished(start(tmp_path / "data", network))
+    finished(start(tmp_path / "whole", network))
+    check_whole(tmp_path / "data", videos)
+    shard = "poses-00000.safetensors"
+    assert (tmp_path / "data" / shard).read_bytes() == (tmp_path / "whole" / shard).read_bytes()
+
+
+def children(parent: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue
+        if int(text.rpartition(")")[2].split()[1]) == parent:
+            found.append(int(path.parent.name))
+    return found
+
+
+def command_line(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
+def test_one_of_several_processes_dies_and_nothing_is_lost(tmp_path: Path) -> None:
+    videos = 8 * UNIT
+    data_set(tmp_path / "data", videos)
+    running = start(tmp_path / "data", rtmo_network(tmp_path / "n.onnx"), "--processes", "2")
+    wait_until(lambda: done_units(tmp_path / "data") >= 1)
+    workers = [child for child in children(running.pid) if "spawn_main" in command_line(child)]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    output = finished(running)
+    assert running.returncode == 0, output
+    check_whole(tmp_path / "data", videos)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
+def test_a_ray_cluster_loses_a_worker_and_no_video(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the extra integralaction[ray] is not installed")
+    videos = 10 * UNIT
+    data_set(tmp_path / "data", videos)
+    running = start(tmp_path / "data", rtmo_network(tmp_path / "n.onnx"), "--ray", "local")
+    wait_until(lambda: done_units(tmp_path / "data") >= 2, 120)
+
+    def working() -> list[int]:
+        processes = (int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat"))
+        return [process for process in processes if "ray::do_unit" in command_line(process)]
+
+    wait_until(lambda: len(working()) >= 1)
+    os.kill(working()[0], signal.SIGKILL)
+    output = finished(running)
+    assert running.returncode == 0, output
+    assert "kept, but" not in output
+    check_whole(tmp_path / "data", videos)
+
+
+def test_items_are_made_beside_and_not_far_ahead() -> None:
+    made: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(20):
+            made.append(number)
+            yield number
+
+    taken = []
+    for number in beside(numbers()):
+        time.sleep(0.002)
+        assert made[-1] - number <= 3
+        taken.append(number)
+    assert taken == list(range(20))
+
+    def failing() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        list(beside(failing()))
+    first = next(iter(beside(numbers())))  # who stops early leaves no thread behind
+    assert first == 0
