@@ -22,8 +22,8 @@ def test_counts_and_poses(tmp_path: Path, capsys: pytest.CaptureFixture, monkeyp
     assert run(["data", str(tmp_path), "--sheet", str(tmp_path / "sheet.png")]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "toy: 16 videos, 3 classes, openpose18"
-    assert "train 9 3 - 12, 12, 12 10 32x32" in lines
-    assert "extra 1 0 1 40, 40, 40 25 60x50" in lines
+    assert "train 9 3 - 12/12/12 10 32x32" in lines
+    assert "extra 1 0 1 40/40/40 25 60x50" in lines
     store = PoseStore.of(tmp_path)
     train = [store[video.video] for video in index.split("train").videos]
     looked = sum(len(poses.frame_index) for poses in train)

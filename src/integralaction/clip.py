@@ -89,21 +89,29 @@ class Poses:
 
         Absent persons are zeros, so their score is 0. A frame that was not looked at has nobody.
         """
-        rows = np.searchsorted(self.frame_index, frames)
-        rows = np.minimum(rows, len(self.frame_index) - 1)
-        found = []
-        for row, frame in zip(rows, frames, strict=True):
-            if row < 0 or self.frame_index[row] != frame:
-                found.append(self.joints[:0])
-                continue
-            persons = self.joints[self.frame_offsets[row] : self.frame_offsets[row + 1]]
-            best = np.argsort(-persons[:, :, 2].mean(axis=1), kind="stable")[:MAX_PERSONS]
-            found.append(persons[best])
-        slots = max(1, *(len(persons) for persons in found))
-        dense = np.zeros((len(frames), slots, *self.joints.shape[1:]), np.float32)
-        for t, persons in enumerate(found):
-            dense[t, : len(persons)] = persons
-        return dense
+        return best_of_frames(self.joints, self.frame_index, self.frame_offsets, frames)
+
+
+def best_of_frames(
+    joints: np.ndarray, frame_index: np.ndarray, frame_offsets: np.ndarray, frames: np.ndarray
+) -> np.ndarray:
+    """`Poses.at` on bare arrays, of which a pose store reads no more than these frames need."""
+    rows = np.searchsorted(frame_index, frames).tolist()
+    numbers, offsets = frame_index.tolist(), frame_offsets.tolist()
+    found = []
+    for row, frame in zip(rows, frames.tolist(), strict=True):
+        if row == len(numbers) or numbers[row] != frame:
+            found.append(joints[:0])
+            continue
+        persons = joints[offsets[row] : offsets[row + 1]]
+        if len(persons) > 1:
+            persons = persons[np.argsort(-persons[:, :, 2].mean(axis=1), kind="stable")[:MAX_PERSONS]]
+        found.append(persons)
+    slots = max(1, *map(len, found))
+    dense = np.zeros((len(found), slots, *joints.shape[1:]), np.float32)
+    for t, persons in enumerate(found):
+        dense[t, : len(persons)] = persons
+    return dense
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def print_overview(index: Index, console: Console) -> None:
     if index.made_by:
         console.print(f"made by: {index.made_by}\n", highlight=False, soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for name in ("split", "videos", "classes", "groups", "frames\nleast, median, most", "fps", "sizes"):
+    for name in ("split", "videos", "classes", "groups", "frames\nmin/median/max", "fps", "sizes"):
         table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
     for split in index.splits:
         videos = index.split(split).videos
@@ -40,9 +40,9 @@ def print_overview(index: Index, console: Console) -> None:
             str(len(videos)),
             str(len({video.label for video in videos} - {""})),
             str(len({video.group for video in videos} - {""}) or "-"),
-            f"{frames.min()}, {np.median(frames):g}, {frames.max()}",
-            f"{rates.min():g}" if rates.min() == rates.max() else f"{rates.min():.3g} to {rates.max():.3g}",
-            sizes[0][0] + (f" and {len(sizes) - 1} more" if len(sizes) > 1 else ""),
+            f"{frames.min()}/{np.median(frames):g}/{frames.max()}",
+            f"{rates.min():g}" if rates.min() == rates.max() else f"{rates.min():.3g}-{rates.max():.3g}",
+            sizes[0][0] + (f" +{len(sizes) - 1}" if len(sizes) > 1 else ""),
         )
     console.print(table)
     _print_poses(index, store, console)

@@ -15,7 +15,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -319,7 +319,7 @@ def _begin_worker(processes: int) -> None:
 def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
     """Each unit as a task of a Ray cluster, which begins anew those whose worker or machine died."""
     try:
-        import ray  # ty: ignore[unresolved-import]
+        import ray
     except ImportError as error:
         raise ModuleNotFoundError(
             "Expected Ray for --ray; it is not installed. Run: pip install 'integralaction[ray]'."
@@ -331,9 +331,9 @@ def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
     except Exception as error:  # of many kinds
         raise ConnectionError(f"Expected a Ray cluster at {address}; it cannot be reached ({error}).") from error
     gpu = 1 if todo[0].estimator.device == "cuda" else 0
-    task: Callable[..., Any] = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=-1)(do_unit)
+    task: Any = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=-1)(do_unit)
     try:
-        running = {task.remote(unit) for unit in todo}  # ty: ignore[unresolved-attribute]
+        running = {task.remote(unit) for unit in todo}
         while running:
             ready, _ = ray.wait(list(running), num_returns=1)
             for reference in ready:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from integralaction.clip import Batch, Clip, Poses, collate
 from integralaction.config import ModelConfig
 from integralaction.data.index import Index, Video
+from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
 from integralaction.data.video import VideoError, read_frames, resized
@@ -99,18 +100,30 @@ class ClipReader:
         if video not in self._store:
             return Poses.nobody(self.index.skeleton)
         poses = self._store[video]
-        if poses.skeleton != self.index.skeleton:
-            raise ValueError(
-                f"Expected poses of {self.index.skeleton}, as {self.index.root} has it; {video} has {poses.skeleton}."
-            )
+        self._check_skeleton(video, poses.skeleton)
         return poses
 
-    def joints(self, number: int, poses: Poses, start: int) -> np.ndarray:
-        """The poses of the clip that starts there, (T', P, K, 3), in pixels of the resized frames."""
+    def _check_skeleton(self, video: str, skeleton: str) -> None:
+        if skeleton != self.index.skeleton:
+            raise ValueError(
+                f"Expected poses of {self.index.skeleton}, as {self.index.root} has it; {video} has {skeleton}."
+            )
+
+    def joints(self, number: int, poses: Poses | None, start: int) -> np.ndarray:
+        """The poses of the clip that starts there, (T', P, K, 3), in pixels of the resized frames.
+
+        Args:
+            poses: of the whole video; None: read those of the clip alone.
+        """
         source = self.sources[number]
         native = (source.video.height, source.video.width)
-        joints = convert_joints(poses.at(source.first + self.wanted_poses(number, start)), self._from, self._to)
-        return resize_joints(joints, native, self.size(number))
+        wanted = source.first + self.wanted_poses(number, start)
+        if poses is None and isinstance(self._store, PoseStore) and source.video.video in self._store:
+            self._check_skeleton(source.video.video, self._store.skeleton)
+            found = self._store.at(source.video.video, wanted)
+        else:
+            found = (poses or self.poses(number)).at(wanted)
+        return resize_joints(convert_joints(found, self._from, self._to), native, self.size(number))
 
     def wanted(self, number: int, start: int) -> np.ndarray:
         """The frame numbers of the clip that starts there: T of them."""
@@ -194,7 +207,7 @@ class TrainClips(Dataset[Batch]):
         start = random_start(reader.sources[number].frames, model.span, random)
         wanted = reader.wanted(number, start)
         if self._memory is None:
-            frames, poses = reader.frames(number, wanted), reader.poses(number)
+            frames, poses = reader.frames(number, wanted), None
         else:
             held = self._memory[number]
             if isinstance(held, ValueError):

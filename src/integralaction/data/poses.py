@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from integralaction.clip import Poses
+from integralaction.clip import Poses, best_of_frames
 
 SHARD = 256
 FORMAT = 1
@@ -107,13 +107,7 @@ class PoseStore(Mapping[str, Poses]):
         Raises:
             KeyError: the store does not hold that video.
         """
-        if video not in self._where:
-            raise KeyError(f"Expected a video of the pose store; it holds no poses of {video}.")
-        shard, row = self._where[video]
-        if shard not in self._handles:
-            self._handles[shard] = safe_open(self._paths[shard], "numpy")
-        handle = self._handles[shard]
-        first, last = handle.get_slice("video_offsets")[row : row + 2]
+        handle, first, last = self._find(video)
         offsets = handle.get_slice("frame_offsets")[first : last + 1]
         return Poses(
             skeleton=self.skeleton,
@@ -121,6 +115,35 @@ class PoseStore(Mapping[str, Poses]):
             frame_index=handle.get_slice("frame_index")[first:last],
             frame_offsets=offsets - offsets[0],
         )
+
+    def at(self, video: str, frames: np.ndarray) -> np.ndarray:
+        """The poses of these frames of one video, as `Poses.at` gives them, without reading the others.
+
+        Raises:
+            KeyError: the store does not hold that video.
+            ValueError: a joint is not finite.
+        """
+        handle, first, last = self._find(video)
+        index = handle.get_slice("frame_index")[first:last]
+        low = int(np.searchsorted(index, frames.min()))
+        high = int(np.searchsorted(index, frames.max(), side="right"))
+        offsets = handle.get_slice("frame_offsets")[first + low : first + high + 1]
+        joints = handle.get_slice("joints")[int(offsets[0]) : int(offsets[-1])]
+        found = best_of_frames(joints, index[low:high], offsets - offsets[0], frames)
+        if not np.isfinite(found).all():
+            raise ValueError(f"Expected finite joints of {video} in the pose store; found NaN or infinity.")
+        return found
+
+    def _find(self, video: str) -> tuple[safe_open, int, int]:
+        """The shard of a video, and the range of its frames there."""
+        if video not in self._where:
+            raise KeyError(f"Expected a video of the pose store; it holds no poses of {video}.")
+        shard, row = self._where[video]
+        if shard not in self._handles:
+            self._handles[shard] = safe_open(self._paths[shard], "numpy")
+        handle = self._handles[shard]
+        first, last = handle.get_slice("video_offsets")[row : row + 2].tolist()
+        return handle, first, last
 
 
 def _about(path: Path) -> dict:
