@@ -89,7 +89,7 @@ class ClipPoses(Dataset):
         self._reader = reader
 
     def __len__(self) -> int:
-        return len(self._reader.sources)
+        return len(self._reader)
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, int, float]:
         return torch.from_numpy(clip(self._reader, number)), os.getpid(), private_memory()

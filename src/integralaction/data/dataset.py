@@ -56,7 +56,9 @@ class ClipReader:
                 the store has none of these videos.
         """
         self.index, self._store, self.model = index, store, model
-        self.sources = [Source.of(video) for video in index.videos]
+        for video in index.videos:
+            if video.start is not None or video.end is not None:
+                Source.of(video)  # what is wrong with it is said at once
         self._from, self._to = skeleton_named(index.skeleton), skeleton_named(model.skeleton)
         convert_joints(np.zeros((len(self._from.joints), 3), np.float32), self._from, self._to)
         self._short_side = short_side(model.size)
@@ -67,16 +69,23 @@ class ClipReader:
                 f"videos, such as {index.videos[0].video}. Only the appearance stream can do without."
             )
 
+    def __len__(self) -> int:
+        return len(self.index.videos)
+
+    def source(self, number: int) -> Source:
+        """The part of a video that row `number` means."""
+        return Source.of(self.index.videos[number])
+
     def size(self, number: int) -> tuple[int, int]:
         """Height and width of the frames that `frames` gives of video `number`."""
-        video = self.sources[number].video
+        video = self.index.videos[number]
         return resized(video.height, video.width, self._short_side)
 
     def frames(self, number: int, wanted: np.ndarray) -> np.ndarray | None:
         """Frames of video `number`, counted from its first: (len(wanted), H, W, 3) uint8; None for `pose-only`."""
         if self.model.method == "pose-only":
             return None
-        source = self.sources[number]
+        source = self.source(number)
         path = self.index.path(source.video)
         try:
             frames = read_frames(path, source.first + wanted, short_side=self._short_side)
@@ -96,7 +105,7 @@ class ClipReader:
 
     def poses(self, number: int) -> Poses:
         """All poses of video `number`; nobody where the store has none of it."""
-        video = self.sources[number].video.video
+        video = self.index.videos[number].video
         if video not in self._store:
             return Poses.nobody(self.index.skeleton)
         poses = self._store[video]
@@ -115,7 +124,7 @@ class ClipReader:
         Args:
             poses: of the whole video; None: read those of the clip alone.
         """
-        source = self.sources[number]
+        source = self.source(number)
         native = (source.video.height, source.video.width)
         wanted = source.first + self.wanted_poses(number, start)
         if poses is None and isinstance(self._store, PoseStore) and source.video.video in self._store:
@@ -127,20 +136,20 @@ class ClipReader:
 
     def wanted(self, number: int, start: int) -> np.ndarray:
         """The frame numbers of the clip that starts there: T of them."""
-        return clip_frames(start, self.model.frames, self.model.stride, self.sources[number].frames)
+        return clip_frames(start, self.model.frames, self.model.stride, self.source(number).frames)
 
     def wanted_poses(self, number: int, start: int) -> np.ndarray:
         """The frame numbers of the poses of the clip that starts there: T' of them."""
         stride = self.model.stride // self.model.pose_frame_factor
-        return clip_frames(start, self.model.pose_frames, stride, self.sources[number].frames)
+        return clip_frames(start, self.model.pose_frames, stride, self.source(number).frames)
 
     def starts(self, number: int) -> list[int]:
         """First frames of the test clips of video `number`."""
-        return test_starts(self.sources[number].frames, self.model.span).tolist()
+        return test_starts(self.source(number).frames, self.model.span).tolist()
 
     def label(self, number: int) -> int:
         """The class of video `number` in the model's order, -1 where the model does not know it."""
-        label = self.sources[number].video.label
+        label = self.index.videos[number].label
         return self.model.classes.index(label) if label in self.model.classes else -1
 
 
@@ -160,7 +169,7 @@ class TrainClips(Dataset[Batch]):
         reader = self._reader
 
         def read(number: int) -> tuple[np.ndarray | None, Poses] | ValueError:
-            everything = np.arange(reader.sources[number].frames)
+            everything = np.arange(reader.source(number).frames)
             try:
                 return reader.frames(number, everything), reader.poses(number)
             except (ValueError, FileNotFoundError) as error:
@@ -175,7 +184,7 @@ class TrainClips(Dataset[Batch]):
         return self
 
     def __len__(self) -> int:
-        return len(self._reader.sources)
+        return len(self._reader)
 
     def __getitem__(self, index: list[tuple[int, int]]) -> Batch:
         """The batch of these (epoch, video) pairs."""
@@ -196,7 +205,7 @@ class TrainClips(Dataset[Batch]):
             try:
                 return self._clip(epoch, number), number, failed
             except (ValueError, FileNotFoundError) as error:
-                failed.append((self._reader.sources[number].video.video, " ".join(str(error).split())))
+                failed.append((self._reader.source(number).video.video, " ".join(str(error).split())))
                 if len(failed) == REPLACEMENTS:
                     raise
                 number = int(random.integers(len(self)))
@@ -204,7 +213,7 @@ class TrainClips(Dataset[Batch]):
     def _clip(self, epoch: int, number: int) -> Clip:
         reader, model = self._reader, self._reader.model
         random = np.random.default_rng([self._seed, epoch, number])
-        start = random_start(reader.sources[number].frames, model.span, random)
+        start = random_start(reader.source(number).frames, model.span, random)
         wanted = reader.wanted(number, start)
         if self._memory is None:
             frames, poses = reader.frames(number, wanted), None
@@ -230,7 +239,7 @@ class TestClips(Dataset[Batch]):
         self._flip = skeleton_named(reader.model.skeleton).flip
 
     def __len__(self) -> int:
-        return len(self._reader.sources)
+        return len(self._reader)
 
     def __getitem__(self, index: int) -> Batch:
         number, reader, size = index, self._reader, self._reader.model.size
@@ -260,4 +269,4 @@ class ReadableClips(Dataset["Batch | tuple[str, str]"]):
         try:
             return self._clips[index]
         except (ValueError, FileNotFoundError) as error:
-            return self._reader.sources[index].video.video, " ".join(str(error).split())
+            return self._reader.source(index).video.video, " ".join(str(error).split())

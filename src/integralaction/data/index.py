@@ -12,7 +12,7 @@ FORMAT = 1
 AS_RELEASED = "as-released"  # the note of a video that the released code's protocol keeps, where it leaves others out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Video:
     """A row of the index.
 
@@ -146,12 +146,13 @@ def read_index(root: Path | str) -> Index:
         raise ValueError(f"Expected class names without repeats in {about_path}; found {list(classes)}.")
     skeleton_named(about["skeleton"])
     with rows_path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = {"video", "label", "split", "frames", "fps", "height", "width"} - set(reader.fieldnames or ())
+        reader = csv.reader(file)
+        names = next(reader, [])
+        missing = {"video", "label", "split", "frames", "fps", "height", "width"} - set(names)
         if missing:
             raise ValueError(f"Expected the columns {', '.join(sorted(missing))} in {rows_path}; they are missing.")
-        known = set(classes) | {""}
-        videos = tuple(_row(row, known, rows_path, reader.line_num) for row in reader)
+        columns = _Columns(names, classes, rows_path)
+        videos = tuple(columns.video(row, reader.line_num) for row in reader if row)
     return Index(
         root=root,
         name=str(about["name"]),
@@ -169,30 +170,50 @@ def _check_file_name(name: object, what: str, path: Path) -> None:
         raise ValueError(f"Expected a {what} name that can name a folder in {path}; found {name!r}.")
 
 
-def _row(row: dict[str, str], classes: set[str], path: Path, line: int) -> Video:
-    if row["label"] not in classes:
-        raise ValueError(f"Expected a class of dataset.yaml in {path}, line {line}; found label {row['label']!r}.")
-    _check_file_name(row["split"], "split", path)
-    try:
-        video = Video(
-            video=row["video"],
-            label=row["label"],
-            split=row["split"],
-            frames=int(row["frames"]),
-            fps=float(row["fps"]),
-            height=int(row["height"]),
-            width=int(row["width"]),
-            start=_seconds(row.get("start")),
-            end=_seconds(row.get("end")),
-            group=row.get("group") or "",
-            note=row.get("note") or "",
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
-    if min(video.frames, video.fps, video.height, video.width) <= 0:
-        raise ValueError(f"Expected positive frames, fps, height and width in {path}, line {line}; found {video}.")
-    return video
+class _Columns:
+    """Turns rows into videos: of each label, split, group and note one string is kept, however many rows have it."""
 
+    def __init__(self, names: list[str], classes: tuple[str, ...], path: Path) -> None:
+        self._width, self._path = len(names), path
+        # a column that is not there is read from a field that is put behind each row, and empty
+        self._places = tuple(names.index(f.name) if f.name in names else len(names) for f in fields(Video))
+        self._known = {name: name for name in (*classes, "")}
+        self._splits: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
 
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text else None
+    def video(self, row: list[str], line: int) -> Video:
+        """The video of a row.
+
+        Raises:
+            ValueError: a field is missing or wrong, with the line.
+        """
+        path = self._path
+        if len(row) != self._width:
+            raise ValueError(f"Expected {self._width} fields in {path}, line {line}; found {len(row)}.")
+        row.append("")
+        video, label, split, frames, fps, height, width, start, end, group, note = [row[i] for i in self._places]
+        if label not in self._known:
+            raise ValueError(f"Expected a class of dataset.yaml in {path}, line {line}; found label {label!r}.")
+        if split not in self._splits:
+            _check_file_name(split, "split", path)
+            self._splits[split] = split
+        texts = self._texts
+        try:
+            made = Video(
+                video,
+                self._known[label],
+                self._splits[split],
+                int(frames),
+                float(fps),
+                int(height),
+                int(width),
+                float(start) if start else None,
+                float(end) if end else None,
+                texts.setdefault(group, group),
+                texts.setdefault(note, note),
+            )
+        except ValueError as error:
+            raise ValueError(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
+        if not (made.frames > 0 and made.fps > 0 and made.height > 0 and made.width > 0):
+            raise ValueError(f"Expected positive frames, fps, height and width in {path}, line {line}; found {made}.")
+        return made

@@ -7,6 +7,8 @@ touch only their rows.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from integralaction.clip import Poses, best_of_frames
 
 SHARD = 256
 FORMAT = 1
+HEAD, READERS = 2**16, 32  # bytes of a shard that hold its list of videos; how many are read at once
 _KEY = "integralaction.poses"
 _TENSORS = ("joints", "frame_offsets", "video_offsets", "frame_index")
 
@@ -69,6 +72,7 @@ class PoseStore(Mapping[str, Poses]):
         self._where: dict[str, tuple[int, int]] = {}
         self._handles: dict[int, safe_open] = {}
         self.skeleton = ""
+        _warm(self._paths)
         for shard, path in enumerate(self._paths):
             about = _about(path)
             if self.skeleton not in ("", about["skeleton"]):
@@ -111,8 +115,8 @@ class PoseStore(Mapping[str, Poses]):
         offsets = handle.get_slice("frame_offsets")[first : last + 1]
         return Poses(
             skeleton=self.skeleton,
-            joints=handle.get_slice("joints")[offsets[0] : offsets[-1]],
-            frame_index=handle.get_slice("frame_index")[first:last],
+            joints=_rows(handle, "joints", int(offsets[0]), int(offsets[-1])),
+            frame_index=_rows(handle, "frame_index", first, last),
             frame_offsets=offsets - offsets[0],
         )
 
@@ -124,11 +128,11 @@ class PoseStore(Mapping[str, Poses]):
             ValueError: a joint is not finite.
         """
         handle, first, last = self._find(video)
-        index = handle.get_slice("frame_index")[first:last]
+        index = _rows(handle, "frame_index", first, last)
         low = int(np.searchsorted(index, frames.min()))
         high = int(np.searchsorted(index, frames.max(), side="right"))
         offsets = handle.get_slice("frame_offsets")[first + low : first + high + 1]
-        joints = handle.get_slice("joints")[int(offsets[0]) : int(offsets[-1])]
+        joints = _rows(handle, "joints", int(offsets[0]), int(offsets[-1]))
         found = best_of_frames(joints, index[low:high], offsets - offsets[0], frames)
         if not np.isfinite(found).all():
             raise ValueError(f"Expected finite joints of {video} in the pose store; found NaN or infinity.")
@@ -144,6 +148,26 @@ class PoseStore(Mapping[str, Poses]):
         handle = self._handles[shard]
         first, last = handle.get_slice("video_offsets")[row : row + 2].tolist()
         return handle, first, last
+
+
+def _warm(paths: list[Path]) -> None:
+    """Have the heads of many shards read at once: one after another, each would wait for the disk."""
+
+    def read(path: Path) -> None:
+        with suppress(OSError), path.open("rb") as file:
+            file.read(HEAD)
+
+    if len(paths) > READERS:
+        with ThreadPoolExecutor(READERS) as pool:
+            list(pool.map(read, paths))
+
+
+def _rows(handle: safe_open, name: str, first: int, last: int) -> np.ndarray:
+    """Rows of a tensor; none at its very end too, where the library's slices are out of bounds."""
+    part = handle.get_slice(name)
+    if first < last:
+        return part[first:last]
+    return np.zeros((0, *part.get_shape()[1:]), np.float32 if name == "joints" else np.int64)
 
 
 def _about(path: Path) -> dict:
