@@ -127,7 +127,7 @@ def read_index(root: Path | str) -> Index:
         if not path.is_file():
             raise FileNotFoundError(
                 f"Expected a data set folder with dataset.yaml and videos.csv; {path} is not there. "
-                "Make one with `integralaction mime OUT`."
+                "Make one with `integralaction import folder VIDEOS --out FOLDER`, or `integralaction mime FOLDER`."
             )
     try:
         about = yaml.safe_load(about_path.read_text(encoding="utf-8"))
