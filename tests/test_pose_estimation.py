@@ -1,10 +1,13 @@
 """rtmlib's estimators on tiny networks whose answers are known, and the poses of the frames of a video."""
 
 import hashlib
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from networks import write_network
 from PIL import Image
 
@@ -143,3 +146,41 @@ def test_downloads_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(pose_estimation, "_MODELS", "file:///nowhere/")
     with pytest.raises(ConnectionError, match=r"Expected to download .*rtmo-s.* --weights FILE, .* --poses none"):
         estimator_named("rtmo", [], "cpu")
+
+
+def test_keypoint_rcnn_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its outputs become poses; torchvision itself is not here: a network with its interface stands for it."""
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.tensor(0.0))
+
+        def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+            found = []
+            for image in images:
+                assert image.shape[0] == 3 and image.min() >= 0 and image.max() <= 1
+                places = torch.arange(17.0)[:, None] * self.scale + torch.tensor([image[0, 0, 0] * 255, 5.0])
+                keypoints = torch.cat([places, torch.ones(17, 1)], dim=1)
+                scores = torch.tensor([0.9, 0.3])  # the second is hardly a person
+                of_joints = torch.full((2, 17), 2.0)
+                found.append({"keypoints": keypoints.repeat(2, 1, 1), "scores": scores, "keypoints_scores": of_joints})
+            return found
+
+    detection = types.ModuleType("torchvision.models.detection")
+    detection.keypointrcnn_resnet50_fpn = lambda weights, weights_backbone: Network()
+    models = types.ModuleType("torchvision.models")
+    models.detection = detection
+    for name, module in (("torchvision", types.ModuleType("torchvision")), ("torchvision.models", models)):
+        monkeypatch.setitem(sys.modules, name, module)
+    torch.save({"scale": torch.tensor(2.0)}, tmp_path / "weights.pth")
+    estimator = estimator_named("keypoint-rcnn", [tmp_path / "weights.pth"], "cpu")
+    frames = np.concatenate([frames_of((number, 0, 0)) for number in range(10)])
+    persons = estimator(frames)
+    assert [len(p) for p in persons] == [1] * 10 and estimator.skeleton == "coco17"
+    for number, (person,) in enumerate(persons):
+        np.testing.assert_allclose(person[:, 0], 2 * np.arange(17) + number, rtol=1e-5)
+        np.testing.assert_allclose(person[:, 2], 0.9 / (1 + np.exp(-2)), rtol=1e-5)
+    torch.save({"other": torch.tensor(2.0)}, tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match=r"Expected torchvision's weights of Keypoint R-CNN in .*; found others"):
+        estimator_named("keypoint-rcnn", [tmp_path / "weights.pth"], "cpu")
