@@ -589,10 +589,12 @@ def convert(
     """
     from integralaction.convert import account, check_folder, merge, write
     from integralaction.convert import convert as run_conversion
+    from integralaction.importers.building import read_lines
     from integralaction.model.checkpoint import is_ours
     from integralaction.model.foreign import Told
 
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, _lines(classes))
+    names = None if classes is None else read_lines(classes)
+    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
     if out is not None:
         check_folder(out)
     if other is None:
@@ -609,19 +611,6 @@ def convert(
         write(model, foreign_files, read, out)
         print(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if read else ""))
     return 0
-
-
-def _lines(path: Path | None) -> tuple[str, ...] | None:
-    """The lines of a text file that are not empty."""
-    if path is None:
-        return None
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a text file with a name a line; {path} is not there.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"Expected a text file with a name a line in {path}; it is no text.") from error
-    return tuple(line.strip() for line in lines if line.strip())
 
 
 @app.command

@@ -166,7 +166,7 @@ class KeypointRCNN:
         import torch
 
         try:
-            from torchvision.models import detection  # ty: ignore[unresolved-import]
+            from torchvision.models import detection  # ty: ignore[import-not-found]
         except (ImportError, RuntimeError, OSError) as error:
             raise ModuleNotFoundError(
                 "Expected torchvision for keypoint-rcnn; it is not installed, or does not start "

@@ -162,8 +162,8 @@ def find_by_json(
 def _images_and_annotations(file: Path) -> tuple[dict[Any, dict], list[dict]]:
     content = read_json(file)
     try:
-        images = {image["id"]: image for image in content["images"]}  # ty: ignore[not-subscriptable, invalid-argument-type]
-        annotations = list(content["annotations"])  # ty: ignore[not-subscriptable, invalid-argument-type]
+        images = {image["id"]: image for image in content["images"]}
+        annotations = list(content["annotations"])
         wanted = ({"seq_name", "file_name"}, {"image_id", "action_label", "action_name"})
         for name, rows, keys in zip(("images", "annotations"), (images.values(), annotations), wanted, strict=True):
             if lacking := next((keys - row.keys() for row in rows if not keys <= row.keys()), None):
@@ -235,7 +235,7 @@ def poses_of_json(file: Path, info: VideoInfo, as_released: bool) -> Poses:
     content = read_json(file)
     frames: dict[int, np.ndarray] = {}
     try:
-        for frame in content["data"]:  # ty: ignore[not-subscriptable, invalid-argument-type]
+        for frame in content["data"]:
             persons = [
                 np.column_stack([np.array(p["pose"], np.float32).reshape(18, 2), np.array(p["score"], np.float32)])
                 for p in frame["skeleton"]

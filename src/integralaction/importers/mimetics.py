@@ -56,7 +56,7 @@ def find_released(file: Path, frames: Path, poses: Path | None, made_by: str) ->
     found = find_by_json([file], frames, read=None, made_by=made_by, mimetics=True)
     images = {}
     content = read_json(file)
-    for image in content["images"]:  # ty: ignore[not-subscriptable, invalid-argument-type]
+    for image in content["images"]:
         images[f"{image['seq_name']}/{image['file_name']}"] = (image.get("height"), image.get("width"))
     entries = [
         Entry(e.video, e.label, e.split, pose_reader(poses, *e.video.rsplit("/", 1), images[e.video]), e.group)
@@ -90,7 +90,7 @@ def poses_of_json(file: Path, scale: np.ndarray) -> Poses:
     content = read_json(file)
     frames = {}
     try:
-        for number, (pose, score) in enumerate(zip(content["pose"], content["score"], strict=True)):  # ty: ignore[not-subscriptable, invalid-argument-type]
+        for number, (pose, score) in enumerate(zip(content["pose"], content["score"], strict=True)):
             joints = np.zeros((0, 18, 3), np.float32) if pose is None else np.array(pose, np.float32).reshape(-1, 18, 3)
             if len(joints):
                 joints[..., 2] *= np.array(score, np.float32).reshape(-1, 1)
