@@ -14,8 +14,9 @@ import pytest
 from networks import write_network
 
 from integralaction.cli import run
+from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
-from integralaction.data.poses import PoseStore
+from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.data.video import write_video
 from integralaction.posing import UNIT, beside
 
@@ -88,7 +89,7 @@ def test_every_video_gets_poses_and_a_bad_one_is_named(tmp_path: Path, capsys: p
     assert run(command) == 0
     printed = capsys.readouterr().out
     assert "kept, but: 2 no poses: it cannot be looked at" in printed
-    rows = (tmp_path / "data/import.csv").read_text()
+    rows = (tmp_path / "data/poses.csv").read_text()
     assert "v/3.mp4" in rows and f"Expected {FRAMES + 5} frames" in rows
     store = PoseStore.of(tmp_path / "data")
     assert sorted(store) == [f"v/{n}.mp4" for n in (0, 1, 2, 5)]
@@ -211,3 +212,66 @@ def test_items_are_made_beside_and_not_far_ahead() -> None:
         list(beside(failing()))
     first = next(iter(beside(numbers())))  # who stops early leaves no thread behind
     assert first == 0
+
+
+def test_poses_of_another_skeleton_are_there_already(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """They are converted where that is possible, and refused before any work where not."""
+    index = data_set(tmp_path / "data", 3)
+    network = rtmo_network(tmp_path / "n.onnx")
+    write_pose_store(tmp_path / "data", [("v/0.mp4", Poses.nobody("openpose18"))])
+    command = ["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]
+    assert run(command) == 0
+    store = PoseStore.of(tmp_path / "data")
+    assert store.skeleton == "openpose18" and len(store) == 3 and store["v/1.mp4"].joints.shape[1:] == (18, 3)
+    other = replace(index, root=tmp_path / "other")
+    data_set(tmp_path / "other", 3)
+    write_index(other)
+    write_pose_store(tmp_path / "other", [("v/0.mp4", Poses.nobody("ntu25"))])
+    capsys.readouterr()
+    assert run(["pose", str(tmp_path / "other"), "--weights", str(network), "--device", "cpu"]) == 2
+    assert "convert to the skeleton ntu25" in capsys.readouterr().err
+    assert not (tmp_path / "other/pose.parts").exists()
+
+
+def test_a_video_that_kills_its_process_is_given_up_alone(tmp_path: Path) -> None:
+    """Its deaths are counted by the notes that it leaves; the videos beside it get their poses."""
+    data_set(tmp_path / "data", 2 * UNIT)
+    script = tmp_path / "work.py"
+    script.write_text(
+        """
+import os, sys
+from pathlib import Path
+from integralaction import posing
+from integralaction.data.index import read_index
+
+real = posing.poses_of_video
+
+def deadly(estimator, path, frames):
+    if path.name == "1.mp4":
+        os._exit(9)
+    return real(estimator, path, frames)
+
+posing.poses_of_video = deadly
+if __name__ == "__main__":
+    done = posing.estimate_data_set(read_index(sys.argv[1]), posing.Estimator("rtmo", (sys.argv[2],), "cpu"), 2)
+    print(posing.TRIES, [(remark.item, remark.detail) for remark in done.remarks])
+"""
+    )
+    network = rtmo_network(tmp_path / "n.onnx")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), str(tmp_path / "data"), str(network)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    assert "[('v/1.mp4', '5 times the process that looked at it died')]" in done.stdout, done.stderr
+    assert sorted(PoseStore.of(tmp_path / "data")) == [f"v/{n}.mp4" for n in range(2 * UNIT) if n != 1]
+
+
+def test_what_a_killed_clean_up_left_is_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data_set(tmp_path / "data", 2)
+    parts = tmp_path / "data/pose.parts"
+    parts.mkdir()
+    (parts / "000000.json").write_text("[]")
+    assert run(["import", "poses", str(tmp_path / "data"), str(tmp_path)]) == 2
+    assert "Expected no estimation under way" in capsys.readouterr().err
+    network = rtmo_network(tmp_path / "n.onnx")
+    assert run(["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]) == 0
+    check_whole(tmp_path / "data", 2)

@@ -280,6 +280,8 @@ def import_kinetics(
 
     if (csv is None) == (annotations is None):
         raise ValueError("Expected --csv or --annotations, one of them; found " + ("both." if csv else "neither."))
+    if as_released and skeletons is None:
+        raise ValueError("Expected --skeletons with --as-released, which is about their frames; found none.")
     read = None if skeletons is None else kinetics.skeleton_reader(skeletons, as_released)
     files = [Path(file) for file in csv or annotations or []]
     told = f"integralaction import kinetics {videos.resolve()} {' '.join(str(f.resolve()) for f in files)}"
@@ -287,7 +289,7 @@ def import_kinetics(
     if csv is not None:
         found = kinetics.find_by_csv(files, videos, fifty=kinetics50, read=read, made_by=made_by)
     else:
-        found = kinetics.find_by_json(files, videos, read=read, made_by=made_by)
+        found = kinetics.find_by_json(files, videos, read=read, made_by=made_by, fifty=kinetics50)
     return _build(found, out, kinetics.note_of_protocol)
 
 
@@ -310,7 +312,7 @@ def import_mimetics(
     poses
         The released code's pose_results.
     """
-    from integralaction.importers import kinetics, mimetics
+    from integralaction.importers import mimetics
 
     if (csv is None) == (annotations is None):
         raise ValueError("Expected --csv or --annotations, one of them; found " + ("both." if csv else "neither."))
@@ -321,7 +323,7 @@ def import_mimetics(
     else:
         assert annotations is not None
         found = mimetics.find_released(annotations, videos, poses, made_by)
-    return _build(found, out, kinetics.note_of_protocol)
+    return _build(found, out, mimetics.note_of_protocol)
 
 
 @imports.command(name="ntu")
@@ -511,6 +513,8 @@ def pose(
 
     if processes < 1:
         raise ValueError(f"Expected at least one process; found {processes}.")
+    if processes > 1 and ray is not None:
+        raise ValueError("Expected --processes or --ray, one of them; found both. Ray counts its own.")
     if pose_model is not None and (estimator is not None or weights):
         raise ValueError("Expected one estimator; found --pose-model beside --estimator or --weights. Give one.")
     files = [pose_model] if pose_model is not None else weights or []
@@ -538,7 +542,7 @@ def show_data(data: Path, /, *, sheet: Path | None = None) -> int:
     from integralaction.overview import contact_sheet, print_overview
 
     index = read_index(data)
-    print_overview(index, Console())
+    print_overview(index, Console(markup=False))
     if sheet is not None:
         print(f"{contact_sheet(index, sheet)} videos on the contact sheet: {sheet}")
     return 0
@@ -724,6 +728,15 @@ def run(arguments: list[str]) -> int:
 
         wrong_call = isinstance(error, ValueError | FileNotFoundError) and not isinstance(error, VideoError)
         return 2 if wrong_call else 1
+    except Exception as error:  # nobody foresaw it: still one sentence
+        if debug:
+            traceback.print_exc()
+        told = f"{type(error).__name__}: {_one_line(error)}"
+        print(
+            f"integralaction: Something failed that was not foreseen ({told}). Add --debug to see where.",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,7 @@ A unit that is done is not done again; one that a killed worker had begun is beg
 the rest go on.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,13 +35,15 @@ from integralaction.data.index import Index, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, read_in_parts
 from integralaction.importers.building import Imported, Remark, write_remarks
-from integralaction.importers.pose_files import next_shard
+from integralaction.importers.pose_files import as_skeleton, next_shard
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
 
 UNIT = 4  # videos after which a killed worker's work is kept
 AT_ONCE = 2**26  # bytes of frames decoded together; up to three such parts are in memory
-TRIES = 5  # of a unit whose worker dies; then its videos count as failed
+TRIES = 5  # times that a worker may die at a video before that video is given up
+AT_RAY = 1000  # units that wait in Ray's queue
+LIST = "poses.csv"  # the videos without poses, and why
 
 T = TypeVar("T")
 
@@ -101,7 +105,8 @@ def estimate_data_set(
         ModuleNotFoundError, ConnectionError: the estimator, or Ray, cannot be had.
     """
     parts = index.root / "pose.parts"
-    _built(estimator)  # what is wrong with it is said at once
+    held = PoseStore.of(index.root).skeleton  # what is wrong with the estimator is said at once
+    as_skeleton(Poses.nobody(_built(estimator).skeleton), held or _built(estimator).skeleton)
     first, units = _plan(index, estimator, parts)
     todo = [unit for unit in units if not Path(unit.part).with_suffix(".json").is_file()]
     total = sum(len(unit.videos) for unit in units)
@@ -111,20 +116,22 @@ def estimate_data_set(
         working = _by_processes(todo, processes)
     else:
         working = _alone(todo)
-    done = total - sum(len(unit.videos) for unit in todo)
-    _watch(working, done, total)
-    remarks = _merge(index.root, first, units)
+    _watch(working, total - sum(len(unit.videos) for unit in todo), total)
+    remarks = _merge(index.root, first, units, held)
     store = PoseStore.of(index.root)
-    shutil.rmtree(parts)
+    write_remarks(index.root, remarks, LIST)
+    if len(store):
+        index = replace(index, skeleton=store.skeleton)
+        write_index(index)
+    finished = index.root / "pose.finished"
+    shutil.rmtree(finished, ignore_errors=True)
+    parts.rename(finished)  # at once: what is half removed is no plan
+    shutil.rmtree(finished)
     if not len(store):
-        write_remarks(index.root, remarks)
         raise ValueError(
             f"Expected poses of {total} videos; none could be estimated ({remarks[0].item}: {remarks[0].detail})"
         )
-    index = replace(index, skeleton=store.skeleton)
-    write_index(index)
-    write_remarks(index.root, remarks)
-    return Imported(index, tuple(remarks))
+    return Imported(index, tuple(remarks), LIST)
 
 
 def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_Unit]]:
@@ -146,7 +153,8 @@ def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_U
         videos = [(name, str(index.path(row)), row.frames) for name, row in rows.items()]
         units = [videos[first : first + UNIT] for first in range(0, len(videos), UNIT)]
         plan = {"estimator": asdict(estimator), "first": next_shard(index.root), "units": units}
-        parts.mkdir(exist_ok=True)
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir()
         aside = path.with_suffix(".part")
         aside.write_text(json.dumps(plan), encoding="utf-8")
         aside.replace(path)
@@ -178,27 +186,36 @@ def _watch(working: Iterator[int], done: int, total: int) -> None:
 
 def do_unit(unit: _Unit) -> int:
     """Estimate the poses of a unit's videos and leave them in its part; how many videos it has."""
-    if _begin(unit) > TRIES:
-        died = f"{TRIES} times the process that looked at it, or at a video near it, died"
-        _leave(unit, [], [(name, died) for name, *_ in unit.videos])
-        return len(unit.videos)
     estimator = _built(unit.estimator)
     found: list[tuple[str, Poses]] = []
     failed: list[tuple[str, str]] = []
-    for name, path, frames in unit.videos:
+    deaths = _deaths(unit)
+    for number, (name, path, frames) in enumerate(unit.videos):
+        if deaths[number] >= TRIES:
+            failed.append((name, f"{TRIES} times the process that looked at it died"))
+            continue
+        _note(unit, number, "+")
         try:
             found.append((name, poses_of_video(estimator, Path(path), frames)))
         except Exception as error:  # one bad video, or one that the estimator's library fails on, never stops the rest
             failed.append((name, " ".join(str(error).split()) or type(error).__name__))
+        finally:
+            _note(unit, number, "-")  # not so when the process is killed
     _leave(unit, found, failed)
     return len(unit.videos)
 
 
-def _begin(unit: _Unit) -> int:
-    """How often the unit was begun, with this time."""
-    with Path(unit.part).with_suffix(".begun").open("ab") as file:
-        file.write(b"x")
-        return file.tell()
+def _note(unit: _Unit, number: int, sign: str) -> None:
+    """Note that a video is looked at (+), or that it was (-)."""
+    with Path(unit.part).with_suffix(".begun").open("a", encoding="ascii") as file:
+        file.write(f"{sign}{number}\n")
+
+
+def _deaths(unit: _Unit) -> list[int]:
+    """How often a process died while it looked at each video: it was begun and neither done nor stopped in order."""
+    path = Path(unit.part).with_suffix(".begun")
+    notes = path.read_text(encoding="ascii").split() if path.is_file() else []
+    return [notes.count(f"+{number}") - notes.count(f"-{number}") for number in range(len(unit.videos))]
 
 
 def _leave(unit: _Unit, found: list[tuple[str, Poses]], failed: list[tuple[str, str]]) -> None:
@@ -279,23 +296,25 @@ def _alone(todo: Sequence[_Unit]) -> Iterator[int]:
 
 
 def _by_processes(todo: Sequence[_Unit], processes: int) -> Iterator[int]:
-    """Each unit by one of several processes; when one dies, all begin anew with what is not done."""
+    """Each unit by one of several processes. When one dies, all are ended; what had been begun is then done one unit at
+    a time, so that no video is taken for the one that killed its process because it was beside it."""
     left = list(todo)
     while left:
+        suspects = [unit for unit in left if Path(unit.part).with_suffix(".begun").is_file()]
+        batch, workers = (suspects[:1], 1) if suspects else (left, min(processes, len(left)))
         # spawn: forking a process that runs the threads of an estimator may hang
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            min(processes, len(left)), mp_context=context, initializer=_begin_worker, initargs=(processes,)
-        ) as pool:
-            running = {pool.submit(do_unit, unit): unit for unit in left}
-            try:
-                for future in as_completed(running):
-                    yield future.result()
-                    left.remove(running[future])
-            except BrokenProcessPool:
-                for unit in [unit for unit in left if Path(unit.part).with_suffix(".json").is_file()]:
-                    left.remove(unit)
-                    yield len(unit.videos)
+        seen: set[_Unit] = set()
+        with ProcessPoolExecutor(workers, context, _begin_worker, (workers,)) as pool, suppress(BrokenProcessPool):
+            running = {pool.submit(do_unit, unit): unit for unit in batch}
+            for future in as_completed(running):
+                yield future.result()
+                seen.add(running[future])
+        for unit in batch:
+            if unit not in seen and Path(unit.part).with_suffix(".json").is_file():
+                yield len(unit.videos)  # it was done when another one died
+                seen.add(unit)
+        left = [unit for unit in left if unit not in seen]
 
 
 def _begin_worker(processes: int) -> None:
@@ -333,12 +352,12 @@ def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
     gpu = 1 if todo[0].estimator.device == "cuda" else 0
     task: Any = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=-1)(do_unit)
     try:
-        running = {task.remote(unit) for unit in todo}
+        waiting = iter(todo)
+        running = [task.remote(unit) for unit in itertools.islice(waiting, AT_RAY)]
         while running:
-            ready, _ = ray.wait(list(running), num_returns=1)
-            for reference in ready:
-                running.remove(reference)
-                yield ray.get(reference)
+            ready, running = ray.wait(running, num_returns=1)
+            running += [task.remote(unit) for unit in itertools.islice(waiting, len(ready))]
+            yield from ray.get(ready)
     finally:
         ray.shutdown()
 
@@ -346,7 +365,7 @@ def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
 # ---- from parts to shards
 
 
-def _merge(root: Path, first: int, units: Sequence[_Unit]) -> list[Remark]:
+def _merge(root: Path, first: int, units: Sequence[_Unit], skeleton: str) -> list[Remark]:
     """The parts as shards, whose numbers the plan knows: a call that was stopped here writes the same ones again."""
     remarks: list[Remark] = []
     shard: list[tuple[str, Poses]] = []
@@ -356,7 +375,7 @@ def _merge(root: Path, first: int, units: Sequence[_Unit]) -> list[Remark]:
         failed = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
         remarks += [Remark(name, "no poses: it cannot be looked at", told, kept=True) for name, told in failed]
         store = PoseStore([part]) if part.is_file() else PoseStore([])
-        shard += [(name, store[name]) for name in store]
+        shard += [(name, as_skeleton(store[name], skeleton or store.skeleton)) for name in store]
         while len(shard) >= SHARD:
             write_shard(root / f"poses-{number:05d}.safetensors", shard[:SHARD])
             number, shard = number + 1, shard[SHARD:]

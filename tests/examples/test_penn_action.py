@@ -87,7 +87,7 @@ def test_what_is_no_label_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/0001.mat").write_text("nothing")
     assert run_import(tmp_path / "labels", tmp_path / "out") == 2
-    assert "Expected a Matlab file in 0001.mat" in capsys.readouterr().err
+    assert "none of 1 can be (0001.mat: cannot be read as labels" in capsys.readouterr().err
     assert run_import(EXAMPLE / "svm.py", tmp_path / "out") == 2
     assert "Expected a folder or a tar archive" in capsys.readouterr().err
     assert run_import(tmp_path / "labels", tmp_path / "out", "--frames", tmp_path, "--square") == 2

@@ -38,9 +38,9 @@ def images(folder: Path, frames: int, size: tuple[int, int] = (20, 40)) -> Path:
     return folder
 
 
-def remarks(out: Path) -> dict[str, tuple[str, str]]:
+def remarks(out: Path, name: str = "import.csv") -> dict[str, tuple[str, str]]:
     """Reason and whether kept, by item."""
-    rows = csv.DictReader((out / "import.csv").read_text(encoding="utf-8").splitlines())
+    rows = csv.DictReader((out / name).read_text(encoding="utf-8").splitlines())
     return {row["item"]: (row["reason"], row["kept"]) for row in rows}
 
 
@@ -68,6 +68,7 @@ def test_a_folder_of_classes_with_odd_names_and_bad_videos(tmp_path: Path, capsy
     (bad / "renamed.dat").write_bytes(good)  # a wrong ending is no fault
     video(bad / "one frame.mp4", frames=1)
     images(bad / "odd size", 4, (21, 33))
+    (root / "a b/thumbnail.jpg").write_bytes((bad / "odd size/000001.jpg").read_bytes())
     (root / "stray.mp4").write_bytes(good)
     index = imported(tmp_path / "out", "folder", root, "--test", "0.4", "--seed", "3")
     assert index.classes == tuple(sorted(ODD_NAMES)) and len(index.videos) == 23
@@ -75,8 +76,11 @@ def test_a_folder_of_classes_with_odd_names_and_bad_videos(tmp_path: Path, capsy
     unreadable = {f"{ODD_NAMES[0]}/{name}" for name in ("truncated.mp4", "empty.mp4", "notes.txt")}
     assert {name for name, (reason, _) in told.items() if reason == "cannot be read as a video"} == unreadable
     assert told["stray.mp4"] == ("not in a folder of a class", "no")
+    assert told["a b/thumbnail.jpg"] == ("an image beside other files", "no")
     printed = capsys.readouterr().out
-    assert "left out: 3 cannot be read as a video, 1 not in a folder of a class" in printed
+    assert (
+        "left out: 3 cannot be read as a video, 1 an image beside other files, 1 not in a folder of a class" in printed
+    )
     for v in index.videos:
         assert index.path(v).exists()
     assert {(v.height, v.width) for v in index.videos} == {(20, 40), (21, 33)}
@@ -211,7 +215,7 @@ def test_kinetics_by_its_csv(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     ]
     told = remarks(tmp_path / "out")
     assert told["ddddddddddd_000005_000015"][0] == "no such video"
-    assert told["1 rows"][0] == "not of Kinetics50"
+    assert told["ccccccccccc"] == ("not of Kinetics50", "no")
     store = PoseStore.of(tmp_path / "out")
     first = store[index.videos[0].video]
     assert first.frame_index.tolist() == list(range(60))
@@ -257,8 +261,12 @@ def test_bad_skeletons_are_counted_and_the_videos_kept(tmp_path: Path, capsys: p
     index = imported(tmp_path / "out", "kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "s")
     assert len(index.videos) == 5
     told = {Path(name).stem.partition("_")[0]: reason for name, reason in remarks(tmp_path / "out").items()}
-    assert told == dict.fromkeys(("truncated", "nan", "joints"), ("poses cannot be read", "yes"))
+    assert told == {
+        **dict.fromkeys(("truncated", "nan", "joints"), ("poses cannot be read", "yes")),
+        "nobody": ("poses that end before the video", "yes"),
+    }
     assert "kept, but: 3 poses cannot be read" in capsys.readouterr().out
+    assert {v.note for v in index.videos} == {""}  # of six frames, and nobody in them
     store = PoseStore.of(tmp_path / "out")
     assert len(store) == 2
     crowd = store["archery/crowd_000001_000011.mp4"]
@@ -389,6 +397,7 @@ def test_ntu_places_joints_in_the_colour_video(tmp_path: Path) -> None:
     for name in names:
         video(tmp_path / f"v/{name}_rgb.avi", 3, (54, 96))
     video(tmp_path / "v/unknown.avi", 3)
+    video(tmp_path / f"v/{names[0]}_ir.avi", 3)
 
     def body(joint: int) -> tuple[float, float]:
         return (float("nan"), 3.0) if joint == 4 else (100.0 + joint, 200.0)
@@ -408,6 +417,7 @@ def test_ntu_places_joints_in_the_colour_video(tmp_path: Path) -> None:
     told = remarks(tmp_path / "out")
     assert told["S001C001P001R001A003_rgb.avi"][0] == "in the list of samples without a skeleton"
     assert told["unknown.avi"][0] == "no name of a sample"
+    assert told[f"{names[0]}_ir.avi"][0] == "not the colour video of a sample"
     assert told["S001C003P001R002A002_rgb.avi"] == ("poses cannot be read", "yes")
     poses = PoseStore.of(tmp_path / "out")[index.videos[0].video]
     assert np.diff(poses.frame_offsets).tolist() == [1, 0, 2] and poses.skeleton == "ntu25"
@@ -450,7 +460,7 @@ def test_pyskl_joins_poses_to_videos(tmp_path: Path, capsys: pytest.CaptureFixtu
     for name in ("a", "b", "wrong"):
         video(tmp_path / f"v/{name}.mp4")
     annotations = [pyskl_annotation(n) for n in ("a", "b", "lost")] + [pyskl_annotation("wrong", 9)]
-    splits = {"xsub_train": ["a", "wrong"], "xsub_val": ["b", "lost"], "xview_train": [], "xview_val": []}
+    splits = {"xsub_train": ["a", "wrong"], "xsub_val": ["b", "lost", "a", "none"], "xview_train": [], "xview_val": []}
     file = tmp_path / "ntu60_2d.pkl"
     file.write_bytes(pickle.dumps({"split": splits, "annotations": annotations}))
     command = ["pyskl", file, "--videos", tmp_path / "v"]
@@ -463,6 +473,7 @@ def test_pyskl_joins_poses_to_videos(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("wrong.mp4", "train", "class 1"),
     ]
     told = remarks(tmp_path / "out")
+    assert told["a"] == ("in two of the chosen splits", "yes") and told["none"][0] == "no annotation of that name"
     assert told["lost"][0] == "no such video" and told["wrong.mp4"] == ("poses cannot be read", "yes")
     poses = PoseStore.of(tmp_path / "out")["a.mp4"]
     assert np.diff(poses.frame_offsets).tolist() == [1, 2] * 3
@@ -546,9 +557,117 @@ def test_poses_are_added_to_the_videos_that_lack_them(tmp_path: Path, capsys: py
     store = PoseStore.of(tmp_path / "data")
     assert sorted(store) == ["run/a.mp4", "run/b.mp4"] and store.skeleton == "openpose18"
     assert len(store["run/b.mp4"].frame_index) == 6 and store["run/b.mp4"].joints.shape[1] == 18
-    assert remarks(tmp_path / "data")["run/c.mp4"] == ("no poses", "yes")
+    assert remarks(tmp_path / "data", "poses.csv")["run/c.mp4"] == ("no poses", "yes")
+    assert remarks(tmp_path / "data") == {}  # of the import
     assert run(["import", "poses", str(tmp_path / "data"), str(tmp_path / "nothing")]) == 2
     (files / "c").mkdir()
     assert replace(index, skeleton="x").skeleton == "x"
     assert run(["import", "poses", str(tmp_path / "data"), str(files)]) == 2
     assert "of 1 none can be read" in capsys.readouterr().err
+
+
+def test_files_that_two_videos_could_claim(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Videos of one name: each takes the files of its own folder, or none; nobody does not choose the skeleton."""
+    for name in ("x/1", "y/1", "x/2", "y/3"):
+        video(tmp_path / f"v/{name}.mp4")
+    imported(tmp_path / "data", "folder", tmp_path / "v", "--test", "0")
+    files = tmp_path / "poses"
+    (files / "x").mkdir(parents=True)
+
+    def result(joints: int, place: float) -> str:
+        return json.dumps([{"image_id": t, "keypoints": [place, place, 0.9] * joints} for t in range(6)])
+
+    (files / "1.json").write_text(result(133, 3.0))
+    (files / "x/1.json").write_text(result(133, 4.0))
+    (files / "2.json").write_text("[]")
+    (files / "3.json").write_text(result(133, 5.0))
+    assert run(["import", "poses", str(tmp_path / "data"), str(files)]) == 0
+    store = PoseStore.of(tmp_path / "data")
+    assert store.skeleton == read_index(tmp_path / "data").skeleton == "coco-wholebody133"
+    assert sorted(store) == ["x/1.mp4", "x/2.mp4", "y/3.mp4"]
+    assert store["x/1.mp4"].joints[0, 0, 0] == 4 and not len(store["x/2.mp4"].joints)
+    listed = (tmp_path / "data/poses.csv").read_text()
+    assert "2 videos are named 1. Put theirs into folders as the videos are" in listed
+    # what one data set has, another takes by the whole name
+    imported(tmp_path / "other", "folder", tmp_path / "v", "--test", "0")
+    assert run(["import", "poses", str(tmp_path / "other"), str(tmp_path / "data")]) == 0
+    assert sorted(PoseStore.of(tmp_path / "other")) == sorted(store)
+
+
+def test_an_import_of_other_videos_does_not_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from integralaction.importers import building
+
+    for number in range(4):
+        video(tmp_path / f"v/run/{number}.mp4")
+    monkeypatch.setattr(building, "SHARD", 2)
+    write = building._write_unit
+
+    def interrupted(path: Path, *rest: Any) -> None:
+        if path.stem == "00001":
+            raise KeyboardInterrupt
+        write(path, *rest)
+
+    monkeypatch.setattr(building, "_write_unit", interrupted)
+    arguments = ["import", "folder", str(tmp_path / "v"), "--out", str(tmp_path / "out"), "--test", "0"]
+    assert run(arguments) == 1
+    (tmp_path / "v/run/0.mp4").unlink()
+    assert run(arguments) == 2
+    assert "or its videos have changed since" in capsys.readouterr().err
+
+
+def test_folders_of_splits_beside_others_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for name in ("train/x/1", "test/x/2", "annotations/3"):
+        video(tmp_path / f"v/{name}.mp4")
+    assert run(["import", "folder", str(tmp_path / "v"), "--out", str(tmp_path / "out")]) == 2
+    assert "found both (annotations)" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_that_are_no_text_and_rows_that_make_no_sense(tmp_path: Path) -> None:
+    video(tmp_path / "v/run/good.mp4", 20)
+    os.link(tmp_path / "v/run/good.mp4", os.fsencode(tmp_path / "v/run") + b"/caf\xe9.mp4")
+    rows = ["path,label,split,start,end", "run/good.mp4,run,train,,", "run/good.mp4,run,train,100,110"]
+    rows += ["run/good.mp4,run,train,2,1", "run/good.mp4,run,fold/1,,1", "a\0b.mp4,run,train,,"]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    index = imported(tmp_path / "out", "folder", tmp_path / "v", "--csv", tmp_path / "list.csv")
+    assert len(index.videos) == 1
+    reasons = sorted(row.split(",")[2] for row in (tmp_path / "out/import.csv").read_text().splitlines()[1:])
+    assert reasons == [
+        "cannot be read as a video",
+        *["no frames between start and end"] * 2,
+        "split that can name no folder",
+    ]
+    index = imported(tmp_path / "out2", "folder", tmp_path / "v")
+    assert [v.video for v in index.videos] == ["run/good.mp4"]
+    assert "name is no UTF-8" in (tmp_path / "out2/import.csv").read_text()
+
+
+def test_the_released_protocol_wants_somebody(tmp_path: Path) -> None:
+    rows = []
+    for name, persons in (("somebody", [[0.5, 0.5]]), ("nobody", []), ("missing", None)):
+        video(tmp_path / f"v/archery/{name}_000001_000011.mp4", 60, fps=30)
+        rows.append(("archery", name, 1, 11, "val"))
+        if persons is not None:
+            skeleton_json(tmp_path / f"s/{name}_000001_000011.json", dict.fromkeys(range(60), persons))
+    table = kinetics_csv(tmp_path / "list.csv", rows)
+    index = imported(tmp_path / "out", "kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "s")
+    assert {v.group: v.note for v in index.videos} == {"somebody": AS_RELEASED, "nobody": "", "missing": ""}
+
+
+def test_one_bad_row_does_not_stop_an_import(tmp_path: Path) -> None:
+    video(tmp_path / "v/archery/a_000001_000003.mp4")
+    (tmp_path / "m.csv").write_text(
+        "label,id,start,end,split,cc\narchery,a,1,3,test,0\narchery,b,1\n\narchery,c,1e400,2\n"
+    )
+    index = imported(tmp_path / "out", "mimetics", tmp_path / "v", "--csv", tmp_path / "m.csv")
+    assert len(index.videos) == 1
+    assert [reason for reason, _ in remarks(tmp_path / "out").values()] == ["no label, YouTube id, start and end"] * 2
+    bad = [pyskl_annotation("b", img_shape=None, original_shape=None), {"frame_dir": "c"}, pyskl_annotation("d")]
+    (tmp_path / "f.pkl").write_bytes(pickle.dumps(bad))
+    index = imported(tmp_path / "out3", "pyskl", tmp_path / "f.pkl")
+    assert [v.video for v in index.videos] == ["d"]
+    assert {name: reason for name, (reason, _) in remarks(tmp_path / "out3").items()} == dict.fromkeys(
+        "bc", "annotation without frames or size"
+    )

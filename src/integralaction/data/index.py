@@ -164,9 +164,13 @@ def read_index(root: Path | str) -> Index:
     )
 
 
+def is_file_name(name: object) -> bool:
+    """Whether a name can be that of a folder: names of data sets and splits become names of result folders."""
+    return isinstance(name, str) and bool(name) and not name.startswith(".") and not set(name) & set("/\\\0")
+
+
 def _check_file_name(name: object, what: str, path: Path) -> None:
-    """Names of data sets and splits become names of result folders."""
-    if not isinstance(name, str) or not name or name.startswith(".") or set(name) & set("/\\\0"):
+    if not is_file_name(name):
         raise ValueError(f"Expected a {what} name that can name a folder in {path}; found {name!r}.")
 
 

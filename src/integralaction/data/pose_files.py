@@ -10,6 +10,7 @@ in pixels of the video, in 0..1 or in -1..1 of it (OpenPose's `--keypoint_scale`
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,13 +80,16 @@ def _read_openpose(folder: Path, video: Path, units: Units | None) -> Poses:
     images = {image.stem: place for place, image in enumerate(image_paths(video))} if video.is_dir() else {}
     frames: dict[int, np.ndarray] = {}
     by_image: dict[int, np.ndarray] = {}
-    others, count = set(), 0
-    for path in sorted(folder.glob("*.json")):
-        name = re.fullmatch(r"(.*?)(?:_(\d+))?_keypoints", path.stem)
-        image = images.get(path.stem.removesuffix("_keypoints"))
-        if image is None and (name is None or name[1] != _name(video) or name[2] is None):
-            others.add(path.name if name is None else name[1])
-            continue
+    count = 0
+    listed = _listing(folder, folder.stat().st_mtime_ns)
+    files = [(int(number), path) for number, path in listed.get(_name(video), ()) if number is not None]
+    of_images = [
+        (images[stem], folder / f"{stem}_keypoints.json")
+        for stem in images
+        if (folder / f"{stem}_keypoints.json").is_file()
+    ]
+    for number, path in of_images or files:
+        image = number if of_images else None
         persons = _read_people(path)
         if len(persons):
             if count not in (0, persons.shape[1]):
@@ -96,13 +100,12 @@ def _read_openpose(folder: Path, video: Path, units: Units | None) -> Poses:
         if image is not None:
             by_image[image] = persons
             continue
-        assert name is not None
-        if int(name[2]) in frames:
-            raise ValueError(f"Expected one file a frame in {folder}; found frame {int(name[2])} again in {path.name}.")
-        frames[int(name[2])] = persons
+        if number in frames:
+            raise ValueError(f"Expected one file a frame in {folder}; found frame {number} again in {path.name}.")
+        frames[number] = persons
     frames = by_image or frames
     if not frames:
-        found = f"files of {', '.join(sorted(others)[:3])}" if others else "no JSON files"
+        found = f"files of {', '.join(sorted(listed)[:3])}" if listed else "no JSON files"
         raise ValueError(
             f"Expected OpenPose files named {_name(video)}_000000000012_keypoints.json, or {_name(video)}.json with "
             f"COCO results or AlphaPose's, in {folder}; found {found}. Name them after the video."
@@ -111,6 +114,16 @@ def _read_openpose(folder: Path, video: Path, units: Units | None) -> Poses:
     joints = len(skeleton_named(skeleton).joints)
     nobody = np.zeros((0, joints, 3), np.float32)
     return _in_pixels(skeleton, {n: p if len(p) else nobody for n, p in frames.items()}, units, folder, video)
+
+
+@lru_cache(maxsize=4)
+def _listing(folder: Path, modified: int) -> dict[str, list[tuple[str | None, Path]]]:
+    """The files of a folder by the video that they are named after, with the number of the frame; listed once."""
+    found: dict[str, list[tuple[str | None, Path]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        name = re.fullmatch(r"(.*?)(?:_(\d+))?_keypoints", path.stem)
+        found.setdefault(path.name if name is None else name[1], []).append((name and name[2], path))
+    return found
 
 
 def _read_people(path: Path) -> np.ndarray:

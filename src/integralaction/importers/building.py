@@ -3,8 +3,11 @@ account for all of it. An import that was stopped goes on with the same command.
 """
 
 import csv
+import hashlib
 import json
 import os
+import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +20,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from integralaction.clip import Poses
-from integralaction.data.index import Index, Video, write_index
+from integralaction.data.dataset import Source
+from integralaction.data.index import Index, Video, is_file_name, write_index
 from integralaction.data.poses import SHARD, write_shard
-from integralaction.data.video import VideoError, VideoInfo, probe
+from integralaction.data.video import IMAGES, VideoError, VideoInfo, probe
 
+ENOUGH = 0.9  # share of a video's frames that its poses reach without a remark
 LIST = "import.csv"  # what was left out, and what was kept with something missing
 
+VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".gif")
+
 # what reading a file of another make comes to
-ODD = (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError, OSError, EOFError)
+ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError, OSError, EOFError)
+ODD += (csv.Error, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -95,21 +103,29 @@ class Imported:
 
     index: Index
     remarks: tuple[Remark, ...]
+    list_name: str = LIST
 
 
-def build(found: Found, out: Path, note: Callable[[Video, Poses | None], str] | None = None) -> Imported:
+# the note of a row, from the video, its poses, and whether there were poses to read
+Note = Callable[[Video, Poses | None, bool], str]
+
+
+def build(found: Found, out: Path, note: Note | None = None) -> Imported:
     """Write a data set folder; of an interrupted call the finished parts are kept.
 
     Args:
         found: what to import.
         out: the folder, new or of the same import.
-        note: the note of a row, from the video and its poses; by default the entry's.
+        note: gives the note of a row; by default the entry's.
 
     Raises:
         ValueError: nothing can be imported, or the folder holds something else.
     """
-    parts = _claim(out, found)
+    found = replace(found, name=re.sub(r"[^\w -]+", "-", found.name).strip("-. ") or "videos")
+    if repeated := [name for name, count in Counter(found.classes).items() if count > 1]:
+        raise ValueError(f"Expected class names without repeats; found {repeated[0]!r} twice. Rename one.")
     entries, remarks = _without_repeats(found)
+    parts = _claim(out, found, entries)
     units = [entries[first : first + SHARD] for first in range(0, len(entries), SHARD)]
     rows: list[Video] = []
     columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -121,7 +137,7 @@ def build(found: Found, out: Path, note: Callable[[Video, Poses | None], str] | 
                 path = parts / f"{number:05d}.json"
                 if not path.exists():
                     looked = pool.map(lambda entry: _look(entry, found), unit)
-                    _write_unit(path, out / f"poses-{number:05d}.safetensors", list(looked), note)
+                    _write_unit(path, out / f"poses-{number:05d}.safetensors", unit, list(looked), note)
                 videos, told = _read_unit(path)
                 rows += videos
                 remarks += told
@@ -138,14 +154,14 @@ def build(found: Found, out: Path, note: Callable[[Video, Poses | None], str] | 
     return Imported(index, tuple(remarks))
 
 
-def write_remarks(out: Path, remarks: Sequence[Remark]) -> None:
-    """The list of remarks as import.csv."""
-    aside = out / f"{LIST}.part"
-    with aside.open("w", newline="", encoding="utf-8") as file:
+def write_remarks(out: Path, remarks: Sequence[Remark], name: str = LIST) -> None:
+    """The list of remarks as a csv; of names that are no UTF-8 the odd bytes are written out."""
+    aside = out / f"{name}.part"
+    with aside.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("item", "kept", "reason", "detail"))
         writer.writerows((r.item, "yes" if r.kept else "no", r.reason, r.detail) for r in remarks)
-    aside.replace(out / LIST)
+    aside.replace(out / name)
 
 
 def summary(imported: Imported) -> str:
@@ -160,19 +176,24 @@ def summary(imported: Imported) -> str:
             told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
             lines.append(f"{title}: {told}")
     if remarks:
-        lines.append(f"each by name: {index.root / LIST}")
+        lines.append(f"each by name: {index.root / imported.list_name}")
     return "\n".join(lines)
 
 
-def _claim(out: Path, found: Found) -> Path:
-    """The folder of the parts, after it is sure that `out` is new or of the same import."""
+def _claim(out: Path, found: Found, entries: Sequence[Entry]) -> Path:
+    """The folder of the parts, after it is sure that `out` is new or of the same import of the same videos."""
     parts = out / "import.parts"
     claim = parts / "made_by.txt"
+    digest = hashlib.sha256(repr(found.classes).encode("utf-8", "surrogateescape"))
+    for e in entries:
+        what = (e.video, e.label, e.split, e.start, e.end, e.group)
+        digest.update(repr(what).encode("utf-8", "surrogateescape"))
+    wanted = f"{found.made_by}\n{len(entries)} videos {digest.hexdigest()}\n"
     if claim.is_file():
-        if claim.read_text(encoding="utf-8") != found.made_by:
+        if claim.read_text(encoding="utf-8") != wanted:
             raise ValueError(
-                f"Expected {out} to be new or of the same import; it holds parts of another one "
-                f"({claim.read_text(encoding='utf-8')}). Choose another folder or remove that one."
+                f"Expected {out} to be new or of the same import; it holds parts of another one, or its videos have "
+                "changed since. Choose another folder or remove that one."
             )
         return parts
     if out.exists() and not out.is_dir():
@@ -181,7 +202,7 @@ def _claim(out: Path, found: Found) -> Path:
         raise ValueError(f"Expected {out} to be new or empty; it holds other files. Choose another folder.")
     parts.mkdir(parents=True)
     aside = claim.with_suffix(".part")
-    aside.write_text(found.made_by, encoding="utf-8")
+    aside.write_text(wanted, encoding="utf-8", errors="backslashreplace")
     aside.replace(claim)
     return parts
 
@@ -195,18 +216,30 @@ def _unclaim(parts: Path) -> None:
 def _without_repeats(found: Found) -> tuple[list[Entry], list[Remark]]:
     """Each part of a video once, and with a class."""
     seen: set[tuple] = set()
-    entries, remarks = [], list(found.remarks)
+    entries, remarks, classes = [], list(found.remarks), set(found.classes)
     for entry in found.entries:
         key = (entry.video, entry.start, entry.end)
         if key in seen:
             remarks.append(Remark(entry.video, "named twice", f"again as {entry.label!r} in {entry.split}"))
-        elif entry.label not in found.classes:
+        elif not _is_text(entry.video):
+            remarks.append(Remark(entry.video, "name is no UTF-8"))
+        elif not is_file_name(entry.split):
+            remarks.append(Remark(entry.video, "split that can name no folder", entry.split))
+        elif entry.label not in classes:
             what = "no label" if not entry.label else "label of no known class"
             remarks.append(Remark(entry.video, what, entry.label))
         else:
             seen.add(key)
             entries.append(entry)
     return entries, remarks
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _Looked = tuple[Video | None, Poses | None, list[Remark]]
@@ -218,8 +251,10 @@ def _look(entry: Entry, found: Found) -> _Looked:
         info = entry.info or probe(found.video_root / entry.video)
     except FileNotFoundError as error:
         return None, None, [Remark(entry.video, "not there", _line(error))]
-    except (VideoError, OSError) as error:
+    except (VideoError, *ODD) as error:
         return None, None, [Remark(entry.video, "cannot be read as a video", _line(error))]
+    if min(info.frames, info.fps, info.height, info.width) <= 0:
+        return None, None, [Remark(entry.video, "without frames or size", str(info))]
     row = Video(
         video=entry.video,
         label=entry.label,
@@ -233,6 +268,10 @@ def _look(entry: Entry, found: Found) -> _Looked:
         group=entry.group,
         note=entry.note,
     )
+    try:
+        Source.of(row)
+    except ODD as error:
+        return None, None, [Remark(entry.video, "no frames between start and end", _line(error))]
     if entry.poses is None:
         return row, None, []
     try:
@@ -247,6 +286,9 @@ def _look(entry: Entry, found: Found) -> _Looked:
         detail = f"poses up to frame {last}, {info.frames} frames; the rest is cut off"
         remarks.append(Remark(entry.video, "poses past the video's end", detail, kept=True))
         poses = first_frames(poses, info.frames)
+    elif len(poses.frame_index) and int(poses.frame_index[-1]) + 1 < ENOUGH * info.frames:
+        detail = f"poses up to frame {poses.frame_index[-1]} of {info.frames}"
+        remarks.append(Remark(entry.video, "poses that end before the video", detail, kept=True))
     return row, poses, remarks
 
 
@@ -257,16 +299,15 @@ def first_frames(poses: Poses, frames: int) -> Poses:
     return Poses(poses.skeleton, poses.joints[: int(offsets[-1])], poses.frame_index[:kept], offsets)
 
 
-def _write_unit(
-    path: Path, shard: Path, looked: Sequence[_Looked], note: Callable[[Video, Poses | None], str] | None
-) -> None:
+def _write_unit(path: Path, shard: Path, unit: Sequence[Entry], looked: Sequence[_Looked], note: Note | None) -> None:
     """The poses of a unit, then its rows, by which a later call knows that it is whole."""
     stored = {row.video: poses for row, poses, _ in looked if row is not None and poses is not None}
     if stored:
         write_shard(shard, list(stored.items()))
-    rows = [
-        (row if note is None else replace(row, note=note(row, poses))) for row, poses, _ in looked if row is not None
-    ]
+    rows = []
+    for entry, (row, poses, _) in zip(unit, looked, strict=True):
+        if row is not None:
+            rows.append(row if note is None else replace(row, note=note(row, poses, entry.poses is not None)))
     about = {"rows": [asdict(row) for row in rows], "remarks": [asdict(r) for *_, told in looked for r in told]}
     aside = path.with_suffix(".part")
     aside.write_text(json.dumps(about), encoding="utf-8")
@@ -313,11 +354,12 @@ def read_lines(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def video_files(root: Path) -> dict[str, list[str]]:
-    """Every file below a folder, and every folder that holds images, by its name without the ending.
+def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
+    """Every file below a folder, and every folder that holds images and nothing else, by its name without the ending.
 
     Returns:
-        Paths relative to `root`, sorted, by stem; hidden files are left out.
+        Paths relative to `root`, sorted, by stem, those with the ending of a video first; hidden files are left out.
+        And a remark for each image that lies beside other files.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -325,15 +367,18 @@ def video_files(root: Path) -> dict[str, list[str]]:
     if not root.is_dir():
         raise FileNotFoundError(f"Expected a folder of videos; {root} is not there.")
     found: dict[str, list[str]] = {}
+    remarks = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        here = os.path.relpath(folder, root)
-        if any(name.lower().endswith((".jpg", ".jpeg", ".png")) for name in names):
-            if here != ".":
-                found.setdefault(Path(here).name, []).append(Path(here).as_posix())
-            folders.clear()
+        here = Path(os.path.relpath(folder, root))
+        shown = sorted(name for name in names if not name.startswith("."))
+        images = [name for name in shown if name.lower().endswith(IMAGES)]
+        if images and len(images) == len(shown) and not folders and here != Path():
+            found.setdefault(here.name, []).append(here.as_posix())
             continue
-        for name in sorted(names):
-            if not name.startswith("."):
-                found.setdefault(Path(name).stem, []).append((Path(here) / name).as_posix())
-    return found
+        remarks += [Remark((here / name).as_posix(), "an image beside other files") for name in images]
+        for name in sorted(set(shown) - set(images)):
+            found.setdefault(Path(name).stem, []).append((here / name).as_posix())
+    for paths in found.values():
+        paths.sort(key=lambda path: (not path.lower().endswith(VIDEOS), path))
+    return found, remarks

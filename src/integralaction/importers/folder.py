@@ -34,11 +34,19 @@ def find_in_folder(root: Path, *, val: float, test: float, group: str | None, se
         ValueError: it has no classes, or shares and expression are not what they should be.
     """
     check_division(val, test, group)
-    paths = sorted(path for paths in video_files(root).values() for path in paths)
-    splits = {Path(path).parts[0] for path in paths if len(Path(path).parts) > 1}
-    by_split = bool(splits) and {name.lower() for name in splits} <= set(SPLITS)
+    files, remarks = video_files(root)
+    paths = sorted(path for paths in files.values() for path in paths)
+    deep = {Path(path).parts[0] for path in paths if len(Path(path).parts) > 2}
+    named = {name for name in deep if name.lower() in SPLITS}
+    others = {Path(path).parts[0] for path in paths if len(Path(path).parts) > 1} - named
+    if named and others:
+        raise ValueError(
+            f"Expected folders of splits ({', '.join(sorted(named))}) or of classes in {root}; found both "
+            f"({', '.join(sorted(others)[:5])}). Move one kind away, or give --csv."
+        )
+    by_split = bool(named)
     depth = 3 if by_split else 2
-    remarks, entries = [], []
+    entries = []
     for path in paths:
         parts = Path(path).parts
         if len(parts) < depth:

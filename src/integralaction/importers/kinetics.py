@@ -16,7 +16,7 @@ from integralaction.clip import Poses
 from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.pickles import read_pickle
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import Entry, Found, Remark, read_json, video_files
+from integralaction.importers.building import VIDEOS, Entry, Found, Remark, read_json, video_files
 from integralaction.importers.folder import read_table
 
 SKELETON_FPS = 30.0
@@ -51,18 +51,16 @@ def find_by_csv(tables: Sequence[Path], videos: Path, *, fifty: bool, read: Read
         FileNotFoundError: a csv or the folder is not there.
         ValueError: a column is missing, or no class is left.
     """
-    files = video_files(videos)
-    entries, remarks, other = [], [], 0
+    files, remarks = video_files(videos)
+    entries = []
     for table in tables:
         for row in official_rows(table):
             if fifty and row["label"] not in KINETICS50:
-                other += 1
+                remarks.append(Remark(str(row["youtube_id"]), "not of Kinetics50", row["label"]))
                 continue
             entry = _entry(row, table, files, remarks)
             if entry is not None:
                 entries.append(entry)
-    if other:
-        remarks.append(Remark(f"{other} rows", "not of Kinetics50", "left out by choice"))
     return _found("kinetics50" if fifty else "kinetics", entries, remarks, videos, read, made_by)
 
 
@@ -87,7 +85,7 @@ def _entry(row: dict[str, str], table: Path, files: dict[str, list[str]], remark
     split = row.get("split") or table.stem
     try:
         name = clip_name(row["youtube_id"], row["time_start"], row["time_end"])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         times = f"{row['time_start']} to {row['time_end']}"
         remarks.append(Remark(str(row["youtube_id"]), "times are no numbers", times))
         return None
@@ -110,7 +108,7 @@ def clip_name(youtube_id: str, start: str, end: str) -> str:
 def file_of(name: str, label: str, files: dict[str, list[str]]) -> str | None:
     """The file of that name: the only one, or the one in the folder of its class."""
     paths = files.get(name, [])
-    if len(paths) < 2:
+    if len(paths) < 2 or paths[0].lower().endswith(VIDEOS) > paths[1].lower().endswith(VIDEOS):
         return paths[0] if paths else None
     folders = {label, label.replace(" ", "_"), folder_of(label)}
     own = [path for path in paths if folders & set(Path(path).parts[:-1])]
@@ -123,13 +121,20 @@ def folder_of(label: str) -> str:
 
 
 def find_by_json(
-    files: Sequence[Path], frames: Path, *, read: ReadPoses | None, made_by: str, mimetics: bool = False
+    files: Sequence[Path],
+    frames: Path,
+    *,
+    read: ReadPoses | None,
+    made_by: str,
+    fifty: bool = False,
+    mimetics: bool = False,
 ) -> Found:
     """The videos of the released code's JSON files, as folders of frames.
 
     Args:
         files: Kinetics50_train.json, Kinetics400_val.json, Mimetics50.json, ...
         frames: the folder `frames`, with train_256/CLASS/NAME and val_256/CLASS/NAME; of Mimetics with CLASS/NAME.
+        fifty: keep the classes of Kinetics50 alone.
 
     Raises:
         FileNotFoundError: a file is not there.
@@ -146,11 +151,16 @@ def find_by_json(
             if image is None:
                 remarks.append(Remark(str(annotation["image_id"]), "annotation without an image", str(file)))
                 continue
-            label, name = str(annotation["action_name"]), str(image["file_name"])
-            if names.setdefault(int(annotation["action_label"]), label) != label:
+            label, name, number = str(annotation["action_name"]), str(image["file_name"]), annotation["action_label"]
+            if not isinstance(number, int):
+                remarks.append(Remark(name, "label is no number", repr(number)))
+                continue
+            if fifty and label not in KINETICS50:
+                remarks.append(Remark(name, "not of Kinetics50", label))
+                continue
+            if names.setdefault(number, label) != label:
                 raise ValueError(
-                    f"Expected one name for action {annotation['action_label']} in {file}; found "
-                    f"{names[annotation['action_label']]!r} and {label!r}."
+                    f"Expected one name for action {number} in {file}; found {names[number]!r} and {label!r}."
                 )
             folder = Path() if mimetics else Path(f"{part}_256")
             entries.append(Entry((folder / str(image["seq_name"]) / name).as_posix(), label, split, group=name))
@@ -191,10 +201,10 @@ def _with_poses(entry: Entry, read: ReadPoses) -> Entry:
     return Entry(entry.video, entry.label, entry.split, lambda info: read(stem, info), entry.group)
 
 
-def note_of_protocol(video: Video, poses: Poses | None) -> str:
-    """Marks what the released protocol keeps: videos longer than its clip, with a skeleton where there are any."""
-    kept = video.frames >= SHORTEST and (poses is None or len(poses.frame_index) > 0)
-    return AS_RELEASED if kept else ""
+def note_of_protocol(video: Video, poses: Poses | None, with_poses: bool) -> str:
+    """Marks what the released protocol keeps: videos as long as its clip, in which somebody was found."""
+    somebody = poses is not None and len(poses.joints) > 0
+    return AS_RELEASED if video.frames >= SHORTEST and (somebody or not with_poses) else ""
 
 
 # ---- kinetics-skeleton
@@ -257,7 +267,9 @@ def _placed(frames: dict[int, np.ndarray], info: VideoInfo, as_released: bool, f
     if not frames or as_released:
         kept = {number: persons for number, persons in frames.items() if number < info.frames}
         return Poses.from_frames("openpose18", kept)
-    first = min(1, min(frames))  # numbers that begin at 1 are one ahead
+    if min(frames) < 0:
+        raise ValueError(f"Expected frame numbers of at least 0 in {file}; found {min(frames)}.")
+    first = 1 if min(frames) == 1 else 0  # numbers that begin at 1 are one ahead
     wanted = np.rint(np.arange(info.frames) / info.fps * SKELETON_FPS).astype(int) + first
     return Poses.from_frames(
         "openpose18", {t: frames[number] for t, number in enumerate(wanted.tolist()) if number in frames}
@@ -277,6 +289,8 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
     if data.ndim != 5 or data.shape[1] != 3 or data.shape[3] != 18 or len(data) != len(names):
         raise ValueError(f"Expected {len(names)} x 3 x frames x 18 x persons in {path}; found {data.shape}.")
     row_of = {name: row for row, name in enumerate(names)}
+    # of numbers that begin at 1 the first frame is empty in every video
+    begins = 0 if np.any(data[:256, 2, 0]) else 1
 
     def read(name: str, info: VideoInfo) -> Poses:
         row = next((row_of[n] for n in (name, re.sub(r"_\d{6}_\d{6}$", "", name)) if n in row_of), None)
@@ -286,7 +300,7 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
         values[..., :2] = np.where(values[..., 2:] > 0, values[..., :2] + 0.5, 0)
         present = np.any(values[..., 2] > 0, axis=2)
         last = int(np.flatnonzero(np.any(present, axis=1)).max(initial=-1)) + 1
-        frames = {t: values[t][present[t]] for t in range(last)}
+        frames = {t: values[t][present[t]] for t in range(begins, last)}
         return _placed(frames, info, as_released, path)
 
     return read

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from integralaction.clip import Poses
+from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.video import VideoInfo
 from integralaction.importers.building import Entry, Found, Remark, read_json, video_files
-from integralaction.importers.kinetics import KINETICS50, clip_name, file_of, find_by_json, folder_of
+from integralaction.importers.kinetics import KINETICS50, SHORTEST, clip_name, file_of, find_by_json, folder_of
 
 
 def find_by_csv(table: Path, videos: Path, poses: Path | None, made_by: str) -> Found:
@@ -25,19 +26,21 @@ def find_by_csv(table: Path, videos: Path, poses: Path | None, made_by: str) -> 
     """
     if not table.is_file():
         raise FileNotFoundError(f"Expected Mimetics' csv; {table} is not there.")
-    files = video_files(videos)
+    files, remarks = video_files(videos)
     spelled = {folder_of(name): name for name in KINETICS50}
-    entries, remarks = [], []
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))[1:]
+    entries = []
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row][1:]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"Expected Mimetics' csv in {table}; it cannot be read ({error}).") from error
     for row in rows:
         try:
             label, youtube_id, start, end = row[:4]
             name = clip_name(youtube_id, start, end)
-        except ValueError as error:
-            raise ValueError(
-                f"Expected label, YouTube id, start and end in each row of {table}; found {','.join(row)!r}."
-            ) from error
+        except (ValueError, OverflowError):
+            remarks.append(Remark(",".join(row), "no label, YouTube id, start and end"))
+            continue
         label = label if label in KINETICS50 else spelled.get(folder_of(label), label)
         video = file_of(name, label, files)
         if video is None:
@@ -57,12 +60,20 @@ def find_released(file: Path, frames: Path, poses: Path | None, made_by: str) ->
     images = {}
     content = read_json(file)
     for image in content["images"]:
-        images[f"{image['seq_name']}/{image['file_name']}"] = (image.get("height"), image.get("width"))
+        images[(Path(str(image["seq_name"])) / str(image["file_name"])).as_posix()] = (
+            image.get("height"),
+            image.get("width"),
+        )
     entries = [
         Entry(e.video, e.label, e.split, pose_reader(poses, *e.video.rsplit("/", 1), images[e.video]), e.group)
         for e in found.entries
     ]
     return Found("mimetics", "openpose18", found.classes, frames, made_by, entries, found.remarks)
+
+
+def note_of_protocol(video: Video, poses: Poses | None, with_poses: bool) -> str:
+    """Marks what the released protocol keeps: videos as long as its clip, whoever is in them."""
+    return AS_RELEASED if video.frames >= SHORTEST else ""
 
 
 def pose_reader(poses: Path | None, label: str, name: str, size: tuple[int | None, int | None] = (None, None)):

@@ -17,6 +17,7 @@ Protocol = Literal["xsub", "xview", "xset"]
 
 COLOUR = (1920, 1080)  # width and height of the video that the joints are placed in
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_COLOUR_VIDEO = re.compile(_NAME.pattern + "(?:_rgb)?")
 _XSUB60 = {1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38}
 _XSUB120 = _XSUB60 | {
     45,
@@ -72,18 +73,20 @@ def find(
     if skeletons is not None and not skeletons.is_dir():
         raise FileNotFoundError(f"Expected a folder of .skeleton files; {skeletons} is not there.")
     lacking = set() if missing is None else {m[0] for line in read_lines(missing) if (m := _NAME.search(line))}
-    entries, remarks = [], []
-    for stem, paths in sorted(video_files(videos).items()):
-        match = _NAME.search(stem)
+    files, remarks = video_files(videos)
+    entries = []
+    for stem, paths in sorted(files.items()):
+        match = _COLOUR_VIDEO.fullmatch(stem)
         if match is None:
-            remarks += [Remark(path, "no name of a sample") for path in paths]
+            reason = "not the colour video of a sample" if _NAME.match(stem) else "no name of a sample"
+            remarks += [Remark(path, reason) for path in paths]
             continue
-        sample = match[0]
+        sample = stem.removesuffix("_rgb")
         setup, camera, performer, _, action = (int(number) for number in match.groups())
         if sample in lacking:
-            remarks.append(Remark(paths[0], "in the list of samples without a skeleton"))
+            remarks += [Remark(path, "in the list of samples without a skeleton") for path in paths]
         elif action > actions:
-            remarks.append(Remark(paths[0], f"not of the {actions} actions"))
+            remarks += [Remark(path, f"not of the {actions} actions") for path in paths]
         else:
             split = "train" if in_training(protocol, actions, setup, camera, performer) else "test"
             group = f"P{performer:03d}"
@@ -128,8 +131,7 @@ def poses_of_skeleton(file: Path, scale: np.ndarray) -> Poses:
                 next(lines)  # of the body: its number, hands, lean
                 if (count := int(next(lines))) != JOINTS:
                     raise ValueError(f"{count} joints instead of {JOINTS}")
-                # x y z depthX depthY colorX colorY ...
-                bodies.append([[float(value) for value in next(lines).split()[5:7]] for _ in range(JOINTS)])
+                bodies.append([_place(next(lines)) for _ in range(JOINTS)])
             places = np.array(bodies, np.float32).reshape(-1, JOINTS, 2)
             seen = np.all(np.isfinite(places), axis=2, keepdims=True)
             joints = np.concatenate([np.where(seen, places * scale, 0), seen], axis=2)
@@ -140,3 +142,11 @@ def poses_of_skeleton(file: Path, scale: np.ndarray) -> Poses:
             f"Expected the frames, bodies and joints of a .skeleton file in {file}; found {told}."
         ) from error
     return Poses.from_frames("ntu25", frames)
+
+
+def _place(line: str) -> tuple[float, float]:
+    """colorX and colorY of a joint's line: x y z depthX depthY colorX colorY ..."""
+    values = line.split()
+    if len(values) < 7:
+        raise ValueError(f"{len(values)} values of a joint instead of 12")
+    return float(values[5]), float(values[6])

@@ -10,6 +10,7 @@ import math
 import re
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import Entry, Found, Remark
+from integralaction.importers.building import ODD, Entry, Found, Remark
 
 FPS = 30.0  # the labels do not tell; nothing here depends on it
 HIDDEN = 0.5  # score of a joint where it cannot be seen
@@ -48,47 +49,59 @@ def find(labels: Path, frames: Path | None, *, square: bool, length: int | None,
         raise ValueError(f"Expected a length of at least one frame; found {length}.")
     entries, remarks = [], []
     random = np.random.default_rng(0)
-    for name, variables in read_labels(labels):
-        if missing := sorted(_VARIABLES - variables.keys()):
-            raise ValueError(f"Expected Penn Action's labels in {name}.mat; {', '.join(missing)} is missing.")
-        joints = joints_of(variables)
-        if not np.any(joints[..., 2] > 0):
-            remarks.append(Remark(name, "no joint is seen in any frame"))
+    for name, read in label_files(labels):
+        try:
+            entry = _entry(name, read(), frames is None, square, length)
+        except ODD as error:
+            remarks.append(Remark(f"{name}.mat", "cannot be read as labels", " ".join(str(error).split())))
             continue
-        height, width = (int(n) for n in variables["dimensions"].ravel()[:2])
-        if length is not None:
-            joints = joints[np.linspace(0, len(joints) - 1, length).round().astype(int)]
-        if square:
-            joints, height = square_around(joints)
-            width = height
-        part = int(variables["train"].item())
-        if part not in SPLITS:
-            raise ValueError(f"Expected 1 (train) or -1 (test) as train in {name}.mat; found {part}.")
-        split = SPLITS[part]
-        if split == "train" and random.random() < val:
-            split = "val"
-        info = VideoInfo(len(joints), FPS, height, width) if frames is None else None
-        entries.append(Entry(name, str(variables["action"].item()), split, _reader(joints), info=info))
+        if entry is None:
+            remarks.append(Remark(name, "no joint is seen in any frame"))
+        elif entry.split == "train" and random.random() < val:
+            entries.append(replace(entry, split="val"))
+        else:
+            entries.append(entry)
     classes = tuple(sorted({entry.label for entry in entries}))
     root = frames or labels.parent
     return Found("penn-action", "penn13", classes, root, made_by, entries, tuple(remarks))
+
+
+def _entry(name: str, variables: dict[str, Any], poses_alone: bool, square: bool, length: int | None) -> Entry | None:
+    """The video of one label file; None where no joint is ever seen."""
+    if missing := sorted(_VARIABLES - variables.keys()):
+        raise ValueError(f"Expected Penn Action's labels in {name}.mat; {', '.join(missing)} is missing.")
+    joints = joints_of(variables)
+    if not np.any(joints[..., 2] > 0):
+        return None
+    if not np.isfinite(joints).all():
+        raise ValueError(f"Expected finite joints in {name}.mat; found NaN or infinity.")
+    height, width = (int(n) for n in variables["dimensions"].ravel()[:2])
+    if length is not None:
+        joints = joints[np.linspace(0, len(joints) - 1, length).round().astype(int)]
+    if square:
+        joints, height = square_around(joints)
+        width = height
+    part = int(variables["train"].item())
+    if part not in SPLITS:
+        raise ValueError(f"Expected 1 (train) or -1 (test) as train in {name}.mat; found {part}.")
+    info = VideoInfo(len(joints), FPS, height, width) if poses_alone else None
+    return Entry(name, str(variables["action"].item()), SPLITS[part], _reader(joints), info=info)
 
 
 def _reader(joints: np.ndarray) -> Callable[[VideoInfo], Poses]:
     return lambda _: Poses.from_frames("penn13", {t: person[None] for t, person in enumerate(joints)})
 
 
-def read_labels(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and variables of each .mat file of a folder or a tar archive, in order of their names.
+def label_files(path: Path) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Name of each .mat file of a folder or a tar archive, in order of their names, and what reads its variables.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
         ModuleNotFoundError: scipy is not installed.
-        ValueError: there are none, or one cannot be read.
+        ValueError: there are none.
     """
     try:
         from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise ModuleNotFoundError(
             "Expected scipy to read .mat files; it is not installed. Run: pip install 'integralaction[penn]'."
@@ -110,10 +123,16 @@ def read_labels(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if not files:
         raise ValueError(f"Expected .mat files in {path}; found none.")
     for name in sorted(files):
-        try:
-            yield name, loadmat(io.BytesIO(files[name]))
-        except (MatReadError, ValueError, TypeError, NotImplementedError) as error:
-            raise ValueError(f"Expected a Matlab file in {name}.mat of {path}; it cannot be read ({error}).") from error
+
+        def read(name: str = name) -> dict[str, Any]:
+            try:
+                return loadmat(io.BytesIO(files[name]))
+            except Exception as error:  # of the reader and of what unpacks for it
+                raise ValueError(
+                    f"Expected a Matlab file in {name}.mat of {path}; it cannot be read ({error})."
+                ) from error
+
+        yield name, read
 
 
 def joints_of(labels: dict[str, Any]) -> np.ndarray:

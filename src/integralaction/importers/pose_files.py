@@ -1,18 +1,22 @@
 """Poses of a data set's videos from files: OpenPose, COCO results, AlphaPose, another data set folder."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from integralaction.clip import Poses
-from integralaction.data.index import Index, write_index
+from integralaction.data.index import Index, Video, write_index
 from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.importers.building import ODD, Imported, Remark, first_frames, write_remarks
 from integralaction.skeleton import convert_joints, skeleton_named
+
+LIST = "poses.csv"  # the videos without poses, and why
 
 
 def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
@@ -31,32 +35,49 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
     """
     if not source.exists():
         raise FileNotFoundError(f"Expected a file or folder of poses; {source} is not there.")
+    if (index.root / "pose.parts").exists():
+        raise ValueError(
+            f"Expected no estimation under way in {index.root}; found one that was stopped. Let `integralaction pose` "
+            f"finish it, or remove {index.root / 'pose.parts'}."
+        )
     store = PoseStore.of(index.root)
-    todo = [video for video in index.videos if video.video not in store]
-    todo = list({video.video: video for video in todo}.values())  # a video may have several rows
+    todo = {video.video: video for video in index.videos if video.video not in store}  # one may have several rows
     if not todo:
         raise ValueError(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
-    skeleton = store.skeleton or None
+    read = _reader(index, source, units)
+    skeleton = store.skeleton
+    nobody: list[str] = []  # videos in which nobody is, before the first in which somebody tells the skeleton
     remarks: list[Remark] = []
 
-    def read() -> Iterator[tuple[str, Poses]]:
+    def found() -> Iterator[tuple[str, Poses]]:
         nonlocal skeleton
         console = Console(stderr=True)
-        for video in track(todo, "poses", console=console, transient=True, disable=not console.is_terminal):
+        for name, video in track(
+            todo.items(), "poses", console=console, transient=True, disable=not console.is_terminal
+        ):
             try:
-                poses = read_poses(source, index.path(video), units)
+                poses = read(video)
+                if not len(poses.joints) and not skeleton:
+                    nobody.append(name)
+                    continue
                 skeleton = skeleton or poses.skeleton
-                poses = as_skeleton(poses, skeleton)
+                empty = Poses.from_frames(skeleton, {int(t): _no_persons(skeleton) for t in poses.frame_index})
+                poses = as_skeleton(poses, skeleton) if len(poses.joints) else empty
             except ODD as error:
-                remarks.append(Remark(video.video, "no poses", " ".join(str(error).split()), kept=True))
+                remarks.append(Remark(name, "no poses", " ".join(str(error).split()), kept=True))
                 continue
             if len(poses.frame_index) and int(poses.frame_index[-1]) >= video.frames:
                 detail = f"up to frame {poses.frame_index[-1]} of {video.frames}; the rest is cut off"
-                remarks.append(Remark(video.video, "poses past the video's end", detail, kept=True))
+                remarks.append(Remark(name, "poses past the video's end", detail, kept=True))
                 poses = first_frames(poses, video.frames)
-            yield video.video, poses
+            yield name, poses
+        skeleton = skeleton or (read(todo[nobody[0]]).skeleton if nobody else "")
+        for name in nobody:
+            looked = first_frames(read(todo[name]), todo[name].frames).frame_index.tolist()
+            yield name, Poses.from_frames(skeleton, {t: _no_persons(skeleton) for t in looked})
 
-    added = append(index.root, read())
+    added = append(index.root, found())
+    write_remarks(index.root, remarks, LIST)
     if not added:
         raise ValueError(
             f"Expected poses of the videos of {index.root} in {source}; of {len(todo)} none can be read "
@@ -64,8 +85,32 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
         )
     index = replace(index, skeleton=skeleton or index.skeleton)
     write_index(index)
-    write_remarks(index.root, remarks)
-    return Imported(index, tuple(remarks))
+    return Imported(index, tuple(remarks), LIST)
+
+
+def _no_persons(skeleton: str) -> np.ndarray:
+    return np.zeros((0, len(skeleton_named(skeleton).joints), 3), np.float32)
+
+
+def _reader(index: Index, source: Path, units: Units | None) -> Callable[[Video], Poses]:
+    """Reads the poses of a video: of a data set folder by the whole name, of files by its own, which must be its
+    alone."""
+    if source.is_dir() and len(store := PoseStore.of(source)):
+        return lambda video: store[video.video]
+    names = Counter({video.video: Path(video.video).stem for video in index.videos}.values())
+
+    def read(video: Video) -> Poses:
+        path, folder = index.path(video), source / Path(video.video).parent
+        if names[Path(video.video).stem] == 1:
+            return read_poses(source, path, units)
+        if folder != source and folder.is_dir():  # FILES/CLASS/NAME.json
+            return read_poses(folder, path, units)
+        raise ValueError(
+            f"Expected files that are one video's alone; {names[path.stem]} videos are named {path.stem}. Put theirs "
+            f"into folders as the videos are: {folder}."
+        )
+
+    return read
 
 
 def as_skeleton(poses: Poses, name: str) -> Poses:

@@ -5,6 +5,7 @@ without a body out, so they are not aligned with the frames of the video, and th
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.data.pickles import read_pickle
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import Entry, Found, Remark, read_lines, video_files
+from integralaction.importers.building import ODD, Entry, Found, Remark, read_lines, video_files
 
 
 def find(
@@ -39,14 +40,17 @@ def find(
         ValueError: the pickle is of another kind, is 3D, or its splits must be chosen.
     """
     content = read_pickle(file)
-    annotations, split_of = _split(content, splits, file)
+    annotations, split_of, remarks = _split(content, splits, file)
     _refuse_3d(annotations, file)
     names = _class_names(annotations, classes, file)
-    files = None if videos is None else video_files(videos)
-    entries, remarks = [], []
+    files, strays = (None, []) if videos is None else video_files(videos)
+    remarks += strays
+    entries = []
+    unheard = set(split_of)
     for annotation in annotations:
         name = str(annotation.get("frame_dir", annotation.get("filename", "")))
         stem = Path(name).name if files is None else Path(name).stem if Path(name).stem in files else Path(name).name
+        unheard.discard(name)
         if split_of and name not in split_of:
             remarks.append(Remark(name, "in none of the chosen splits"))
             continue
@@ -58,17 +62,26 @@ def find(
             continue
         number = annotation.get("label")
         label = names[number] if isinstance(number, int | np.integer) and 0 <= number < len(names) else ""
-        info = _info(annotation) if files is None else None
+        try:
+            info = _info(annotation) if files is None else None
+        except ODD as error:
+            remarks.append(Remark(name, "annotation without frames or size", repr(error)))
+            continue
         reader = _reader(annotation, keypoints)
         entries.append(Entry(found[0], label, split_of.get(name, "train"), reader, info=info))
+    remarks += [Remark(name, "no annotation of that name") for name in sorted(unheard)]
     root = Path() if videos is None else videos
     return Found(file.stem, "coco17", names, root, made_by, entries, tuple(remarks))
 
 
-def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict], dict[str, str]]:
-    """The annotations, and our split of each by name."""
+def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict], dict[str, str], list[Remark]]:
+    """The annotations, our split of each by name, and a remark for each name in two of the chosen splits."""
     if isinstance(content, list) and all(isinstance(one, dict) for one in content) and content:
-        return content, {}
+        if splits:
+            raise ValueError(
+                f"Expected no --split for {file}, a bare list of annotations without splits. Leave it out."
+            )
+        return content, {}, []
     if not isinstance(content, Mapping) or not {"split", "annotations"} <= content.keys() or not content["annotations"]:
         raise ValueError(
             f"Expected split and annotations, or a list of annotations, in {file}; found {_kind(content)}."
@@ -82,7 +95,13 @@ def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict],
             f"Expected which splits of {file} to take, as --split THEIRS=OURS ({next(iter(there))}=train); it has "
             f"{', '.join(there)}; found {' '.join(splits) or 'none told'}."
         )
-    return list(content["annotations"]), {name: ours for theirs, ours in chosen.items() for name in there[theirs]}
+    split_of: dict[str, str] = {}
+    remarks = []
+    for theirs, ours in chosen.items():
+        for name in there[theirs]:
+            if split_of.setdefault(name, ours) != ours:
+                remarks.append(Remark(name, "in two of the chosen splits", f"{split_of[name]} is taken", kept=True))
+    return list(content["annotations"]), split_of, remarks
 
 
 def _refuse_3d(annotations: list[dict], file: Path) -> None:
@@ -163,12 +182,18 @@ def _listed(annotation: Mapping[str, Any], keypoints: Path | None, total: int) -
         raise ValueError(
             "Expected --keypoints FOLDER for annotations whose poses lie in files of their own; found none."
         )
-    content = read_pickle(keypoints / Path(str(annotation["raw_file"])).name)
+    content = _kept_pickle(keypoints / Path(str(annotation["raw_file"])).name)
     rows = np.asarray(content[annotation["frame_dir"]]["keypoint"], np.float32)
     numbers = np.asarray(annotation["frame_inds"])
     if rows.ndim != 3 or rows.shape[1:] != (17, 3) or len(rows) != len(numbers):
         raise ValueError(f"Expected {len(numbers)} x 17 x 3 joints; found {rows.shape}.")
     return {t: rows[numbers == t] for t in range(total)}
+
+
+@lru_cache(maxsize=4)
+def _kept_pickle(path: Path) -> Any:
+    """A file of many videos' keypoints, kept while its videos follow one another."""
+    return read_pickle(path)
 
 
 def _kind(content: Any) -> str:
