@@ -525,6 +525,57 @@ def pose(
     return 0
 
 
+@app.command
+def audit(
+    run: Path,
+    /,
+    *,
+    data: Path | None = None,
+    split: Annotated[list[str] | None, Parameter(negative=())] = None,
+    seed: int = 0,
+    sheet: Path | None = None,
+    device: Device = "auto",
+) -> int:
+    """Ask what the answers follow, the person or the scene: on videos whose backgrounds were swapped by their poses.
+
+    Parameters
+    ----------
+    run
+        The run folder, all of whose methods are asked.
+    data
+        A data set folder with poses; the one it was trained on by default.
+    split
+        Splits to ask about; all but train and val by default.
+    seed
+        Of the backgrounds.
+    sheet
+        Also write a picture of some videos taken apart, a PNG.
+    device
+        Where the model runs.
+    """
+    from rich.console import Console
+
+    from integralaction.audit import VideoVersions, contact_sheet, print_audit, tested, write_audit
+    from integralaction.audit import audit as run_audit
+    from integralaction.data.dataset import ClipReader
+    from integralaction.data.index import read_index
+    from integralaction.data.poses import PoseStore
+    from integralaction.evaluate import results_name
+    from integralaction.run import choose_device, open_run
+
+    opened = open_run(run)
+    index = read_index(data or opened.data)
+    found = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
+    print_audit(found, Console(markup=False))
+    print(f"tables: {write_audit(found, opened.root / 'results', results_name(opened, index))}")
+    if sheet is not None:
+        tested = tested(index, tuple(split or ()))
+        reader = ClipReader(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
+        contact_sheet(VideoVersions(reader, seed), tested, sheet)
+        print(f"pictures: {sheet}")
+    return 0
+
+
 @app.command(name="data")
 def show_data(data: Path, /, *, sheet: Path | None = None) -> int:
     """Show what is in a data set: splits, classes, lengths, persons a frame, frames with no pose.

@@ -131,7 +131,7 @@ def _evaluate_split(
     """
     folder = _folder(run, index, split)
     store = PoseStore.of(index.root)
-    parts = folder / f"part-{_digest(index, _weights(run), store.state)}"
+    parts = folder / f"part-{digest(index, weights_digest(run), store.state)}"
     # the model with the most streams: both, where the run has both
     streams = models[run.methods[-1]]
     reader = ClipReader(index, store, streams.config)
@@ -191,25 +191,25 @@ def results_name(run: Run, index: Index) -> str:
     return f"{index.name}-in-{index.root.resolve().name}"
 
 
-def _weights(run: Run) -> str:
+def weights_digest(run: Run) -> str:
     """A digest of all weights of a run."""
-    digest = hashlib.sha256()
+    made = hashlib.sha256()
     for method in (*run.recipe.streams, *run.recipe.integrations):
-        digest.update(run.model_path(method).read_bytes())
-    return digest.hexdigest()
+        made.update(run.model_path(method).read_bytes())
+    return made.hexdigest()
 
 
-def _digest(index: Index, *others: str) -> str:
+def digest(index: Index, *others: str) -> str:
     """Of the rows of an index, and more: what was predicted for other ones is not taken for theirs."""
-    digest = hashlib.sha256()
+    made = hashlib.sha256()
     for part in (*index.videos, *others):
-        digest.update(repr(part).encode())
-    return digest.hexdigest()[:16]
+        made.update(repr(part).encode())
+    return made.hexdigest()[:16]
 
 
-def _save(tensors: dict[str, np.ndarray], path: Path, digest: str) -> None:
+def _save(tensors: dict[str, np.ndarray], path: Path, of: str) -> None:
     aside = path.with_suffix(".part")
-    save_file(tensors, aside, metadata={_KEY: digest})
+    save_file(tensors, aside, metadata={_KEY: of})
     aside.replace(path)
 
 
@@ -219,7 +219,7 @@ def _write_predictions(run: Run, index: Index, split: str, method: Method, tenso
         raise ValueError(f"Expected finite probabilities of {method} of {run.root}; found NaN. Train it again.")
     gate = tensors.get(f"{method}.gate", np.full(len(probabilities), np.nan, np.float32))
     path = _folder(run, index, split) / f"{method}.safetensors"
-    _save({"probabilities": probabilities, "gate": gate}, path, _digest(index))
+    _save({"probabilities": probabilities, "gate": gate}, path, digest(index))
     predictions = read_predictions(run, index, method, (split,))
     rank, best = predictions.rank(), probabilities.argmax(axis=1)
     with _aside(path.with_suffix(".csv")) as file:
@@ -247,7 +247,7 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
             )
         part = index.split(split)
         with safe_open(path, "numpy") as handle:
-            if (handle.metadata() or {}).get(_KEY) != _digest(part):
+            if (handle.metadata() or {}).get(_KEY) != digest(part):
                 raise ValueError(f"Expected predictions on the videos of {index.root} in {path}; evaluate again.")
             probabilities.append(handle.get_tensor("probabilities"))
             gate.append(handle.get_tensor("gate"))

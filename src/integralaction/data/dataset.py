@@ -124,9 +124,13 @@ class ClipReader:
         Args:
             poses: of the whole video; None: read those of the clip alone.
         """
+        return self.joints_at(number, self.wanted_poses(number, start), poses)
+
+    def joints_at(self, number: int, wanted: np.ndarray, poses: Poses | None = None) -> np.ndarray:
+        """The poses of these frames of video `number`: see `joints`."""
         source = self.source(number)
         native = (source.video.height, source.video.width)
-        wanted = source.first + self.wanted_poses(number, start)
+        wanted = source.first + wanted
         if poses is None and isinstance(self._store, PoseStore) and source.video.video in self._store:
             self._check_skeleton(source.video.video, self._store.skeleton)
             found = self._store.at(source.video.video, wanted)

@@ -1,0 +1,178 @@
+"""The context audit: masks and fillings by their properties; answers that follow the person, the scene, or neither."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy import toy_recipe, write_toy_dataset
+
+from integralaction import audit
+from integralaction.cli import run
+from integralaction.clip import Poses
+from integralaction.data.dataset import ClipReader
+from integralaction.data.index import Index, Video, read_index, write_index
+from integralaction.data.poses import PoseStore, write_pose_store
+from integralaction.data.video import write_video
+from integralaction.skeleton import skeleton_named
+from integralaction.train import train
+
+SKELETON = skeleton_named("openpose18")
+CLASSES = ("red", "green", "blue")
+SIZE, FRAMES = 64, 20
+# a person who stands, in a box of 1 x 1
+STANDING = np.array(
+    [
+        *((0.5, 0.08), (0.5, 0.2), (0.35, 0.2), (0.3, 0.35), (0.28, 0.5), (0.65, 0.2), (0.7, 0.35), (0.72, 0.5)),
+        *((0.42, 0.52), (0.42, 0.75), (0.42, 0.97), (0.58, 0.52), (0.58, 0.75), (0.58, 0.97)),
+        *((0.47, 0.06), (0.53, 0.06), (0.44, 0.07), (0.56, 0.07)),
+    ]
+)
+
+
+def standing(left: float = 12, top: float = 6, height: float = 52) -> np.ndarray:
+    """(1, 18, 3)."""
+    return np.concatenate([STANDING * (40, height) + (left, top), np.full((18, 1), 0.9)], axis=1)[None].astype(
+        np.float32
+    )
+
+
+def two_colours(root: Path, per_class: int = 3) -> Index:
+    """Videos whose scene and person both have the colour of their class, the person's the darker."""
+    rows, poses = [], []
+    for number in range(per_class * len(CLASSES)):
+        label = number % len(CLASSES)
+        video = f"{number}.mp4"
+        joints = standing(left=8 + number % 5)
+        mask = audit.person_masks(joints[None], SKELETON, SIZE, SIZE)[0]
+        frame = np.full((SIZE, SIZE, 3), 60, np.uint8)
+        frame[..., label] = 240
+        frame[mask] = 20
+        frame[mask, label] = 110
+        root.mkdir(parents=True, exist_ok=True)
+        write_video(root / video, np.repeat(frame[None], FRAMES, axis=0), 10)
+        rows.append(Video(video, CLASSES[label], "test", FRAMES, 10.0, SIZE, SIZE))
+        poses.append((video, Poses.from_frames("openpose18", dict.fromkeys(range(FRAMES), joints))))
+    rows.append(Video("0.mp4", "red", "nobody", FRAMES, 10.0, SIZE, SIZE, start=0.0, end=1.0))
+    index = Index(root, "colours", "openpose18", CLASSES, tuple(rows[:-1]))
+    write_pose_store(root, poses)
+    write_index(index)
+    return index
+
+
+def colour_of(region: np.ndarray) -> np.ndarray:
+    """One of the three colours, by the strongest channel of those pixels."""
+    return np.eye(3)[region.reshape(-1, 3).astype(float).mean(axis=0).argmax()]
+
+
+def asked(index: Index, tmp_path: Path, answer: audit.FramesToProbabilities) -> audit.Audit:
+    model = replace(toy_recipe().model, classes=CLASSES, size=64)
+    reader = ClipReader(index, PoseStore.of(index.root), model)
+    return audit.audit_function(answer, CLASSES, index, reader, tmp_path / "answers.jsonl")
+
+
+@pytest.mark.parametrize("follows", ["person", "scene"])
+def test_who_follows_the_person_and_who_the_scene(tmp_path: Path, follows: str) -> None:
+    index = two_colours(tmp_path / "data")
+
+    def answer(clips: np.ndarray) -> np.ndarray:
+        assert clips.shape[1:] == (2, 64, 64, 3) and clips.dtype == np.uint8
+        # the trunk of whoever stands there is in the middle, a corner is scene
+        return colour_of(clips[:, :, 26:30, 30:33] if follows == "person" else clips[:, :, 60:, :6])
+
+    found = asked(index, tmp_path, answer)
+    scores = {name: share for name, (share, *_) in found.scores("model").items()}
+    assert scores["as it is"] == 1
+    assert (scores["SHAcc"], scores["SBErr"]) == ((1, 0) if follows == "person" else (0, 1))
+    if follows == "person":
+        assert scores["person only"] == 1
+        # what fills the person in is the scene around it
+        assert scores["background only"] == 1
+    else:
+        assert scores["person only"] < 1 and scores["background only"] == 1
+    assert (found.labels != found.backgrounds).all() and len(found.videos) == 9
+
+
+def test_an_interrupted_audit_goes_on(tmp_path: Path) -> None:
+    index = two_colours(tmp_path / "data")
+    calls = []
+
+    def answer(clips: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 4 * 3 + 2:
+            raise KeyboardInterrupt
+        return colour_of(clips)
+
+    with pytest.raises(KeyboardInterrupt):
+        asked(index, tmp_path, answer)
+    with (tmp_path / "answers.jsonl").open("a") as file:
+        file.write('{"number": 3, "par')  # as a kill may leave it
+    found = asked(index, tmp_path, answer)
+    assert len(calls) == 4 * 3 + 2 + 4 * 6
+    again = asked(index, tmp_path, answer)
+    assert len(calls) == 4 * 3 + 2 + 4 * 6
+    assert (again.answers["model", "swapped"] == found.answers["model", "swapped"]).all()
+
+
+def test_masks_cover_the_person_and_little_else() -> None:
+    joints = standing()
+    mask = audit.person_masks(joints[None], SKELETON, SIZE, SIZE)[0]
+    for x, y in joints[0, :, :2].round().astype(int):
+        assert mask[min(y, SIZE - 1), min(x, SIZE - 1)]
+    trunk = joints[0, [2, 5, 8, 11], :2]
+    assert mask[int(trunk[:, 1].mean()), int(trunk[:, 0].mean())]
+    assert 0.1 < mask.mean() < 0.4 and not mask[:, :4].any() and not mask[:, -4:].any()
+    wide = audit.person_masks(joints[None], SKELETON, SIZE, SIZE, wider=1.7)[0]
+    assert (wide & mask).sum() == mask.sum() and wide.sum() > mask.sum()
+    lost = joints.copy()
+    lost[..., 2] = 0
+    assert not audit.person_masks(lost[None], SKELETON, SIZE, SIZE).any()
+
+
+def test_what_is_filled_in_comes_from_around_it() -> None:
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 256, (2, 37, 50, 3), dtype=np.uint8)
+    masks = np.zeros((2, 37, 50), bool)
+    masks[0, 10:25, 20:31] = True
+    filled = audit.filled_in(frames, masks)
+    assert (filled[~masks] == frames[~masks]).all()
+    plain = np.full((1, 40, 40, 3), (200, 30, 90), np.uint8)
+    hole = np.zeros((1, 40, 40), bool)
+    hole[0, 5:35, 8:30] = True
+    broken = plain.copy()
+    broken[hole] = 0
+    assert np.abs(audit.filled_in(broken, hole).astype(int) - plain).max() <= 1
+    slope = np.broadcast_to(np.linspace(20, 220, 64).astype(np.uint8)[None, None, :, None], (1, 64, 64, 3)).copy()
+    hole = np.zeros((1, 64, 64), bool)
+    hole[0, 20:44, 26:38] = True
+    broken = slope.copy()
+    broken[hole] = 0
+    assert np.abs(audit.filled_in(broken, hole).astype(int) - slope)[hole].mean() < 20
+    everything = np.ones((1, 64, 64), bool)
+    assert audit.filled_in(slope, everything).std() < 1  # nothing is known: one colour
+
+
+def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_toy_dataset(tmp_path / "toy")
+    recipe = replace(toy_recipe(), methods=("integral",))
+    train(recipe, tmp_path / "toy", tmp_path / "run", "cpu")
+    command = ["audit", str(tmp_path / "run"), "--sheet", str(tmp_path / "sheet.png"), "--device", "cpu"]
+    assert run(command) == 0
+    told = capsys.readouterr().out
+    assert "SHAcc" in told and "integral" in told and "6 videos" in told
+    rows = list(csv.DictReader((tmp_path / "run/results/toy-audit.csv").read_text().splitlines()))
+    assert {row["method"] for row in rows} == {"appearance-only", "pose-only", "score-average", "integral"}
+    by = {(row["method"], row["score"]): float(row["share"]) for row in rows}
+    # the pose stream sees the same poses in all but the version without persons
+    assert by["pose-only", "as it is"] == by["pose-only", "person only"] == by["pose-only", "SHAcc"]
+    assert np.asarray(Image.open(tmp_path / "sheet.png")).std() > 10
+    assert run(command) == 0
+    assert capsys.readouterr().out == told
+    for path in (tmp_path / "toy").glob("poses-*"):
+        path.unlink()
+    empty = [(video.video, Poses.nobody("openpose18")) for video in read_index(tmp_path / "toy").videos]
+    write_pose_store(tmp_path / "toy", empty)
+    assert run(command) == 2
+    assert "Estimate poses with `integralaction pose`" in capsys.readouterr().err
