@@ -176,3 +176,18 @@ def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureF
     write_pose_store(tmp_path / "toy", empty)
     assert run(command) == 2
     assert "Estimate poses with `integralaction pose`" in capsys.readouterr().err
+
+
+def test_a_frame_without_a_pose_takes_that_of_the_nearest(tmp_path: Path) -> None:
+    index = two_colours(tmp_path)
+    for path in tmp_path.glob("poses-*"):
+        path.unlink()
+    found = {t: standing(left=t) for t in (0, 1, 2, 3, 4, 16, 17, 18, 19)}
+    write_pose_store(tmp_path, [(v.video, Poses.from_frames("openpose18", found)) for v in index.videos])
+    model = replace(toy_recipe().model, classes=CLASSES, size=64)
+    versions = audit.VideoVersions(ClipReader(index, PoseStore.of(tmp_path), model), seed=0)
+    joints = versions._near(0, np.array([2, 7, 10, 12]))  # at 10 frames a second, five frames away at most
+    scale = 73 / 64  # a crop of 64 is taken of a short side of 73
+    lefts = joints[:, 0, 0, 0] / scale - 0.5 * 40
+    np.testing.assert_allclose(lefts[[0, 1, 3]], [2, 4, 16], atol=1e-3)
+    assert not joints[2].any()

@@ -202,7 +202,8 @@ class VideoVersions:
         """By version, these frames of a video, resized as for testing."""
         theirs = needed % self._reader.source(partner).frames
         frames, other = self._frames(number, needed), self._frames(partner, theirs)
-        return take_apart(frames, self._at(number, needed), self._skeleton, other, self._at(partner, theirs))
+        joints, other_joints = (self._near(n, wanted) for n, wanted in ((number, needed), (partner, theirs)))
+        return take_apart(frames, joints, self._skeleton, other, other_joints)
 
     def _frames(self, number: int, wanted: np.ndarray) -> np.ndarray:
         distinct, place = np.unique(wanted, return_inverse=True)
@@ -213,6 +214,17 @@ class VideoVersions:
 
     def _at(self, number: int, wanted: np.ndarray) -> np.ndarray:
         return self._reader.joints_at(number, wanted)
+
+    def _near(self, number: int, wanted: np.ndarray) -> np.ndarray:
+        """The poses of these frames, or of the nearest in which somebody was found, within half a second."""
+        source = self._reader.source(number)
+        everything = self._at(number, np.arange(source.frames))
+        somebody = np.flatnonzero((everything[..., 2] > MIN_SCORE).any(axis=(1, 2)))
+        if not len(somebody):
+            return everything[wanted]
+        nearest = somebody[np.abs(somebody[None] - wanted[:, None]).argmin(axis=1)]
+        near = np.abs(nearest - wanted) <= source.video.fps / 2
+        return everything[np.where(near, nearest, wanted)]
 
 
 # ---- asking
@@ -348,13 +360,13 @@ COLUMNS = ("as it is", "person only", "background only", "SHAcc", "SBErr")
 
 def print_audit(audit: Audit, console: Console) -> None:
     """The table for people."""
-    table = Table(title="in % [95 % interval]", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
+    table = Table(title="in %, with half of the 95 % interval", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column("method", no_wrap=True)
     for name in COLUMNS:
         table.add_column(name.replace(" only", "\nonly"), justify="right", no_wrap=True)
     for method in audit.methods:
         scores = audit.scores(method)
-        cells = [f"{100 * s:.1f} [{100 * low:.0f}, {100 * high:.0f}]" for s, low, high in (scores[n] for n in COLUMNS)]
+        cells = [f"{100 * s:.1f} ±{50 * (high - low):.0f}" for s, low, high in (scores[n] for n in COLUMNS)]
         table.add_row(method, *cells, style="bold" if method == "integral" else "")
     console.print(table)
     console.print(
