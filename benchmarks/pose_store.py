@@ -43,6 +43,9 @@ def make(root: Path, videos: int) -> None:
     joints[..., 2] = random.uniform(0, 1, joints.shape[:2])
     index, offsets = np.arange(FRAMES), np.arange(FRAMES + 1)
     each = [Poses("openpose18", joints[i * FRAMES : (i + 1) * FRAMES], index, offsets) for i in range(SHARD)]
+    (root / "json").mkdir()
+    for number, poses in enumerate(each):  # before the rest, so that they are no fresher in memory
+        write_json(root / f"json/{number}.json", poses)
     names = [f"class {i % CLASSES}/{i:06d}_000001_000011.mp4" for i in range(videos)]
     for number, first in enumerate(track(range(0, videos, SHARD), "writing", transient=True)):
         part = names[first : first + SHARD]
@@ -126,10 +129,7 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
     opened = private_memory() - before
 
     chosen = np.random.default_rng(1).permutation(len(index.videos))[: ROUNDS * OURS].tolist()
-    files = [folder / f"json/{n}.json" for n in range(ROUNDS * THEIRS)]
-    files[0].parent.mkdir(exist_ok=True)
-    for file, number in zip(files, chosen, strict=False):
-        write_json(file, store[index.videos[number].video])
+    files = [folder / f"json/{number % SHARD}.json" for number in chosen[: ROUNDS * THEIRS]]
     wanted = reader.wanted_poses(chosen[0], 100)
     same = store.at(index.videos[chosen[0]].video, wanted)
     np.testing.assert_allclose(read_json(files[0], wanted), same, atol=0.3)  # but for three digits

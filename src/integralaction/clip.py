@@ -96,7 +96,7 @@ def best_of_frames(
     joints: np.ndarray, frame_index: np.ndarray, frame_offsets: np.ndarray, frames: np.ndarray
 ) -> np.ndarray:
     """`Poses.at` on bare arrays, of which a pose store reads no more than these frames need."""
-    rows = np.searchsorted(frame_index, frames).tolist()
+    rows = frame_index.searchsorted(frames).tolist()
     numbers, offsets = frame_index.tolist(), frame_offsets.tolist()
     found = []
     for row, frame in zip(rows, frames.tolist(), strict=True):

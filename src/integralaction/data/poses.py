@@ -129,8 +129,9 @@ class PoseStore(Mapping[str, Poses]):
         """
         handle, first, last = self._find(video)
         index = _rows(handle, "frame_index", first, last)
-        low = int(np.searchsorted(index, frames.min()))
-        high = int(np.searchsorted(index, frames.max(), side="right"))
+        wanted = frames.tolist()
+        low = int(index.searchsorted(min(wanted)))
+        high = int(index.searchsorted(max(wanted), side="right"))
         offsets = handle.get_slice("frame_offsets")[first + low : first + high + 1]
         joints = _rows(handle, "joints", int(offsets[0]), int(offsets[-1]))
         found = best_of_frames(joints, index[low:high], offsets - offsets[0], frames)

@@ -53,8 +53,10 @@ def random_crop(height: int, width: int, size: int, random: np.random.Generator)
 
 def resize_joints(joints: np.ndarray, before: tuple[int, int], after: tuple[int, int]) -> np.ndarray:
     """Joints (..., 3) of frames of (height, width) `before` as joints of the same frames resized to `after`."""
-    scale = np.array([after[1] / before[1], after[0] / before[0], 1.0], np.float32)
-    return joints * scale
+    scaled = joints.astype(np.float32)
+    scaled[..., 0] *= np.float32(after[1] / before[1])
+    scaled[..., 1] *= np.float32(after[0] / before[0])
+    return scaled
 
 
 def apply_crop(clip: Clip, crop: Crop, size: int, flip_pairs: tuple[int, ...]) -> Clip:
