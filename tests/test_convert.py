@@ -85,7 +85,8 @@ def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path,
     error = capsys.readouterr().err
     assert "shift is 8 and 4; shift_first is 'next' and 'previous'; normalised is True and False" in error
     assert run(["convert", str(snapshot), str(snapshot), "--mode", "pose_only"]) == 2
-    assert "Expected no mode for two files" in capsys.readouterr().err
+    assert "Expected no mode and no word on the gate for two files" in capsys.readouterr().err
+    assert run(["convert", str(tmp_path / "appearance.pth"), str(snapshot), "--no-pose-gate"]) == 2
 
 
 # ---- weights to start from

@@ -275,3 +275,26 @@ def test_what_a_killed_clean_up_left_is_no_plan(tmp_path: Path, capsys: pytest.C
     network = rtmo_network(tmp_path / "n.onnx")
     assert run(["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]) == 0
     check_whole(tmp_path / "data", 2)
+
+
+def test_processes_that_cannot_begin_are_not_begun_for_ever(tmp_path: Path) -> None:
+    data_set(tmp_path / "data", 2 * UNIT)
+    script = tmp_path / "work.py"
+    script.write_text(
+        """
+import os, sys
+from integralaction import posing
+from integralaction.data.index import read_index
+
+if __name__ == "__main__":
+    try:
+        posing.estimate_data_set(read_index(sys.argv[1]), posing.Estimator("rtmo", (sys.argv[2],), "cpu"), 2)
+    except OSError as error:
+        print(error)
+else:
+    os._exit(9)  # a process that is to work
+"""
+    )
+    command = [sys.executable, str(script), str(tmp_path / "data"), str(rtmo_network(tmp_path / "n.onnx"))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert "found that they die before they look at a video" in done.stdout, done.stderr

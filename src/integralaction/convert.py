@@ -46,8 +46,12 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
     Raises:
         ValueError: one is of the other stream, or their settings or classes differ; each difference is named.
     """
-    if told.mode != Told().mode:
-        raise ValueError(f"Expected no mode for two files, whose places tell it; found {told.mode}. Leave it out.")
+    if told.mode != Told().mode or not told.pose_gate:
+        raise ValueError(
+            "Expected no mode and no word on the gate for two files of single streams, which their places tell "
+            "and which "
+            f"have none; found mode {told.mode}, pose_gate {told.pose_gate}. Leave them out."
+        )
     if told != Told() and not any(path.is_file() and not is_ours(path) for path in (appearance, pose)):
         raise ValueError("Expected options for other projects' checkpoints alone; both files are ours. Leave them out.")
     read: list[Foreign] = []
@@ -71,8 +75,7 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
         different = "; ".join(f"{name} is {_short(getattr(a, name))} and {_short(getattr(p, name))}" for name in names)
         raise ValueError(
             f"Expected two streams of the same clips and classes in {appearance} and {pose}; found: {different}. "
-            "Train one "
-            "of them with the other's settings, as model.NAME=VALUE."
+            "Train one of them with the other's settings, as model.NAME=VALUE."
         )
     config = replace(a, method="score-average", **{name: getattr(p, name) for name in _OF_POSE})
     model = IntegralAction(config).eval()

@@ -304,7 +304,7 @@ def _by_processes(todo: Sequence[_Unit], processes: int) -> Iterator[int]:
         batch, workers = (suspects[:1], 1) if suspects else (left, min(processes, len(left)))
         # spawn: forking a process that runs the threads of an estimator may hang
         context = multiprocessing.get_context("spawn")
-        seen: set[_Unit] = set()
+        notes, seen = _notes(batch), set[_Unit]()
         with ProcessPoolExecutor(workers, context, _begin_worker, (workers,)) as pool, suppress(BrokenProcessPool):
             running = {pool.submit(do_unit, unit): unit for unit in batch}
             for future in as_completed(running):
@@ -314,7 +314,18 @@ def _by_processes(todo: Sequence[_Unit], processes: int) -> Iterator[int]:
             if unit not in seen and Path(unit.part).with_suffix(".json").is_file():
                 yield len(unit.videos)  # it was done when another one died
                 seen.add(unit)
+        if not seen and _notes(batch) == notes:  # it would go on for ever
+            raise ChildProcessError(
+                "Expected processes that estimate poses; found that they die before they look at a video. Give fewer "
+                "--processes: each needs memory for a network of its own."
+            )
         left = [unit for unit in left if unit not in seen]
+
+
+def _notes(units: Sequence[_Unit]) -> int:
+    """Bytes of the notes on videos that were looked at."""
+    paths = (Path(unit.part).with_suffix(".begun") for unit in units)
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def _begin_worker(processes: int) -> None:
