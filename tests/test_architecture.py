@@ -29,7 +29,7 @@ LEVELS = (
     ("importers", "evaluate", "predict", "convert", "overview"),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
-    ("report", "app"),
+    ("report", "app", "cli_import"),
     ("cli",),
     ("", "__main__"),
 )

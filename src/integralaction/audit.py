@@ -129,7 +129,7 @@ def filled_in(frames: np.ndarray, masks: np.ndarray) -> np.ndarray:
     rough = torch.full_like(levels[-1][0], 110.0)
     for colours, weight in reversed(levels):
         rough = F.interpolate(rough, colours.shape[-2:], mode="bilinear")
-        # a cell of which little is known takes the rest from the coarser level
+        # a cell of which nothing is known is the coarser level's
         rough = torch.where(weight > 0, colours / weight.clamp(min=1e-6), rough)
     result = torch.where(known > 0, picture, rough)
     return result.clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
@@ -312,8 +312,7 @@ def _ask_all(
     if len({index.videos[n].label for n in numbers}) < 2:
         raise ValueError(
             f"Expected videos with poses of two classes at least in {index.root}; found {len(numbers)} videos with "
-            "a pose "
-            f"in half of their frames. Estimate poses with `integralaction pose`."
+            "a pose in half of their frames. Estimate poses with `integralaction pose`."
         )
     kept = {line["number"]: line for line in _lines(path)}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -375,8 +374,7 @@ def print_audit(audit: Audit, console: Console) -> None:
     )
     console.print(
         "Swapped videos show the person before another class's background: SHAcc is the share given the person's "
-        "class, "
-        "SBErr the share given the background's. What follows the person has a high SHAcc and a low SBErr.",
+        "class, SBErr the share given the background's. What follows the person has a high SHAcc and a low SBErr.",
         highlight=False,
     )
 
