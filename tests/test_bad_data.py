@@ -15,7 +15,6 @@ from toy import toy_recipe, write_toy_dataset
 
 from integralaction.cli import run
 from integralaction.config import to_dict
-from integralaction.data.index import read_index
 from integralaction.train import train
 
 
@@ -69,7 +68,6 @@ def test_more_than_a_share_stops_the_run(data: Path, tmp_path: Path, capsys: pyt
     told = capsys.readouterr().err
     assert "Expected at most 10 % of the 24 training videos to be unreadable; found 3" in told
     assert "Traceback" not in told
-    assert len(read_index(data).videos) == 30
 
 
 def test_odd_videos_import_get_poses_and_train(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -57,7 +57,8 @@ def find_in_folder(root: Path, *, val: float, test: float, group: str | None, se
         entries.append(Entry(path, label, _SAME.get(split, split), group=group_of(path, group)))
     if not entries:
         raise ValueError(
-            f"Expected {root}/CLASS/VIDEO or {root}/SPLIT/CLASS/VIDEO; found no videos in folders of classes."
+            f"Expected {root}/CLASS/VIDEO or {root}/SPLIT/CLASS/VIDEO; found no videos "
+            "in folders of classes. Put each into a folder of its class's name, or give --csv."
         )
     if not by_split:
         entries = divide(entries, val, test, seed)
