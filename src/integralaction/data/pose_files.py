@@ -4,7 +4,8 @@ frame), COCO keypoint results or AlphaPose's results (one JSON file a video).
 OpenPose names its files after the video, `NAME_000000000012_keypoints.json` for frame 12 of NAME.mp4, or after the
 image, `IMAGE_keypoints.json`. COCO results and AlphaPose's are a list of persons whose `image_id` is a frame: its
 number from 0, or a file name that ends in it (AlphaPose's 12.jpg); of a folder of images the image's name. Places are
-in pixels of the video, in 0..1 or in -1..1 of it (OpenPose's `--keypoint_scale` 0, 3 and 4), which their values tell.
+in pixels of the video or in -1..1 of it, which their values tell, or in 0..1, which must be told (OpenPose's
+`--keypoint_scale` 0, 4 and 3).
 """
 
 import json
@@ -230,6 +231,5 @@ def _units(joints: np.ndarray, path: Path) -> Units:
     raise ValueError(
         f"Expected places in pixels, or in -1..1 of the video, in {path}; all lie within {places.min():.2g} and "
         f"{places.max():.2g}, which is 0..1 of the video or the lower right quarter of -1..1. Give --pose-units "
-        "unit or "
-        "--pose-units centred."
+        "unit or --pose-units centred."
     )

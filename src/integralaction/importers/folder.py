@@ -88,8 +88,7 @@ def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str |
     if column is None or "label" not in first:
         raise ValueError(
             f"Expected the columns path and label in {path}; found {', '.join(first) or 'no rows'}. Name them so "
-            "in the "
-            "first line."
+            "in the first line."
         )
     entries, remarks = [], []
     for row in rows:
