@@ -34,6 +34,8 @@ Depth = Literal[18, 34, 50, 101]
 PoseInput = Literal["heatmaps", "pafs", "both"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Head = Literal["keep", "new"]
+Strategy = Literal["fixed", "fine-tuned", "joint"]
+GatePrior = Literal["uniform", "trust", "outcome"]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -173,7 +175,12 @@ class Recipe:
         methods: what to train; the first is the run's own model. Integrations are trained in stage 3 on the same
             two streams, which are trained before; a single stream alone can be asked for too.
         appearance, pose, integration: the schedules of the three stages.
+        strategy: of stage 3 (Table 8): with the streams `fixed`, as the paper chose; with both `fine-tuned`; or
+            `joint`, everything at once from the start, without stages 1 and 2.
         gate_lambda: λ, weight of the gate regulariser (equation 3).
+        gate_prior: what the gate is drawn to, frame by frame. `uniform`: to the pose, everywhere alike, as in the
+            paper; `trust`: to the pose as far as the poses of that frame can be trusted, λ being the mean; `outcome`:
+            to the pose where its stream alone is right, to the appearance where only that one is (section 4.3).
         batch_size: videos in a mini-batch, over all processes and accumulation steps.
         accumulate: steps whose gradients are summed into one mini-batch.
         momentum, weight_decay: of SGD.
@@ -196,7 +203,9 @@ class Recipe:
     appearance: Stage = Stage(epochs=40, lr=1e-2, milestones=(20, 30))
     pose: Stage = Stage(epochs=40, lr=1e-2, milestones=(20, 30))
     integration: Stage = Stage(epochs=20, lr=1e-3, milestones=(10, 15))
+    strategy: Strategy = "fixed"
     gate_lambda: float = 1.5
+    gate_prior: GatePrior = "uniform"
     batch_size: int = 32
     accumulate: int = 1
     momentum: float = 0.9
@@ -221,6 +230,16 @@ class Recipe:
             )
         if len(set(self.methods)) != len(self.methods):
             raise ValueError(f"Expected each method once; found {list(self.methods)}.")
+        if self.strategy != "fixed" and (len(self.methods) > 1 or not self.integrations):
+            raise ValueError(
+                f"Expected one method of {', '.join(TRAINED_INTEGRATIONS)} with strategy={self.strategy}, which has "
+                f"streams of its own; found {list(self.methods)}."
+            )
+        if self.gate_prior == "outcome" and self.strategy != "fixed":
+            raise ValueError(
+                "Expected strategy=fixed with gate_prior=outcome, which asks what each stream alone says; found "
+                f"strategy={self.strategy}."
+            )
         if self.gate_lambda < 0:
             raise ValueError(f"Expected a gate_lambda of at least 0; found {self.gate_lambda}.")
         if self.accumulate < 1 or self.batch_size < 1 or self.batch_size % self.accumulate:
@@ -239,7 +258,9 @@ class Recipe:
 
     @property
     def streams(self) -> tuple[Method, ...]:
-        """The single streams to train: both where there is an integration, else those that `methods` names."""
+        """The single streams to train: both where an integration starts from them, else those that `methods` names."""
+        if self.strategy == "joint":
+            return ()
         return SINGLE_STREAMS if self.integrations else tuple(m for m in SINGLE_STREAMS if m in self.methods)
 
     @property

@@ -53,7 +53,12 @@ class Run:
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """All methods that the run can answer with: its streams, their average where it has both, its integrations."""
+        """All methods that the run can answer with: its streams, their average where it has both, its integrations.
+
+        They have their streams in common: where stage 3 changes these, it answers alone.
+        """
+        if self.recipe.strategy != "fixed":
+            return self.recipe.integrations
         streams = self.recipe.streams
         average: tuple[Method, ...] = ("score-average",) if len(streams) == 2 else ()
         return (*streams, *average, *self.recipe.integrations)
@@ -80,7 +85,8 @@ def adopt_streams(model: IntegralAction, appearance: IntegralAction, pose: Integ
     """Give a model of two streams the streams of two single ones, with their classifiers."""
     for name, source in (("appearance", appearance), ("pose", pose)):
         for part in (name, f"{name}_classifier"):
-            model.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
+            if getattr(model, part) is not None:  # a model whose streams will change has no classifiers for them
+                model.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
 
 
 def start_run(root: Path, recipe: Recipe, data: Path) -> Run:

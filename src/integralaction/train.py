@@ -4,6 +4,8 @@
     stage 2  pose         the pose stream and a classifier                 -> pose-only
     stage 3  integration  integration and a new classifier, streams fixed  -> integral, gate-free, ...
 
+or, to compare (Table 8), stage 3 with the streams free, after the others or alone.
+
 Every stage leaves a checkpoint at the end of each epoch; a run that was killed continues there and comes to the
 same weights, because order and augmentation depend on seed and epoch alone.
 """
@@ -27,6 +29,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.progress import track
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -36,14 +39,30 @@ from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, Tr
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
+from integralaction.evaluate import digest
 from integralaction.model.checkpoint import save, start_from_imagenet
 from integralaction.model.hub import is_hub_id
-from integralaction.model.loss import classification_loss, gate_loss, logit_loss
+from integralaction.model.loss import (
+    classification_loss,
+    gate_loss,
+    logit_loss,
+    outcome_prior,
+    pose_trust,
+    trust_weights,
+)
 from integralaction.model.network import Features, IntegralAction, channels_last
 from integralaction.run import EMBEDDED, Run, adopt_streams, choose_device, load_model, model_of, start_run
+from integralaction.shared_stages import SharedStages
 
 
-def train(recipe: Recipe, data: Path, out: Path, device: str = "auto", asked: tuple[str, ...] = ()) -> Run:
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    device: str = "auto",
+    asked: tuple[str, ...] = (),
+    shared: Path | None = None,
+) -> Run:
     """Train what the recipe says on the `train` split of a data set; continue where an earlier call was stopped.
 
     Under torchrun each process is one device of a data-parallel training.
@@ -54,6 +73,8 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto", asked: tu
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `mps`.
         asked: settings of the model that must stay as they are where `recipe.init` has others.
+        shared: a folder of finished stages: what another run trained with the same settings is taken from there, and
+            what this one trains is put there.
 
     Raises:
         ValueError: data and recipe do not fit, the weights of `recipe.init` need what was not asked, or `out` holds a
@@ -74,7 +95,9 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "auto", asked: tu
         run = _start_together(out, recipe, data)
         if init is not None and _process()[0] == 0 and not run.init_path.is_file():
             save(init, run.init_path)
-        _run_stages(run, index, PoseStore.of(data), target, init)
+        store = PoseStore.of(data)
+        stages = None if shared is None else SharedStages(shared, digest(index, store.state))
+        _run_stages(run, index, store, target, init, stages)
     return run
 
 
@@ -91,8 +114,20 @@ def _lasting(source: str) -> str:
     return source if source in EMBEDDED or is_hub_id(source) else str(Path(source).resolve())
 
 
-def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device, init: IntegralAction | None) -> None:
+def _run_stages(
+    run: Run,
+    index: Index,
+    store: PoseStore,
+    device: torch.device,
+    init: IntegralAction | None,
+    shared: SharedStages | None,
+) -> None:
     recipe = run.recipe
+    if shared is not None and _process()[0] == 0:
+        for method in recipe.streams:
+            if not run.model_path(method).is_file() and shared.take(run, method):
+                print(f"{method}: trained before with these settings", file=sys.stderr)
+    _wait_for_all()
     # decided once and by all: a process that is late must not take a model just made for one to be left out
     trained = (*recipe.streams, *recipe.integrations)
     todo = [method for method in trained if not run.model_path(method).is_file()]
@@ -104,17 +139,22 @@ def _run_stages(run: Run, index: Index, store: PoseStore, device: torch.device, 
             if stage.epochs == 0 and not _has_classifier(recipe, method, init) and _process()[0] == 0:
                 print(f"{method}: 0 epochs, and its classifier is new: it answers by chance", file=sys.stderr)
             run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
+            if shared is not None and _process()[0] == 0:
+                shared.keep(run, method)
     clips = None
     for method in recipe.integrations:
         if method not in todo:
             continue
         model = new_model(recipe, method, recipe.seed + 2, init)
-        adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
-        if clips is None and recipe.augment_integration:
-            clips = _training_clips(run, index, store, method, augment=True)
+        if recipe.strategy != "joint":
+            adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
+        if clips is None and (recipe.augment_integration or recipe.strategy != "fixed"):
+            # free streams see what stages 1 and 2 show them
+            augment = recipe.augment_integration if recipe.strategy == "fixed" else recipe.augment
+            clips = _training_clips(run, index, store, method, augment)
         elif clips is None:
-            features = stream_features(model, index, store, recipe, device, run.root / "stages")
-            clips = FeatureClips(*features, seed=recipe.seed)
+            path = None if shared is None else shared.features_path(run)
+            clips = FeatureClips(_features_once(model, index, store, run, device, path), seed=recipe.seed)
         run_stage(run, model, recipe.integration, clips, device)
 
 
@@ -130,7 +170,10 @@ def _processes(device: torch.device) -> Generator[torch.device]:
     _, processes = _process()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what a deterministic matrix product asks for
     deterministic = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # ty: ignore[unresolved-attribute]
     torch.use_deterministic_algorithms(True)
+    # filling each new tensor with NaN only finds operations that read what they did not write, for a tenth of the time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # ty: ignore[unresolved-attribute] (made at import)
     if processes > 1:
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
@@ -140,6 +183,7 @@ def _processes(device: torch.device) -> Generator[torch.device]:
         yield device
     finally:
         torch.use_deterministic_algorithms(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # ty: ignore[unresolved-attribute]
         if processes > 1:
             torch.distributed.destroy_process_group()
 
@@ -204,10 +248,13 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
 def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | None = None) -> IntegralAction:
     """A model at its start: the weights of `init` in what that has; else ImageNet or random weights in the ResNets, the
     paper's Gaussian in what is new."""
+    alone = method in SINGLE_STREAMS
+    # streams that change in stage 3 leave the classifiers of stages 1 and 2 behind
+    answers = recipe.model.stream_answers and recipe.strategy == "fixed"
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = IntegralAction(replace(recipe.model, method=method))
-    if recipe.start != "random" and method in SINGLE_STREAMS:
+        model = IntegralAction(replace(recipe.model, method=method, stream_answers=alone or answers))
+    if recipe.start != "random" and (alone or recipe.strategy == "joint"):
         for name, depth in (("appearance", recipe.model.appearance_depth), ("pose", recipe.model.pose_depth)):
             stream = getattr(model, name)
             if stream is not None and (init is None or getattr(init, name) is None):
@@ -234,35 +281,40 @@ class FeatureBatch(NamedTuple):
 
     appearance: Tensor  # (B, T, C_A)
     pose: Tensor  # (B, T', C_P)
+    trust: Tensor  # (B, T'), of the poses
     labels: Tensor  # (B,)
 
 
 class FeatureClips(Dataset[FeatureBatch]):
     """One of the test clips' features of each video asked for, which one depending on seed, epoch and video."""
 
-    def __init__(self, appearance: list[Tensor], pose: list[Tensor], labels: list[int], seed: int) -> None:
-        self._appearance, self._pose, self._labels, self._seed = appearance, pose, labels, seed
+    def __init__(self, features: dict[str, Tensor], seed: int) -> None:
+        """
+        Args:
+            features: of all clips, video after video: `appearance` (N, T, C_A), `pose` (N, T', C_P), `trust` (N, T');
+                of the V videos `labels` (V,) and `first` (V + 1,), where the clips of each begin.
+        """
+        self._features, self._seed = features, seed
+        self._first = features["first"].tolist()
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self._first) - 1
 
     def __getitem__(self, index: list[tuple[int, int]]) -> FeatureBatch:
-        chosen = [
-            (video, int(np.random.default_rng([self._seed, epoch, video]).integers(len(self._pose[video]))))
-            for epoch, video in index
-        ]
-        return FeatureBatch(
-            torch.stack([self._appearance[video][clip] for video, clip in chosen]),
-            torch.stack([self._pose[video][clip] for video, clip in chosen]),
-            torch.tensor([self._labels[video] for video, _ in chosen]),
-        )
+        clips = []
+        for epoch, video in index:
+            first, end = self._first[video], self._first[video + 1]
+            random = np.random.default_rng([self._seed, epoch, video])
+            clips.append(first + int(random.integers(end - first)))
+        parts = (self._features[name][clips] for name in ("appearance", "pose", "trust"))
+        return FeatureBatch(*parts, labels=self._features["labels"][[video for _, video in index]])
 
 
 class StageTraining(lightning.LightningModule):
     """One stage as the training library sees it: what is free, the loss, the optimiser.
 
-    A model with an integration is in stage 3: its streams stay in eval mode and outside the graph. The released
-    code leaves them in train mode, where their batch statistics drift.
+    A model with an integration is in stage 3: unless the recipe frees them, its streams stay in eval mode and outside
+    the graph. The released code leaves them in train mode, where their batch statistics drift.
     """
 
     def __init__(self, model: IntegralAction, recipe: Recipe, stage: Stage, steps: int) -> None:
@@ -272,7 +324,7 @@ class StageTraining(lightning.LightningModule):
         """
         super().__init__()
         self.model, self.recipe, self.stage, self.steps = model, recipe, stage, steps
-        self.frozen = model.integration is not None
+        self.frozen = model.integration is not None and recipe.strategy == "fixed"
         if self.frozen:
             model.requires_grad_(False)
             for part in (model.pose_pooling, model.integration, model.classifier):
@@ -289,22 +341,36 @@ class StageTraining(lightning.LightningModule):
 
     def training_step(self, batch: Batch | FeatureBatch, _: int) -> dict[str, Tensor]:
         if isinstance(batch, FeatureBatch):
-            features = Features(batch.appearance, batch.pose)
+            features, trust = Features(batch.appearance, batch.pose), batch.trust
         else:
             with torch.set_grad_enabled(not self.frozen):
                 features = self.model.features(batch.frames, batch.joints)
+            trust = _trust(batch, self.model.config)
         output = self.model.integrate(features)
         assert output.logits is not None  # score-average alone has none, and is not trained
         loss_of_votes = logit_loss if self.model.config.vote == "logits" else classification_loss
         loss = loss_of_votes(output.logits, batch.labels)
         measured = {"classification": loss.detach()}
         if output.gate_logits is not None and output.gate is not None:
-            regulariser = gate_loss(output.gate_logits)
+            regulariser = gate_loss(output.gate_logits, *self.gate_prior(features, trust, batch.labels))
             measured |= {"gate_loss": regulariser.detach(), "gate": output.gate.detach().mean()}
             loss = loss + self.recipe.gate_lambda * regulariser
         measured["total"] = loss.detach()
         measured["top1"] = (output.probabilities.detach().argmax(1) == batch.labels).float().mean()
         return {"loss": loss, **measured}  # "loss" is the trainer's, which divides it by the accumulation steps
+
+    @torch.no_grad()
+    def gate_prior(self, features: Features, trust: Tensor, labels: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Weight and target of the gate regulariser in each frame, (B, T), as the recipe's prior has them."""
+        model = self.model
+        if self.recipe.gate_prior == "trust":
+            return trust_weights(_over_time(trust, model.config)), None
+        if self.recipe.gate_prior == "outcome":
+            assert model.appearance_classifier is not None and model.pose_classifier is not None
+            pose = model.pose_classifier(features.pose)
+            logits = _over_time(pose.mT, model.config).mT
+            return outcome_prior(model.appearance_classifier(features.appearance), logits, labels)
+        return None, None
 
     def configure_optimizers(self) -> dict[str, Any]:
         recipe, stage = self.recipe, self.stage
@@ -532,17 +598,44 @@ def _training_clips(run: Run, index: Index, store: PoseStore, method: Method, au
     return clips.preload() if run.recipe.preload else clips
 
 
+def _trust(batch: Batch, model: ModelConfig) -> Tensor:
+    """How far the poses of a batch can be trusted, (B, T')."""
+    height, width = (model.size,) * 2 if batch.frames is None else batch.frames.shape[-2:]
+    return pose_trust(batch.joints, height, width)
+
+
+def _over_time(values: Tensor, model: ModelConfig) -> Tensor:
+    """Values of T' pose frames (..., T') as those of the T RGB frames: means, or those at the same time."""
+    if model.pose_pooling == "convolution":
+        return values[..., :: model.pose_frame_factor]
+    return values.unflatten(-1, (model.frames, -1)).mean(dim=-1)
+
+
+def _features_once(
+    model: IntegralAction, index: Index, store: PoseStore, run: Run, device: torch.device, path: Path | None
+) -> dict[str, Tensor]:
+    """The streams' features of the training videos, from a file where another run left them."""
+    if path is not None and path.is_file():
+        return load_file(path)
+    features = stream_features(model, index, store, run.recipe, device, run.root / "stages")
+    if path is not None and _process()[0] == 0:
+        aside = path.with_suffix(".part")
+        save_file(features, aside)
+        aside.replace(path)
+    return features
+
+
 @torch.no_grad()
 def stream_features(
     model: IntegralAction, index: Index, store: PoseStore, recipe: Recipe, device: torch.device, folder: Path
-) -> tuple[list[Tensor], list[Tensor], list[int]]:
-    """The streams' features of the test clips of every video: F_A (clips, T, C_A), F_P (clips, T', C_P), labels."""
+) -> dict[str, Tensor]:
+    """The streams' features of the test clips of every video, as `FeatureClips` takes them."""
     reader = ClipReader(index, store, model.config)
     clips = ReadableClips(TestClips(reader), reader)
     loader = DataLoader(clips, batch_size=None, num_workers=recipe.workers)
     failed: dict[str, str] = {}
     model = channels_last(model).to(device).eval()
-    appearance, pose, labels = [], [], []
+    appearance, pose, trust, labels, first = [], [], [], [], [0]
     console = Console(stderr=True)
     shown = track(loader, "features", len(clips), console=console, transient=True, disable=not console.is_terminal)
     for batch in shown:
@@ -553,7 +646,9 @@ def stream_features(
         assert features.appearance is not None and features.pose is not None  # stage 3 has both streams
         appearance.append(features.appearance.cpu())
         pose.append(features.pose.cpu())
+        trust.append(_trust(batch, model.config))
         labels.append(int(batch.labels[0]))
+        first.append(first[-1] + len(batch.labels))
     check_failed(failed, len(clips), recipe.max_failed, folder)
     if failed and _process()[0] == 0:
         print(
@@ -561,4 +656,10 @@ def stream_features(
             f"{folder / 'failed.csv'}",
             file=sys.stderr,
         )
-    return appearance, pose, labels
+    return {
+        "appearance": torch.cat(appearance),
+        "pose": torch.cat(pose),
+        "trust": torch.cat(trust),
+        "labels": torch.tensor(labels),
+        "first": torch.tensor(first),
+    }

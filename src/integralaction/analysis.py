@@ -1,0 +1,99 @@
+"""What predictions tell beside accuracy: gates by class, oracle selection, the score-average sweep, confusion.
+
+Everything here is a pure function of `Predictions`, those of different methods on the same videos.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+
+from integralaction.evaluate import Predictions
+
+RATIOS = tuple(round(0.1 * i, 1) for i in range(11))  # Figure 5's shares of the appearance stream
+
+
+def same_videos(*predictions: Predictions) -> None:
+    """Check that predictions are of the same videos.
+
+    Raises:
+        ValueError: they are not.
+    """
+    first = predictions[0]
+    for other in predictions[1:]:
+        if other.videos != first.videos or other.classes != first.classes:
+            raise ValueError(f"Expected predictions on the same videos; {first.method} and {other.method} differ.")
+
+
+def right(predictions: Predictions) -> Bool[np.ndarray, " videos"]:
+    """Whether the most probable class is the true one."""
+    return predictions.rank() == 0
+
+
+def oracle_right(appearance: Predictions, pose: Predictions) -> Bool[np.ndarray, " videos"]:
+    """Whether the better of the two streams is right: the oracle selection of Tables 10 to 12."""
+    same_videos(appearance, pose)
+    return right(appearance) | right(pose)
+
+
+def by_class(values: Shaped[np.ndarray, " videos"], predictions: Predictions) -> dict[str, float]:
+    """The mean of a value over the videos of each class that has some, in the classes' order."""
+    means = {}
+    for number, name in enumerate(predictions.classes):
+        of_class = values[predictions.labels == number]
+        if len(of_class):
+            means[name] = float(of_class.mean())
+    return means
+
+
+def gates_by_class(predictions: Predictions) -> dict[str, float]:
+    """The mean gate of each class's videos, the highest first (Table 5).
+
+    Raises:
+        ValueError: the method has no gate.
+    """
+    if not np.isfinite(predictions.gate).all():
+        raise ValueError(f"Expected predictions of a method with a gate; {predictions.method} has none.")
+    means = by_class(predictions.gate, predictions)
+    return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+def averaged(appearance: Predictions, pose: Predictions, share: float) -> Predictions:
+    """What averaging the two streams' scores says, the appearance stream with that share (Figure 5)."""
+    same_videos(appearance, pose)
+    mixed = share * appearance.probabilities + (1 - share) * pose.probabilities
+    return Predictions(
+        "score-average", appearance.classes, appearance.videos, appearance.labels, mixed, np.full(len(mixed), np.nan)
+    )
+
+
+def score_sweep(
+    appearance: Predictions, pose: Predictions, ratios: Sequence[float] = RATIOS
+) -> Float[np.ndarray, " ratios"]:
+    """Top-1 of score averaging at each share of the appearance stream (Figure 5)."""
+    return np.array([right(averaged(appearance, pose, share)).mean() for share in ratios])
+
+
+def confusion(predictions: Predictions) -> Float[np.ndarray, "classes classes"]:
+    """How the videos of each true class (row) spread over the predicted ones; a row without videos is NaN."""
+    counts = np.zeros((len(predictions.classes),) * 2)
+    np.add.at(counts, (predictions.labels, predictions.probabilities.argmax(axis=1)), 1)
+    videos = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, videos, out=np.full_like(counts, np.nan), where=videos > 0)
+
+
+def videos_where(predictions: dict[str, Predictions], wanted: dict[str, bool]) -> np.ndarray:
+    """The numbers of the videos on which exactly these methods are right and those wrong (Figures 7 to 11).
+
+    The surest come first: those of whose given answers the least probable is the most probable.
+
+    Args:
+        predictions: by method.
+        wanted: by method, whether it is right.
+    """
+    chosen = [predictions[method] for method in wanted]
+    same_videos(*chosen)
+    fits = np.logical_and.reduce([right(p) == truth for p, truth in zip(chosen, wanted.values(), strict=True)])
+    least = np.min([p.probabilities.max(axis=1) for p in chosen], axis=0)
+    numbers = np.flatnonzero(fits)
+    return numbers[np.argsort(-least[numbers], kind="stable")]
