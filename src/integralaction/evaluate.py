@@ -8,7 +8,7 @@ import csv
 import hashlib
 import shutil
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +103,22 @@ def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.devi
         ValueError: there is nothing to test on, the data set has a class that the model does not know, or a model
             gives probabilities that are not finite.
     """
+    return evaluate_together([run], index, splits, device)[0]
+
+
+def evaluate_together(
+    runs: Sequence[Run], index: Index, splits: tuple[str, ...], device: torch.device
+) -> list[dict[Method, Predictions]]:
+    """`evaluate` for runs with the same streams, whose features are computed once.
+
+    Raises:
+        ValueError: as for `evaluate`, or the streams differ.
+    """
+    run = runs[0]
+    if len({streams_digest(other) for other in runs}) > 1:
+        raise ValueError(
+            f"Expected runs with the same streams; those of {', '.join(str(r.root) for r in runs)} differ."
+        )
     wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
     if not wanted:
         raise ValueError(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
@@ -112,28 +128,44 @@ def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.devi
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
-    models = {method: channels_last(run.load(method)).to(device) for method in run.methods}
-    parts = [_evaluate_split(run, index.split(split), split, models, device) for split in wanted]
-    write_results(run, index)
+    models: list[dict[Method, IntegralAction]] = []
+    for other in runs:
+        models.append({})
+        for method in other.methods:
+            model = channels_last(other.load(method))
+            if streams := models[0].get(run.methods[-1]):
+                _share_streams(model, streams)
+            models[-1][method] = model.to(device)
+    parts = [_evaluate_split(runs, index.split(split), split, models, device) for split in wanted]
+    for other in runs:
+        write_results(other, index)
     for folder in parts:
         shutil.rmtree(folder)
-    return {method: read_predictions(run, index, method, wanted) for method in run.methods}
+    return [{method: read_predictions(other, index, method, wanted) for method in other.methods} for other in runs]
+
+
+def _share_streams(model: IntegralAction, streams: IntegralAction) -> None:
+    """Let a model use the equal streams of another one: of many models, memory then holds one copy."""
+    for part in ("appearance", "pose"):
+        if getattr(model, part) is not None:
+            setattr(model, part, getattr(streams, part))
 
 
 @torch.no_grad()
 def _evaluate_split(
-    run: Run, index: Index, split: str, models: dict[Method, IntegralAction], device: torch.device
+    runs: Sequence[Run], index: Index, split: str, models: list[dict[Method, IntegralAction]], device: torch.device
 ) -> Path:
     """Predictions of every method on one split, chunk by chunk; a chunk that is there is not made again.
 
     Returns:
         The folder of the chunks, to be removed when all splits are done.
     """
-    folder = _folder(run, index, split)
+    run, by_name = runs[0], _by_name(models)
     store = PoseStore.of(index.root)
-    parts = folder / f"part-{digest(index, weights_digest(run), store.state)}"
+    weights = [weights_digest(other) for other in runs]
+    parts = _folder(run, index, split) / f"part-{digest(index, *weights, store.state)}"
     # the model with the most streams: both, where the run has both
-    streams = models[run.methods[-1]]
+    streams = models[0][run.methods[-1]]
     reader = ClipReader(index, store, streams.config)
     if reader.without_poses:
         print(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses", file=sys.stderr)
@@ -152,31 +184,41 @@ def _evaluate_split(
                 continue
             rows = []
             for batch in DataLoader(Subset(clips, numbers), batch_size=None, num_workers=run.recipe.workers):
-                rows.append(predict_clips(models, streams, batch.to(device)))
+                rows.append(predict_clips(by_name, streams, batch.to(device)))
                 progress.advance(bar)
             _save({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
     loaded = [load_file(path) for path in paths]
     tensors = {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
-    for method in models:
-        _write_predictions(run, index, split, method, tensors)
+    for number, other in enumerate(runs):
+        for method in other.methods:
+            name = f"{number}.{method}"
+            own = {part: tensors[f"{name}.{part}"] for part in ("probabilities", "gate") if f"{name}.{part}" in tensors}
+            _write_predictions(other, index, split, method, own)
     return parts
 
 
-def predict_clips(models: dict[Method, IntegralAction], streams: IntegralAction, batch: Batch) -> dict[str, np.ndarray]:
-    """What each method says of one video, from its clips: `METHOD.probabilities` (classes,) and `METHOD.gate` ().
+def _by_name(models: list[dict[Method, IntegralAction]]) -> dict[str, IntegralAction]:
+    """The models of several runs in one table, by the run's number and the method."""
+    return {f"{number}.{method}": model for number, of_run in enumerate(models) for method, model in of_run.items()}
+
+
+def predict_clips(
+    models: Mapping[str, IntegralAction] | Mapping[Method, IntegralAction], streams: IntegralAction, batch: Batch
+) -> dict[str, np.ndarray]:
+    """What each model says of one video, from its clips: `NAME.probabilities` (classes,) and `NAME.gate` ().
 
     Args:
-        models: by method; all have the same streams.
+        models: by name; all have the same streams.
         streams: the model whose streams are used.
         batch: the clips of the video.
     """
     features = streams.features(batch.frames, batch.joints)
     found: dict[str, torch.Tensor] = {}
-    for method, model in models.items():
+    for name, model in models.items():
         output = model.integrate(model.own(features))
-        found[f"{method}.probabilities"] = output.probabilities.mean(dim=0)
+        found[f"{name}.probabilities"] = output.probabilities.mean(dim=0)
         if output.gate is not None:
-            found[f"{method}.gate"] = output.gate.mean()
+            found[f"{name}.gate"] = output.gate.mean()
     return {name: value.cpu().numpy() for name, value in found.items()}
 
 
@@ -199,6 +241,16 @@ def weights_digest(run: Run) -> str:
     return made.hexdigest()
 
 
+def streams_digest(run: Run) -> str:
+    """A digest of the streams with which a run answers; of one that changes them in stage 3, of all its weights."""
+    if run.recipe.strategy != "fixed":
+        return weights_digest(run)
+    made = hashlib.sha256()
+    for method in run.recipe.streams:
+        made.update(run.model_path(method).read_bytes())
+    return made.hexdigest()
+
+
 def digest(index: Index, *others: str) -> str:
     """Of the rows of an index, and more: what was predicted for other ones is not taken for theirs."""
     made = hashlib.sha256()
@@ -214,11 +266,12 @@ def _save(tensors: dict[str, np.ndarray], path: Path, of: str) -> None:
 
 
 def _write_predictions(run: Run, index: Index, split: str, method: Method, tensors: dict[str, np.ndarray]) -> None:
-    probabilities = tensors[f"{method}.probabilities"]
+    probabilities = tensors["probabilities"]
     if not np.isfinite(probabilities).all():
         raise ValueError(f"Expected finite probabilities of {method} of {run.root}; found NaN. Train it again.")
-    gate = tensors.get(f"{method}.gate", np.full(len(probabilities), np.nan, np.float32))
+    gate = tensors.get("gate", np.full(len(probabilities), np.nan, np.float32))
     path = _folder(run, index, split) / f"{method}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
     _save({"probabilities": probabilities, "gate": gate}, path, digest(index))
     predictions = read_predictions(run, index, method, (split,))
     rank, best = predictions.rank(), probabilities.argmax(axis=1)

@@ -170,10 +170,10 @@ def _processes(device: torch.device) -> Generator[torch.device]:
     _, processes = _process()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what a deterministic matrix product asks for
     deterministic = torch.are_deterministic_algorithms_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory  # ty: ignore[unresolved-attribute]
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # ty: ignore[missing-attribute]
     torch.use_deterministic_algorithms(True)
     # filling each new tensor with NaN only finds operations that read what they did not write, for a tenth of the time
-    torch.utils.deterministic.fill_uninitialized_memory = False  # ty: ignore[unresolved-attribute] (made at import)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # ty: ignore[missing-attribute] (made at import)
     if processes > 1:
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
@@ -183,7 +183,7 @@ def _processes(device: torch.device) -> Generator[torch.device]:
         yield device
     finally:
         torch.use_deterministic_algorithms(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = filled  # ty: ignore[unresolved-attribute]
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # ty: ignore[missing-attribute]
         if processes > 1:
             torch.distributed.destroy_process_group()
 

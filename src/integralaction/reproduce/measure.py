@@ -1,0 +1,187 @@
+"""Trains and tests what tables, figures and claims need: each variant of a recipe once a seed.
+
+OUT/data/<recipe>-seed<k>/      the embedded benchmark, where no data set is named: each seed has its own videos
+OUT/runs/<recipe>-<variant>-seed<k>-<key>/      a run; its key is a digest of its settings and its data
+OUT/stages/                     stages that runs have in common, trained once
+
+Everything that is there is used again, so that a call that was stopped goes on, and a table after another one costs
+what is new in it.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from integralaction.config import Method, Recipe, to_dict
+from integralaction.data.index import Index, read_index
+from integralaction.data.poses import PoseStore
+from integralaction.evaluate import (
+    NOT_TESTED,
+    RELEASED,
+    Predictions,
+    digest,
+    evaluate_together,
+    protocols,
+    read_predictions,
+    streams_digest,
+)
+from integralaction.mime.generate import generate
+from integralaction.mime.settings import MimeSettings
+from integralaction.recipes import VARIANTS, method_of, variant_of
+from integralaction.run import Run
+from integralaction.train import train
+
+BASELINES: tuple[Method, ...] = ("appearance-only", "pose-only", "score-average")  # come with the variant `integral`
+MIME = {"mime-demo": MimeSettings(), "mime-large": MimeSettings(size=256, fps=30.0)}  # rendered for these recipes
+_ROLES = {"test": "in-context"}  # the test split of a data set without mimes shows actions where they belong
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A data set folder and which of its splits to test on."""
+
+    root: Path
+    splits: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Tested":
+        """From `FOLDER`, all of whose splits but train and val are meant, or `FOLDER:SPLIT`.
+
+        Raises:
+            FileNotFoundError: there is no such data set folder.
+            ValueError: it has no such split, or none to test on.
+        """
+        folder, _, split = text.rpartition(":")
+        root, wanted = (Path(text), "") if Path(text).is_dir() or not folder else (Path(folder), split)
+        index = read_index(root)
+        splits = (wanted,) if wanted else tuple(name for name in index.splits if name not in NOT_TESTED)
+        if not splits:
+            raise ValueError(f"Expected a split to test on in {root}; it has {', '.join(index.splits)}. Name one.")
+        index.split(*splits)
+        return cls(root, splits)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Videos that are a column of the tables.
+
+    Attributes:
+        name: its split, after the data set's name where there are several.
+        role: `in-context`, `out-of-context`, ...: the split, whose words the claims use.
+        released: whether it is the part that the released code's protocol keeps.
+    """
+
+    __test__ = False  # pytest takes the name for a test
+
+    name: str
+    role: str
+    released: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one seed gave.
+
+    Attributes:
+        seed: of the training, and of the embedded benchmark's videos.
+        data: the data set that was trained on.
+        tests: the test sets, in order.
+        runs: by variant.
+        predictions: by method or variant (`integral`, `lambda-5`, `appearance-only`, ...) and name of the test set.
+    """
+
+    seed: int
+    data: Index
+    tests: tuple[TestSet, ...]
+    runs: dict[str, Run]
+    predictions: dict[str, dict[str, Predictions]]
+
+    def of(self, name: str, role: str) -> Predictions | None:
+        """The predictions of a method or variant on the first test set of that role; None where there is none."""
+        found = next((test.name for test in self.tests if test.role == role and not test.released), None)
+        return None if found is None else self.predictions[name][found]
+
+
+def measure(
+    base: Recipe, names: Iterable[str], data: Sequence[Tested], out: Path, seed: int, device: torch.device
+) -> Measured:
+    """Train and test one seed.
+
+    Args:
+        base: the recipe whose variants are asked for.
+        names: variants and baselines.
+        data: the first is trained on, all are tested on; empty: the embedded benchmark is rendered.
+        out: the folder that keeps everything.
+        seed: of everything.
+        device: where to train and test.
+
+    Raises:
+        ValueError: no data set is named for a recipe that the embedded benchmark is not for; as `train` and `evaluate`.
+    """
+    data = data or (_rendered(base, out, seed),)
+    indices = [read_index(part.root) for part in data]
+    variants = [name for name in VARIANTS if name in {_variant(name) for name in names}]
+    runs = {}
+    for number, variant in enumerate(variants):
+        recipe = replace(variant_of(base, variant), seed=seed)
+        root = out / "runs" / f"{recipe.name.replace('/', '-')}-seed{seed}-{_key(recipe, indices[0])}"
+        print(f"[{number + 1}/{len(variants)}] seed {seed}: {variant}", file=sys.stderr, flush=True)
+        runs[variant] = train(recipe, indices[0].root, root, device.type, shared=out / "stages")
+    for part, index in zip(data, indices, strict=True):
+        _test(list(runs.values()), index, part.splits, device)
+    tests: list[TestSet] = []
+    predictions: dict[str, dict[str, Predictions]] = {name: {} for name in names}
+    for part, index in zip(data, indices, strict=True):
+        found = {
+            name: read_predictions(runs[_variant(name)], index, _method(name), part.splits) for name in predictions
+        }
+        for protocol in protocols(next(iter(found.values())).videos):
+            split, released = protocol.removesuffix(RELEASED), protocol.endswith(RELEASED)
+            shown = protocol if len(data) == 1 else f"{index.name} {protocol}"
+            tests.append(TestSet(shown, _ROLES.get(split, split), released))
+            for name, of_name in found.items():
+                predictions[name][shown] = of_name.of_split(protocol)
+    return Measured(seed, indices[0], tuple(tests), runs, predictions)
+
+
+def _rendered(base: Recipe, out: Path, seed: int) -> Tested:
+    if base.name not in MIME:
+        raise ValueError(
+            f"Expected --data for the recipe {base.name}; found none. The embedded benchmark is rendered for "
+            f"{', '.join(MIME)} alone."
+        )
+    root = out / "data" / f"{base.name}-seed{seed}"
+    index = generate(root, replace(MIME[base.name], seed=seed), os.cpu_count() or 1)
+    return Tested(root, tuple(name for name in index.splits if name not in NOT_TESTED))
+
+
+def _variant(name: str) -> str:
+    """The variant with which a baseline comes, or the variant itself."""
+    return "integral" if name in BASELINES else name
+
+
+def _method(name: str) -> Method:
+    return next((method for method in BASELINES if method == name), None) or method_of(name)
+
+
+def _key(recipe: Recipe, index: Index) -> str:
+    made = repr((to_dict(recipe), index.classes, digest(index.split("train"), PoseStore.of(index.root).state)))
+    return hashlib.sha256(made.encode()).hexdigest()[:8]
+
+
+def _test(runs: list[Run], index: Index, splits: tuple[str, ...], device: torch.device) -> None:
+    """Test the runs that are not tested yet, those with the same streams together."""
+    together: dict[str, list[Run]] = {}
+    for run in runs:
+        try:
+            for method in run.methods:
+                read_predictions(run, index, method, splits)
+        except (FileNotFoundError, ValueError):  # none, or of other videos
+            together.setdefault(streams_digest(run), []).append(run)
+    for group in together.values():
+        evaluate_together(group, index, splits, device)
