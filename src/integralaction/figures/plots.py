@@ -1,0 +1,136 @@
+"""Figures 4, 5 and 6: how far the gate opens, score averaging at every ratio, what is taken for what."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from integralaction.figures.style import COLOURS, LINES, SERIES, new_figure, styled
+
+WIDTH = 7.0  # inches, of a page's text
+MOST_NAMED = 20  # classes of a confusion matrix that are written out
+
+
+def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """Figure 4: the distribution of the mean gate by test set, for models with and without L_gate.
+
+    Bars are the videos, the line is the normal distribution of their mean and deviation, which the paper draws.
+
+    Args:
+        gates: by model and by name of the test set, (V,) mean gates, 0..1.
+    """
+    with styled():
+        figure = new_figure(WIDTH, 0.9 + 1.5 * len(gates))
+        rows = figure.subplots(len(gates), 1, sharex=True, squeeze=False)[:, 0]
+        everything = np.concatenate([values for tests in gates.values() for values in tests.values()])
+        edge = 0.05
+        low = max(0.0, math.floor((everything.min() - 0.02) / edge) * edge)
+        high = min(1.0, math.ceil((everything.max() + 0.02) / edge) * edge)
+        bins, fine = np.linspace(low, high, 41), np.linspace(low, high, 400)
+        for axes, (model, tests) in zip(rows, gates.items(), strict=True):
+            for number, (test, values) in enumerate(tests.items()):
+                colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
+                mean, deviation = float(values.mean()), float(values.std())
+                axes.hist(values, bins, density=True, color=colour, alpha=0.18)
+                density = np.exp(-(((fine - mean) / max(deviation, 1e-4)) ** 2) / 2) / max(deviation, 1e-4)
+                label = f"{test}: {mean:.2f} ± {deviation:.3f}"
+                axes.plot(fine, density / math.sqrt(2 * math.pi), color=colour, linestyle=line, lw=1.4, label=label)
+            axes.set_title(model, loc="left")
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
+            axes.set_ylabel("density")
+            axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        rows[-1].set_xlim(low, high)
+        rows[-1].set_xlabel("mean gate of a video: 0 keeps to the pose, 1 lets the appearance in")
+    return figure
+
+
+def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], ratios: Sequence[float]) -> Figure:
+    """Figure 5: top-1 of score averaging at every ratio of the two streams, beside the paper's method.
+
+    Args:
+        sweeps: by name of the test set, top-1 at each ratio, 0..1.
+        integral: by name of the test set, top-1 of integral.
+        ratios: the appearance stream's shares, 0..1.
+    """
+    with styled():
+        figure = new_figure(WIDTH, 2.6)
+        axes = figure.subplots()
+        labels = [f"{share:g}\n{1 - share:g}" for share in ratios]
+        places = np.arange(len(ratios))
+        for number, (test, values) in enumerate(sweeps.items()):
+            colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
+            axes.plot(places, 100 * values, color=colour, linestyle=line, marker="o", ms=3.5, label=f"{test}: averaged")
+            here = 100 * integral[test]
+            axes.plot(
+                [len(ratios) + 0.3],
+                [here],
+                color=colour,
+                marker="D",
+                ms=6,
+                mec="black",
+                linestyle="none",
+                label=f"{test}: integral",
+            )
+            axes.axhline(here, color=colour, linestyle=line, lw=0.6, alpha=0.6)
+        axes.axvline(len(ratios) - 0.35, color="#bbbbbb", lw=0.6)
+        axes.set_xticks([*places, len(ratios) + 0.3], [*labels, "integral"])
+        axes.set_xlim(-0.4, len(ratios) + 0.9)
+        axes.set_ylim(0, 103)
+        axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+        axes.set_xlabel("weight of the appearance score (above) and of the pose score (below)")
+        axes.set_ylabel("top-1")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Sequence[str]) -> Figure:
+    """Figure 6: confusion matrices, rows the true class and columns the answer; dark is often.
+
+    Args:
+        matrices: by name of the test set and method, (classes, classes) shares 0..1; rows without videos are NaN. Of
+            each test set only classes with videos have a row.
+    """
+    tests = list(dict.fromkeys(test for test, _ in matrices))
+    methods = list(dict.fromkeys(method for _, method in matrices))
+    named = len(classes) <= MOST_NAMED
+    present = {test: ~np.isnan(matrices[test, methods[0]]).any(axis=1) for test in tests}
+    with styled():
+        margin = 1.25 if named else 0.35
+        side = (WIDTH - margin - 0.3) / len(methods)
+        heights = [max(0.25, present[test].mean()) * side for test in tests]
+        figure = new_figure(WIDTH, sum(heights) + 0.35 * len(tests) + (1.35 if named else 0.55))
+        grid = figure.subplots(len(tests), len(methods), squeeze=False, gridspec_kw={"height_ratios": heights})
+        for row, test in enumerate(tests):
+            shown = np.flatnonzero(present[test])
+            for column, method in enumerate(methods):
+                axes = grid[row, column]
+                _draw_matrix(axes, matrices[test, method][shown])
+                if row == 0:
+                    axes.set_title(method, color=COLOURS.get(method, "black"), fontweight="bold")
+                if row == len(tests) - 1:
+                    _name_columns(axes, classes, named)
+                if column == 0:
+                    axes.set_ylabel("\n".join(textwrap.wrap(test, 16)), fontweight="bold")
+                    if named:
+                        axes.set_yticks(range(len(shown)), [classes[i] for i in shown], fontsize=5.5)
+        figure.supxlabel("answer" if named else "answer (classes in order)", fontsize=8)
+    return figure
+
+
+def _draw_matrix(axes: Axes, matrix: np.ndarray) -> None:
+    axes.imshow(matrix, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.5)
+
+
+def _name_columns(axes: Axes, classes: Sequence[str], named: bool) -> None:
+    if named:
+        axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=5.5)
