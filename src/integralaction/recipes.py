@@ -183,7 +183,9 @@ VARIANTS: dict[str, Variant] = {
         *(trust_prior, outcome_prior, fine_tuned, joint),
     )
 }
-RECIPES = {recipe.__name__.replace("_", "-"): recipe for recipe in (kinetics50, kinetics400, ntu60, mime_demo, mime_large)}
+RECIPES = {
+    recipe.__name__.replace("_", "-"): recipe for recipe in (kinetics50, kinetics400, ntu60, mime_demo, mime_large)
+}
 
 
 def variant_of(base: Recipe, name: str) -> Recipe:

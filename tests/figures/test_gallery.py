@@ -142,14 +142,14 @@ def test_long_and_odd_names_fit(reader: ClipReader, models: dict[str, IntegralAc
         for method, model in models.items()
     }
     figure = activation_figure(
-        [case(0, title, title, LONG + ".", title), case(3, title, "c", "c", title)], named, reader
+        [(case(0, title, title, LONG + ".", title), reader), (case(3, title, "c", "c", title), reader)], named
     )
     assert is_readable(figure)
 
 
 def test_activation_figure(reader: ClipReader, models: dict[str, IntegralAction]) -> None:
     cases = [case(0, "down", "down", "right", "down"), case(3, "down", "still", "down", "down")]
-    figure = activation_figure(cases, models, reader)
+    figure = activation_figure([(one, reader) for one in cases], models)
     written = {text.get_text() for text in texts(figure)}
     assert written == {
         *("(a) in context: down", "appearance-only: down ✓", "pose-only: right ✗", "integral: down ✓"),
@@ -168,7 +168,7 @@ def test_heat_lies_where_the_class_is_seen(reader: ClipReader, models: dict[str,
         weight[0], weight[1] = 1, -1
     try:
         seen, unseen = (
-            pictures(activation_figure([case(0, "down", answer, "down", "down")], models, reader))[: 2 * PANEL_FRAMES]
+            pictures(activation_figure([(case(0, "down", answer, "down", "down"), reader)], models))[: 2 * PANEL_FRAMES]
             for answer in ("down", "right")
         )
     finally:
@@ -188,7 +188,7 @@ def test_nothing_to_show_is_said(reader: ClipReader, models: dict[str, IntegralA
     with pytest.raises(ValueError, match="Expected at least one example to show; found none"):
         gallery_figure([], reader)
     with pytest.raises(ValueError, match="Expected at least one example to show; found none"):
-        activation_figure([], models, reader)
+        activation_figure([], models)
     blind = ClipReader(index, PoseStore.of(index.root), models["pose-only"].config)
     with pytest.raises(ValueError, match="Expected a reader for a model that looks at frames"):
         gallery_figure([case(0, "down", "down", "down", "down")], blind)

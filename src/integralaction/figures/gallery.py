@@ -124,7 +124,7 @@ def gallery_figure(examples: Sequence[Example], reader: ClipReader, frames: int 
     return figure
 
 
-def activation_figure(cases: Sequence[Example], models: dict[str, IntegralAction], reader: ClipReader) -> Figure:
+def activation_figure(cases: Sequence[tuple[Example, ClipReader]], models: dict[str, IntegralAction]) -> Figure:
     """Figure 1: where each stream, and the two integrated, saw what speaks for the class that the method answers.
 
     Each case is a row of three panels. Those of one stream have its input above and its class activation maps on it
@@ -132,18 +132,18 @@ def activation_figure(cases: Sequence[Example], models: dict[str, IntegralAction
     Lighter is hotter, measured by the hottest place of the clip in that stream.
 
     Args:
-        cases: with the answers of `appearance-only`, `pose-only` and `integral`.
+        cases: with the answers of `appearance-only`, `pose-only` and `integral`; each with a reader of the videos that
+            the predictions are of, for the model of `integral`.
         models: these three, in eval mode; of the same frames and skeleton.
-        reader: of the videos that the predictions are of, for the model of `integral`.
 
     Raises:
         ValueError: no cases, or a reader for a model that does not look at frames.
     """
     _check_some(cases)
     width = WIDTH / 3 - 2 * _PAD
-    chosen = _evenly(PANEL_FRAMES, reader.model.frames)
+    chosen = _evenly(PANEL_FRAMES, cases[0][1].model.frames)
     headings, texts = [], []
-    for letter, case in zip(ascii_lowercase, cases, strict=False):
+    for letter, (case, reader) in zip(ascii_lowercase, cases, strict=False):
         split = reader.index.videos[case.number].split.replace("-", " ")
         headings.append(_wrapped(f"({letter}) {split}: {case.title}", WIDTH - 2 * _PAD, _TITLE, "bold"))
         texts.append([_answer(method, case, width) for method in ("appearance-only", "pose-only", "integral")])
@@ -151,7 +151,7 @@ def activation_figure(cases: Sequence[Example], models: dict[str, IntegralAction
     tall = above + _pictures_tall(width, len(chosen)) + below
     with styled():
         figure = _new_figure(len(headings) * tall)
-        for row, (heading, case) in enumerate(zip(headings, cases, strict=False)):
+        for row, (heading, (case, reader)) in enumerate(zip(headings, cases, strict=False)):
             top = (len(headings) - row) * tall - above
             for column, panel in enumerate(_panels(case, models, reader, chosen)):
                 axes = _show(figure, column * WIDTH / 3 + _PAD, top, width, panel)
@@ -305,6 +305,6 @@ def _wrapped(text: str, width: float, size: float, weight: str = "normal", inden
     return "\n".join(lines)
 
 
-def _check_some(examples: Sequence[Example]) -> None:
+def _check_some(examples: Sequence[Example] | Sequence[tuple[Example, ClipReader]]) -> None:
     if not examples:
         raise ValueError("Expected at least one example to show; found none. Choose another pattern of answers.")

@@ -103,7 +103,7 @@ def test_claim(claim: Claim, seeds: Sequence[Measured]) -> Tested:
     return Tested(claim, difference, low, high, len(seeds), verdict)
 
 
-test_claim.__test__ = False  # ty: ignore[unresolved-attribute] (pytest takes the name for a test)
+test_claim.__test__ = False  # ty: ignore[missing-attribute] (pytest takes the name for a test)
 
 
 def half_interval(contrasts: Sequence[Contrast]) -> float:
@@ -322,7 +322,7 @@ def test_claims(seeds: Sequence[Measured]) -> tuple[list[Tested], dict[str, str]
     return tested, skipped
 
 
-test_claims.__test__ = False  # ty: ignore[unresolved-attribute]
+test_claims.__test__ = False  # ty: ignore[missing-attribute]
 
 MARKS: dict[Verdict, str] = {"holds": "+", "does not hold": "-", "undecided": "?"}  # told apart without colour
 

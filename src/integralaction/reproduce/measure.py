@@ -42,14 +42,14 @@ _ROLES = {"test": "in-context"}  # the test split of a data set without mimes sh
 
 
 @dataclass(frozen=True)
-class Tested:
+class DataPart:
     """A data set folder and which of its splits to test on."""
 
     root: Path
     splits: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str) -> "Tested":
+    def parse(cls, text: str) -> "DataPart":
         """From `FOLDER`, all of whose splits but train and val are meant, or `FOLDER:SPLIT`.
 
         Raises:
@@ -92,12 +92,14 @@ class Measured:
         data: the data set that was trained on.
         tests: the test sets, in order.
         runs: by variant.
+        roots: by name of the test set, its data set folder.
         predictions: by method or variant (`integral`, `lambda-5`, `appearance-only`, ...) and name of the test set.
     """
 
     seed: int
     data: Index
     tests: tuple[TestSet, ...]
+    roots: dict[str, Path]
     runs: dict[str, Run]
     predictions: dict[str, dict[str, Predictions]]
 
@@ -108,7 +110,7 @@ class Measured:
 
 
 def measure(
-    base: Recipe, names: Iterable[str], data: Sequence[Tested], out: Path, seed: int, device: torch.device
+    base: Recipe, names: Iterable[str], data: Sequence[DataPart], out: Path, seed: int, device: torch.device
 ) -> Measured:
     """Train and test one seed.
 
@@ -135,6 +137,7 @@ def measure(
     for part, index in zip(data, indices, strict=True):
         _test(list(runs.values()), index, part.splits, device)
     tests: list[TestSet] = []
+    roots: dict[str, Path] = {}
     predictions: dict[str, dict[str, Predictions]] = {name: {} for name in names}
     for part, index in zip(data, indices, strict=True):
         found = {
@@ -144,12 +147,13 @@ def measure(
             split, released = protocol.removesuffix(RELEASED), protocol.endswith(RELEASED)
             shown = protocol if len(data) == 1 else f"{index.name} {protocol}"
             tests.append(TestSet(shown, _ROLES.get(split, split), released))
+            roots[shown] = part.root
             for name, of_name in found.items():
                 predictions[name][shown] = of_name.of_split(protocol)
-    return Measured(seed, indices[0], tuple(tests), runs, predictions)
+    return Measured(seed, indices[0], tuple(tests), roots, runs, predictions)
 
 
-def _rendered(base: Recipe, out: Path, seed: int) -> Tested:
+def _rendered(base: Recipe, out: Path, seed: int) -> DataPart:
     if base.name not in MIME:
         raise ValueError(
             f"Expected --data for the recipe {base.name}; found none. The embedded benchmark is rendered for "
@@ -157,7 +161,7 @@ def _rendered(base: Recipe, out: Path, seed: int) -> Tested:
         )
     root = out / "data" / f"{base.name}-seed{seed}"
     index = generate(root, replace(MIME[base.name], seed=seed), os.cpu_count() or 1)
-    return Tested(root, tuple(name for name in index.splits if name not in NOT_TESTED))
+    return DataPart(root, tuple(name for name in index.splits if name not in NOT_TESTED))
 
 
 def _variant(name: str) -> str:

@@ -94,7 +94,10 @@ def _spread_note(seeds: Sequence[Measured]) -> str:
 def _counts_note(seeds: Sequence[Measured]) -> str:
     first = next(iter(seeds[0].predictions.values()))
     counts = ", ".join(f"{len(first[test].videos)} {test}" for test in _tests(seeds))
-    return f"{seeds[0].data.name}: {counts} videos{' a seed' if len(seeds) > 1 else ''}; top-1 and top-5 in %."
+    recipe = next(iter(seeds[0].runs.values())).recipe.name.partition("/")[0]
+    return (
+        f"{recipe} on {seeds[0].data.name}: {counts} videos{' a seed' if len(seeds) > 1 else ''}; top-1 and top-5 in %."
+    )
 
 
 # ---- tables of methods by test sets

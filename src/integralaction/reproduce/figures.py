@@ -1,0 +1,155 @@
+"""The paper's figures, from what the seeds gave. Galleries and activation maps show the first seed's videos."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from integralaction.analysis import RATIOS, confusion, right, score_sweep
+from integralaction.config import Method
+from integralaction.data.dataset import ClipReader
+from integralaction.data.index import Index, read_index
+from integralaction.data.poses import PoseStore
+from integralaction.evaluate import Predictions
+from integralaction.figures.diagrams import integration_figure, pipeline_figure
+from integralaction.figures.gallery import Example, activation_figure, examples, gallery_figure
+from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
+from integralaction.reproduce.measure import Measured
+from integralaction.reproduce.tables import Skipped
+
+TRIO = ("appearance-only", "pose-only", "integral")
+SHOWN = 4  # videos in a gallery
+
+
+@dataclass(frozen=True)
+class FigureRecipe:
+    """A figure: what it shows, what it needs measured, and how it is made."""
+
+    title: str
+    needs: tuple[str, ...]
+    make: Callable[[Sequence[Measured]], Figure]
+
+
+def _trio(seed: Measured, test: str) -> dict[str, Predictions]:
+    return {name: seed.predictions[name][test] for name in TRIO}
+
+
+def _reader(seed: Measured, test: str) -> ClipReader:
+    """Reads the videos of a test set, numbered as in its predictions."""
+    root = seed.roots[test]
+    index: Index = replace(read_index(root), videos=seed.predictions["integral"][test].videos)
+    return ClipReader(index, PoseStore.of(root), seed.runs["integral"].load("integral").config)
+
+
+def _tests_of(seed: Measured, *roles: str) -> list[str]:
+    """The test sets of these roles, in their order."""
+    return [test.name for role in roles for test in seed.tests if test.role == role and not test.released]
+
+
+def figure1(seeds: Sequence[Measured]) -> Figure:
+    """Where each method looks: a video in context and one out of context, as in the paper where there are such."""
+    seed = seeds[0]
+    wanted = {"in-context": (True, False, True), "out-of-context": (False, True, True)}
+    cases: list[tuple[Example, ClipReader]] = []
+    for role, rights in wanted.items():
+        for test in _tests_of(seed, role):
+            found = examples(_trio(seed, test), dict(zip(TRIO, rights, strict=True)), 1)
+            cases += [(example, _reader(seed, test)) for example in found]
+    if not cases:
+        raise Skipped("on no video are exactly one stream and integral right")
+    methods: tuple[Method, ...] = ("appearance-only", "pose-only", "integral")
+    return activation_figure(cases, {name: seed.runs["integral"].load(name) for name in methods})
+
+
+def figure2(seeds: Sequence[Measured]) -> Figure:
+    """The whole network, with the shapes of the model that was trained."""
+    return pipeline_figure(seeds[0].runs["integral"].load("integral"))
+
+
+def figure3(seeds: Sequence[Measured]) -> Figure:
+    """The pose-driven integration, likewise."""
+    return integration_figure(seeds[0].runs["integral"].load("integral"))
+
+
+def figure4(seeds: Sequence[Measured]) -> Figure:
+    """The mean gate of all seeds' videos, with and without L_gate."""
+    tests = _tests_of(seeds[0], "in-context", "out-of-context")
+    if not tests:
+        raise Skipped("there is neither an in-context nor an out-of-context test set")
+    names = {"with L_gate (λ = 1.5)": "integral", "without L_gate (λ = 0)": "lambda-0"}
+    return gate_figure(
+        {
+            shown: {test: np.concatenate([s.predictions[name][test].gate for s in seeds]) for test in tests}
+            for shown, name in names.items()
+        }
+    )
+
+
+def figure5(seeds: Sequence[Measured]) -> Figure:
+    """Score averaging at every ratio, the mean over the seeds."""
+    tests = _tests_of(seeds[0], "in-context", "out-of-context")
+    if not tests:
+        raise Skipped("there is neither an in-context nor an out-of-context test set")
+    sweeps = {
+        test: np.mean(
+            [score_sweep(s.predictions["appearance-only"][test], s.predictions["pose-only"][test]) for s in seeds],
+            axis=0,
+        )
+        for test in tests
+    }
+    ours = {test: float(np.mean([right(s.predictions["integral"][test]).mean() for s in seeds])) for test in tests}
+    return sweep_figure(sweeps, ours, RATIOS)
+
+
+def figure6(seeds: Sequence[Measured]) -> Figure:
+    """What is taken for what, the mean over the seeds."""
+    tests = _tests_of(seeds[0], "in-context", "out-of-context") or [seeds[0].tests[0].name]
+    matrices = {
+        (test, name): np.mean([confusion(s.predictions[name][test]) for s in seeds], axis=0)
+        for test in tests
+        for name in TRIO
+    }
+    return confusion_figure(matrices, seeds[0].predictions["integral"][tests[0]].classes)
+
+
+def _gallery(
+    rights: tuple[bool, bool, bool], roles: tuple[str, ...], skip: int
+) -> Callable[[Sequence[Measured]], Figure]:
+    """Videos where exactly these of the two streams and integral are right, of the first role that has some."""
+    wanted = dict(zip(TRIO, rights, strict=True))
+
+    def make(seeds: Sequence[Measured]) -> Figure:
+        seed = seeds[0]
+        for test in _tests_of(seed, *roles):
+            if found := examples(_trio(seed, test), wanted, SHOWN, skip):
+                return gallery_figure(found, _reader(seed, test))
+        told = ", ".join(f"{name} {'right' if truth else 'wrong'}" for name, truth in wanted.items())
+        more = " beside those of the figure before" if skip else ""
+        raise Skipped(f"there is no video with {told}{more}")
+
+    return make
+
+
+_INSIDE = ("in-context", "ambiguous", "no-pose", "out-of-context")
+_OUTSIDE = ("out-of-context", "in-context", "ambiguous", "no-pose")
+
+FIGURES: dict[str, FigureRecipe] = {
+    "figure1": FigureRecipe("Where the methods look", TRIO, figure1),
+    "figure2": FigureRecipe("The whole network", ("integral",), figure2),
+    "figure3": FigureRecipe("Pose-driven feature integration", ("integral",), figure3),
+    "figure4": FigureRecipe("Distribution of the mean gate", ("integral", "lambda-0"), figure4),
+    "figure5": FigureRecipe("Score averaging at every ratio", TRIO, figure5),
+    "figure6": FigureRecipe("Confusion matrices", TRIO, figure6),
+    "figure7": FigureRecipe("The pose is wrong, integral right", TRIO, _gallery((True, False, True), _INSIDE, 0)),
+    "figure8": FigureRecipe("The pose is wrong, integral right: more", TRIO, _gallery((True, False, True), _INSIDE, 4)),
+    "figure9": FigureRecipe(
+        "The appearance is wrong, integral right", TRIO, _gallery((False, True, True), _OUTSIDE, 0)
+    ),
+    "figure10": FigureRecipe(
+        "The appearance is wrong, integral right: more", TRIO, _gallery((False, True, True), _OUTSIDE, 4)
+    ),
+    "figure11": FigureRecipe(
+        "Both streams are wrong, integral right", TRIO, _gallery((False, False, True), _OUTSIDE, 0)
+    ),
+}

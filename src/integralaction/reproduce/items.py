@@ -1,0 +1,181 @@
+"""Makes tables, figures and claims by name, and leaves them in a folder.
+
+OUT/tables/NAME.csv, .md, .tex     tables, the claims among them
+OUT/figures/NAME.pdf, .png         figures
+OUT/claims.csv                     the claims' numbers
+OUT/skipped.csv                    what the data at hand could not show, and why
+OUT/reproduction.yaml              what was asked, with which settings, where and when
+OUT/data/, runs/, stages/          what was measured: see `measure`
+"""
+
+import csv
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import yaml
+from rich.console import Console
+
+from integralaction.config import Recipe, override, to_dict
+from integralaction.data.index import Index, read_index
+from integralaction.figures.style import save_figure
+from integralaction.figures.table import print_table, write_table
+from integralaction.recipes import recipe_named
+from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, test_claims
+from integralaction.reproduce.figures import FIGURES
+from integralaction.reproduce.measure import DataPart, Measured, measure
+from integralaction.reproduce.tables import TABLES, Skipped, make_table
+from integralaction.run import environment
+
+ITEMS = (*TABLES, *FIGURES)
+_SECTION_4_2 = ("table1", "table2", "table13")  # of the paper, which has other networks there
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to make, from what.
+
+    Attributes:
+        items: names of tables and figures, and `claims`.
+        recipe: a recipe's name or file; empty: the embedded benchmark's, or the paper's for the item.
+        assignments: settings to change, as name=value.
+        data: data sets; empty: the embedded benchmark.
+        out: the folder.
+        seeds: of training, and of the embedded benchmark's videos.
+    """
+
+    items: tuple[str, ...]
+    recipe: str
+    assignments: tuple[str, ...]
+    data: tuple[DataPart, ...]
+    out: Path
+    seeds: tuple[int, ...]
+
+
+def expanded(names: Sequence[str]) -> tuple[str, ...]:
+    """Items by name, `all` being every table and figure.
+
+    Raises:
+        ValueError: there is no such item.
+    """
+    items: list[str] = []
+    for name in names:
+        if name not in (*ITEMS, "all", "claims"):
+            raise ValueError(f"Expected items of {', '.join(ITEMS)}, all or claims; found {name!r}.")
+        items += ITEMS if name == "all" else (name,)
+    return tuple(dict.fromkeys(items))
+
+
+def reproduce(asked: Asked, device: torch.device, console: Console) -> dict[str, str]:
+    """Measure what the items need, make them, print the tables.
+
+    Returns:
+        By item, why it was skipped.
+    """
+    asked.out.mkdir(parents=True, exist_ok=True)
+    index = read_index(asked.data[0].root) if asked.data else None
+    bases = {item: _base(item, asked, index) for item in asked.items}
+    measured = {}
+    for base in dict.fromkeys(bases.values()):
+        names = dict.fromkeys(name for item in asked.items if bases[item] == base for name in needs(item))
+        if names:
+            measured[base] = [measure(base, names, asked.data, asked.out, seed, device) for seed in asked.seeds]
+    _write_settings(asked, list(dict.fromkeys(bases.values())))
+    skipped: dict[str, str] = {}
+    for item in asked.items:
+        try:
+            skipped |= _make(item, measured.get(bases[item], []), asked.out, console)
+        except Skipped as reason:
+            skipped[item] = str(reason)
+    _write_skipped(skipped, asked.items, asked.out / "skipped.csv")
+    return skipped
+
+
+def needs(item: str) -> tuple[str, ...]:
+    """The methods and variants that an item needs measured."""
+    if item == "claims":
+        return tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.needs))
+    return TABLES[item].needs if item in TABLES else FIGURES[item].needs
+
+
+def _base(item: str, asked: Asked, index: Index | None) -> Recipe:
+    """The recipe of an item: as asked, or the embedded benchmark's, or the one with which the paper made it."""
+    name = asked.recipe
+    if not name and (index is None or index.name == "mime"):
+        name = "mime-demo"
+    elif not name and index is not None:
+        of_paper = "kinetics400" if item in _SECTION_4_2 else "kinetics50"
+        name = "ntu60" if index.skeleton == "ntu25" else of_paper
+    return override(recipe_named(name), list(asked.assignments))
+
+
+def _make(item: str, seeds: list[Measured], out: Path, console: Console) -> dict[str, str]:
+    """Make one item; by claim, why some could not be tested."""
+    if item == "claims":
+        tested, skipped = test_claims(seeds)
+        table = claims_table(tested, len(seeds))
+        print_table(table, console)
+        write_table(table, out / "tables")
+        _write_claims(tested, out / "claims.csv")
+        return skipped
+    if item in TABLES:
+        table = make_table(item, seeds)
+        print_table(replace(table, title=f"{_shown(item)}: {table.title}"), console)
+        console.print()
+        write_table(table, out / "tables")
+    else:
+        figure = FIGURES[item].make(seeds)
+        paths = save_figure(figure, out / "figures" / item)
+        console.print(f"{_shown(item)}: {FIGURES[item].title}: {paths[-1]}", highlight=False)
+    return {}
+
+
+def _shown(item: str) -> str:
+    """`table4` as Table 4."""
+    word = item.rstrip("0123456789")
+    return f"{word.capitalize()} {item.removeprefix(word)}".strip()
+
+
+def _write_claims(tested: list[Tested], path: Path) -> None:
+    rows = [
+        (
+            *(one.claim.text, one.claim.where, f"{one.claim.least:g}"),
+            *(f"{value:.6f}" for value in (one.difference, one.low, one.high)),
+            *(one.seeds, one.verdict),
+        )
+        for one in tested
+    ]
+    _write_rows(path, ("claim", "where", "asked", "difference", "low", "high", "seeds", "verdict"), rows)
+
+
+def _write_skipped(skipped: dict[str, str], items: tuple[str, ...], path: Path) -> None:
+    """Those of this call, and those of earlier calls that this one was not asked about."""
+    kept = {}
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            kept = {item: reason for item, reason in list(csv.reader(file))[1:] if item in ITEMS and item not in items}
+    _write_rows(path, ("item", "reason"), list((kept | skipped).items()))
+
+
+def _write_rows(path: Path, heading: tuple[str, ...], rows: Sequence[tuple]) -> None:
+    aside = path.with_suffix(".part")
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([heading, *rows])
+    aside.replace(path)
+
+
+def _write_settings(asked: Asked, bases: list[Recipe]) -> None:
+    values = {
+        "items": list(asked.items),
+        "data": [f"{part.root}: {', '.join(part.splits)}" for part in asked.data] or "the embedded benchmark",
+        "seeds": list(asked.seeds),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "environment": environment(),
+        "recipes": [to_dict(base) for base in bases],
+    }
+    path = asked.out / "reproduction.yaml"
+    aside = path.with_suffix(".part")
+    aside.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    aside.replace(path)
