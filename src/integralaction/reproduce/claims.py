@@ -9,6 +9,7 @@ many true ones, one in forty would be called false.
 
 import math
 import statistics
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -324,38 +325,24 @@ def test_claims(seeds: Sequence[Measured]) -> tuple[list[Tested], dict[str, str]
 
 test_claims.__test__ = False  # ty: ignore[missing-attribute]
 
-MARKS: dict[Verdict, str] = {"holds": "+", "does not hold": "-", "undecided": "?"}  # told apart without colour
+VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
+_WIDE = 38  # characters of a claim in a line, so that a terminal of 80 columns holds the table
 
 
 def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     """The claims and their verdicts, in the paper's order."""
-    columns = (
-        Column("", "where"),
-        Column("", "asked"),
-        Column("", "measured"),
-        Column("", "95 % interval"),
-        Column("", "verdict"),
-    )
     rows = []
     for one in tested:
         scale, digits = one.claim.scale, 1 if one.claim.scale == 100 else 3
-
-        def shown(number: float, scale: float = scale, digits: int = digits) -> str:
-            return "..." if math.isinf(number) else f"{scale * number:+.{digits}f}"
-
-        cells = (
-            one.claim.where,
-            f"> {scale * one.claim.least:g}",
-            shown(one.difference),
-            f"[{shown(one.low)}, {shown(one.high)}]",
-            f"{MARKS[one.verdict]} {one.verdict}",
-        )
-        rows.append(Row(one.claim.text, tuple(Cell(text=text) for text in cells)))
-    counts = {verdict: sum(one.verdict == verdict for one in tested) for verdict in MARKS}
+        shown = ["..." if math.isinf(x) else f"{scale * x:+.{digits}f}" for x in (one.difference, one.low, one.high)]
+        told = "\n".join(textwrap.wrap(f"{one.claim.where}: {one.claim.text}", _WIDE, break_on_hyphens=False))
+        rows.append(Row(told, (Cell(text="{} [{}, {}]".format(*shown)), Cell(text=one.verdict))))
+    counts = {verdict: sum(one.verdict == verdict for one in tested) for verdict in VERDICTS}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     few = f"; fewer than {SEEDS} seeds say little of the training's chance" if seeds < SEEDS else ""
     notes = (
         f"{len(tested)} claims over {seeds} seed{'s' if seeds > 1 else ''}: {told}{few}.",
-        "Differences are in points of top-1, of gates and ranks in their own units; intervals are paired, 95 %.",
+        "Differences are in points of top-1, those of gates and ranks in their own units, with paired 95 % intervals.",
     )
+    columns = (Column("measured", "difference"), Column("measured", "verdict"))
     return Table("claims", "What the paper states, on these data", "claim", columns, tuple(rows), notes)

@@ -236,8 +236,9 @@ def by_classes(number: int, name: str, title: str, seeds: Sequence[Measured]) ->
     paper = published(number)
     theirs = {label: cells for label, cells in paper.items() if label != "average"}
     fits = all(label in theirs for label in by_class(correct["integral"][0], found["integral"][0]))
-    heads = [Column("paper", m) for m in correct] if fits else []
-    columns = (Column("", "videos", 0), *(Column("", m) for m in correct), *heads)
+    short = [m.removesuffix("-only") for m in correct]
+    heads = [Column("paper", m) for m in short] if fits else []
+    columns = (Column("", "videos", 0), *(Column("measured", m) for m in short), *heads)
     means = {m: [by_class(c, p) for c, p in zip(correct[m], found["integral"], strict=True)] for m in correct}
     counts = [by_class(np.ones(len(p.labels)), p) for p in found["integral"]]
     rows = []

@@ -1,0 +1,134 @@
+"""`integralaction reproduce` as a user calls it, on a toy data set; what was measured is not measured again."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from toy import toy_recipe, write_toy_dataset
+
+from integralaction.cli import run
+from integralaction.config import to_dict
+from integralaction.data.index import read_index
+from integralaction.reproduce.items import ITEMS, expanded
+from integralaction.reproduce.measure import DataPart
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set, a second one of mimes alone, a recipe, and everything made from them."""
+    root = tmp_path_factory.mktemp("reproduce")
+    write_toy_dataset(root / "data")
+    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
+    assert run(command(root, "all")) == 0
+    return root
+
+
+def command(root: Path, *items: str, data: tuple[str, ...] = ("data",), out: str = "out") -> list[str]:
+    parts = [part for name in data for part in ("--data", str(root / name))]
+    return [
+        "reproduce",
+        *items,
+        *parts,
+        "--recipe",
+        str(root / "toy.yaml"),
+        "--out",
+        str(root / out),
+        "--device",
+        "cpu",
+    ]
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_all_leaves_every_table_and_figure_or_says_why_not(folder: Path) -> None:
+    out = folder / "out"
+    skipped = {item for item, _ in rows(out / "skipped.csv")[1:]}
+    for item in ITEMS:
+        if item in skipped:
+            assert not (out / "figures" / f"{item}.png").exists()
+            continue
+        kind, endings = ("figures", ("pdf", "png")) if item.startswith("figure") else ("tables", ("csv", "md", "tex"))
+        for ending in endings:
+            assert (out / kind / f"{item}.{ending}").stat().st_size > 100
+    assert skipped <= {"figure1", *(f"figure{n}" for n in range(7, 12))}, "galleries alone may lack videos"
+
+
+def test_numbers_are_those_of_the_run(folder: Path) -> None:
+    """Table 4 says of integral what the run's own results say."""
+    out = folder / "out"
+    (of_run,) = out.glob("runs/toy-integral-*/results/toy.csv")
+    top1 = {(method, split): float(value) for method, split, _, value, *_ in rows(of_run)[1:]}
+    table = rows(out / "tables" / "table4.csv")
+    heading = table[0].index("in-context top-1")
+    by_label = {row[0]: float(row[heading]) for row in table[1:]}
+    assert by_label["pose-only"] == pytest.approx(100 * top1["pose-only", "in-context"], abs=0.01)
+    assert by_label["integral (ours, λ = 1.5)"] == pytest.approx(100 * top1["integral", "in-context"], abs=0.01)
+
+
+def test_streams_are_trained_once(folder: Path) -> None:
+    """Of fourteen variants, four trainings of single streams: two of the paper's, heatmaps and PAFs alone."""
+    stages = [path for path in (folder / "out" / "stages").iterdir() if path.is_dir()]
+    assert len(stages) == 4
+    weights = {path.read_bytes() for path in folder.glob("out/runs/toy-*/appearance-only.safetensors")}
+    assert len(weights) == 1
+
+
+def test_a_second_call_trains_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("out/runs/**/*.safetensors")}
+    table = (folder / "out" / "tables" / "table4.csv").read_bytes()
+    assert run(command(folder, "table4", "claims")) == 0
+    printed = capfd.readouterr()
+    assert "epoch" not in printed.err
+    assert "claims over 1 seed" in printed.out
+    assert max(len(line) for line in printed.out.splitlines() if "/" not in line) <= 80
+    assert before == {path: path.stat().st_mtime_ns for path in folder.glob("out/runs/**/*.safetensors")}
+    assert (folder / "out" / "tables" / "table4.csv").read_bytes() == table
+    verdicts = {row[-1] for row in rows(folder / "out" / "claims.csv")[1:]}
+    assert verdicts <= {"holds", "does not hold", "undecided"}
+
+
+def test_the_same_seed_gives_the_same_table(folder: Path) -> None:
+    """Trained anew in another folder, table and weights are the same bytes."""
+    assert run(command(folder, "table7", out="again")) == 0
+    first, second = (folder / out / "tables" / "table7.csv" for out in ("out", "again"))
+    assert first.read_bytes() == second.read_bytes()
+    shutil.rmtree(folder / "again")
+
+
+def test_a_second_data_set_is_a_column(folder: Path) -> None:
+    """Kinetics and Mimetics are such a pair: one is trained on, both are tested on."""
+    mimes = folder / "mimes"
+    shutil.copytree(folder / "data", mimes)
+    about = yaml.safe_load((mimes / "dataset.yaml").read_text())
+    (mimes / "dataset.yaml").write_text(yaml.safe_dump({**about, "name": "mimes"}))
+    assert run(command(folder, "table6", data=("data:in-context", "mimes:out-of-context"))) == 0
+    heading = rows(folder / "out" / "tables" / "table6.csv")[0]
+    assert [name for name in heading if name.endswith("top-1") and "paper" not in name] == [
+        "toy in-context top-1",
+        "mimes out-of-context top-1",
+    ]
+
+
+def test_what_cannot_be_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command(folder, "table99")) == 2
+    assert "found 'table99'" in capsys.readouterr().err
+    assert run(command(folder, "table4", data=("data:nowhere",))) == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert run(["reproduce", "table4", "--recipe", "kinetics50", "--out", str(folder / "out")]) == 2
+    assert "Expected --data for the recipe kinetics50" in capsys.readouterr().err
+    assert run(["reproduce", "seed=1"]) == 2
+    assert "settings alone" in capsys.readouterr().err
+    assert expanded(["table4", "all"])[0] == "table4"
+    assert len(expanded(["table4", "all"])) == len(ITEMS)
+
+
+def test_data_part(folder: Path) -> None:
+    whole = DataPart.parse(str(folder / "data"))
+    assert whole.splits == ("in-context", "out-of-context")
+    assert DataPart.parse(f"{folder / 'data'}:train").splits == ("train",)
+    assert read_index(whole.root).name == "toy"
