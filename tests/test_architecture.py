@@ -30,6 +30,7 @@ LEVELS = (
     ("shared_stages",),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
+    ("page",),
     ("reproduce",),
     ("report", "app", "cli_import"),
     ("cli",),

@@ -12,6 +12,7 @@ trunk and head are drawn as wide as they are in proportion, which takes some of 
 """
 
 import csv
+import datetime
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,11 +35,12 @@ from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.evaluate import NOT_TESTED, bootstrap_interval, digest, predict_clips, results_name, weights_digest
 from integralaction.model.network import channels_last
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.run import Run
+from integralaction.run import Run, environment
 from integralaction.skeleton import Skeleton, skeleton_named
 
 VERSIONS = ("as it is", "person only", "background only", "swapped")
 POSED = 0.5  # share of a video's looked-at frames in which a person must have a pose to be taken apart
+HAT = "https://openreview.net/forum?id=eOnQ2etkxto"
 GREY = (124, 116, 104)  # ImageNet's mean colour
 LIMB, HEAD = 0.11, 0.13  # width of limbs and radius of the head, in units of the person's extent
 WIDER = 1.7  # what is filled in is so much wider than what is kept: no outline of the person stays
@@ -368,10 +370,7 @@ def print_audit(audit: Audit, console: Console) -> None:
         cells = [f"{100 * s:.1f} ±{50 * (high - low):.0f}" for s, low, high in (scores[n] for n in COLUMNS)]
         table.add_row(method, *cells, style="bold" if method == "integral" else "")
     console.print(table)
-    console.print(
-        f"{len(audit.videos)} videos; " + ", ".join(f"{count} {why} left out" for why, count in audit.left_out.items()),
-        highlight=False,
-    )
+    console.print(left_out(audit), highlight=False)
     console.print(
         "Swapped videos show the person before another class's background: SHAcc is the share given the person's "
         "class, SBErr the share given the background's. What follows the person has a high SHAcc and a low SBErr.",
@@ -379,12 +378,26 @@ def print_audit(audit: Audit, console: Console) -> None:
     )
 
 
+def left_out(audit: Audit) -> str:
+    """How many videos were asked about, and how many were not."""
+    return f"{len(audit.videos)} videos; " + ", ".join(f"{n} {why} left out" for why, n in audit.left_out.items())
+
+
 def write_audit(audit: Audit, folder: Path, name: str) -> Path:
     """The table as NAME-audit.csv and NAME-audit.md; the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-audit.csv"
     aside = path.with_suffix(".part")
-    lines = ["| method | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    told = environment()
+    lines = [
+        "# What the answers follow: person or scene",
+        "",
+        f"`{told['command']}`, {datetime.date.today().isoformat()}, {told['processor']}, {told['threads']} threads, "
+        f"torch {told['torch']}. {left_out(audit)}. Top-1 in per cent with 95 % intervals.",
+        "",
+        "| method | " + " | ".join(COLUMNS) + " |",
+        "|---" * (len(COLUMNS) + 1) + "|",
+    ]
     with aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("method", "score", "videos", "share", "low", "high"))
@@ -398,6 +411,13 @@ def write_audit(audit: Audit, folder: Path, name: str) -> Path:
             lines.append(f"| {method} | " + " | ".join(shown) + " |")
     aside.replace(path)
     page = path.with_suffix(".md")
+    lines += [
+        "",
+        "SHAcc and SBErr are of videos whose persons stand before the background of another class's video: the share",
+        "given the person's class, and the share given the background's",
+        f"([Chung, Wu, Russakovsky, NeurIPS 2022]({HAT})).",
+        "Persons are cut out by their poses: things in hands are cut off where they reach far.",
+    ]
     aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
     aside.replace(page)
     return path

@@ -482,6 +482,49 @@ def evaluate(
 
 
 @app.command
+def report(
+    run: Path,
+    /,
+    *,
+    on: Path | None = None,
+    split: Annotated[list[str] | None, Parameter(negative=())] = None,
+    out: Path | None = None,
+    previews: int = 3,
+) -> int:
+    """Write one self-contained HTML page of a run, or of what `reproduce` left in a folder.
+
+    Parameters
+    ----------
+    run
+        The run folder, tested before; or the folder of a reproduction.
+    on
+        The data set whose predictions to show; the one that the run was trained on by default.
+    split
+        Its splits; all but train and val by default.
+    out
+        The file; by default report.html in the folder.
+    previews
+        Small videos of each pattern of right and wrong answers.
+    """
+    from integralaction.data.index import read_index
+    from integralaction.report import write_report
+    from integralaction.reproduce.items import REPRODUCTION
+    from integralaction.reproduce.page import write_reproduction_page
+    from integralaction.run import open_run
+
+    if previews < 0:
+        raise ValueError(f"Expected no negative number of previews; found {previews}. Take 0 for none.")
+    if (run / REPRODUCTION).is_file():
+        path = write_reproduction_page(run, out or run / "report.html")
+    else:
+        opened = open_run(run)
+        index = read_index(on or opened.data)
+        path = write_report(opened, index, tuple(split or ()), out or opened.root / "report.html", previews)
+    print(f"page: {path}")
+    return 0
+
+
+@app.command
 def reproduce(
     items: Annotated[list[str], Parameter(negative=())],
     /,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from integralaction.figures.style import COLOURS, LINES, MARKS, SERIES, new_figure, styled
 
@@ -60,18 +60,15 @@ def curves_figure(logs: dict[str, list[dict[str, float]]]) -> Figure:
         if 0 < WIDE_RANGE * min(losses) < max(losses):
             panels[0].set_yscale("log")
             panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            panels[0].yaxis.set_major_formatter(ScalarFormatter())
-            panels[0].yaxis.set_minor_formatter(NullFormatter())
+            panels[0].yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")
+            panels[0].yaxis.set_minor_locator(NullLocator())
         _draw(panels[1], logs, "top1", "top-1 on training clips", lambda share: 100 * share)
         panels[1].set_ylim(0, 103)
         panels[1].yaxis.set_major_formatter(PercentFormatter(decimals=0))
         if gated:
             _draw(panels[2], logs, "gate", "mean gate")
             panels[2].set_ylim(0, 1.03)
-        names, handles = {}, panels[0].get_lines()
-        for name, handle in zip(logs, handles, strict=True):
-            names[name] = handle
-        figure.legend(names.values(), names.keys(), loc="outside lower center", ncols=min(LEGEND, len(logs)))
+        figure.legend(panels[0].get_lines(), list(logs), loc="outside lower center", ncols=min(LEGEND, len(logs)))
     return figure
 
 
@@ -86,7 +83,7 @@ def _draw(
     for number, (method, log) in enumerate(logs.items()):
         if column not in log[0]:
             continue
-        place = list(COLOURS).index(method) if method in COLOURS else number
+        place = list(COLOURS).index(method) + 1 if method in COLOURS else number  # integral's line is whole
         axes.plot(
             [row["epoch"] for row in log],
             [shown(row[column]) for row in log],

@@ -12,7 +12,8 @@ from matplotlib.ticker import PercentFormatter
 from integralaction.figures.style import COLOURS, LINES, SERIES, new_figure, styled
 
 WIDTH = 7.0  # inches, of a page's text
-MOST_NAMED = 20  # classes of a confusion matrix that are written out
+MOST_NAMED = 60  # classes that are written out below the confusion matrices of a row, all of these together
+LINE = 24  # characters of a legend's line
 
 
 def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
@@ -36,16 +37,22 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
                 colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
                 mean, deviation = float(values.mean()), float(values.std())
                 axes.hist(values, bins, density=True, color=colour, alpha=0.18)
-                density = np.exp(-(((fine - mean) / max(deviation, 1e-4)) ** 2) / 2) / max(deviation, 1e-4)
-                label = f"{test}: {mean:.2f} ± {deviation:.3f}"
-                axes.plot(fine, density / math.sqrt(2 * math.pi), color=colour, linestyle=line, lw=1.4, label=label)
+                spread = max(deviation, 1e-4)
+                peak = np.clip(mean + spread * np.linspace(-4, 4, 81), low, high)  # which may be narrower than a step
+                places = np.union1d(fine, peak)
+                density = np.exp(-(((places - mean) / spread) ** 2) / 2) / (spread * math.sqrt(2 * math.pi))
+                label = textwrap.fill(f"{test}: {mean:.2f}\u00a0±\u00a0{deviation:.3f}", LINE)
+                axes.plot(places, density, color=colour, linestyle=line, lw=1.4, label=label)
+            # a test set whose gates are all alike has a peak without end, which would hide the others
+            peaks = [1 / max(float(values.std()), 1e-4) for values in tests.values()]
+            axes.set_ylim(0, 0.45 * min(max(peaks), 3 * sorted(peaks)[(len(peaks) - 1) // 2]))
             axes.set_title(model, loc="left")
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
             axes.set_ylabel("density")
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         rows[-1].set_xlim(low, high)
-        rows[-1].set_xlabel("mean gate of a video: 0 keeps to the pose, 1 lets the appearance in")
+        rows[-1].set_xlabel("mean gate of a video:\n0 keeps to the pose, 1 lets the appearance in")
     return figure
 
 
@@ -64,7 +71,8 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
         places = np.arange(len(ratios))
         for number, (test, values) in enumerate(sweeps.items()):
             colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
-            axes.plot(places, 100 * values, color=colour, linestyle=line, marker="o", ms=3.5, label=f"{test}: averaged")
+            label = textwrap.fill(f"{test}: averaged", LINE)
+            axes.plot(places, 100 * values, color=colour, linestyle=line, marker="o", ms=3.5, label=label)
             here = 100 * integral[test]
             axes.plot(
                 [len(ratios) + 0.3],
@@ -74,7 +82,7 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
                 ms=6,
                 mec="black",
                 linestyle="none",
-                label=f"{test}: integral",
+                label=textwrap.fill(f"{test}: integral", LINE),
             )
             axes.axhline(here, color=colour, linestyle=line, lw=0.6, alpha=0.6)
         axes.axvline(len(ratios) - 0.35, color="#bbbbbb", lw=0.6)
@@ -82,7 +90,7 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
         axes.set_xlim(-0.4, len(ratios) + 0.9)
         axes.set_ylim(0, 103)
         axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
-        axes.set_xlabel("weight of the appearance score (above) and of the pose score (below)")
+        axes.set_xlabel("weight of the appearance score (above)\nand of the pose score (below)")
         axes.set_ylabel("top-1")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
@@ -97,12 +105,14 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
     """
     tests = list(dict.fromkeys(test for test, _ in matrices))
     methods = list(dict.fromkeys(method for _, method in matrices))
-    named = len(classes) <= MOST_NAMED
+    names = {test: textwrap.wrap(test, 16) for test in tests}
+    named = len(classes) * len(methods) <= MOST_NAMED
     present = {test: ~np.isnan(matrices[test, methods[0]]).any(axis=1) for test in tests}
     with styled():
         margin = 1.25 if named else 0.35
         side = (WIDTH - margin - 0.3) / len(methods)
-        heights = [max(0.25, present[test].mean()) * side for test in tests]
+        # a row is at least as high as its name, at 9 points, is long
+        heights = [max(0.09 * max(map(len, names[test])), present[test].mean() * side) for test in tests]
         figure = new_figure(WIDTH, sum(heights) + 0.35 * len(tests) + (1.35 if named else 0.55))
         grid = figure.subplots(len(tests), len(methods), squeeze=False, gridspec_kw={"height_ratios": heights})
         for row, test in enumerate(tests):
@@ -115,7 +125,7 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
                 if row == len(tests) - 1:
                     _name_columns(axes, classes, named)
                 if column == 0:
-                    axes.set_ylabel("\n".join(textwrap.wrap(test, 16)), fontweight="bold")
+                    axes.set_ylabel("\n".join(names[test]), fontweight="bold")
                     if named:
                         axes.set_yticks(range(len(shown)), [classes[i] for i in shown], fontsize=5.5)
         figure.supxlabel("answer" if named else "answer (classes in order)", fontsize=8)

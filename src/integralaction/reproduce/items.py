@@ -29,6 +29,7 @@ from integralaction.reproduce.measure import DataPart, Measured, measure
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
 from integralaction.run import environment
 
+REPRODUCTION = "reproduction.yaml"  # by which a folder is known
 ITEMS = (*TABLES, *FIGURES)
 _SECTION_4_2 = ("table1", "table2", "table13")  # of the paper, which has other networks there
 
@@ -175,7 +176,7 @@ def _write_settings(asked: Asked, bases: list[Recipe]) -> None:
         "environment": environment(),
         "recipes": [to_dict(base) for base in bases],
     }
-    path = asked.out / "reproduction.yaml"
+    path = asked.out / REPRODUCTION
     aside = path.with_suffix(".part")
     aside.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
     aside.replace(path)

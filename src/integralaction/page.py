@@ -1,0 +1,151 @@
+"""A self-contained HTML page: what it consists of, and how it is written. It loads nothing: all is inside it."""
+
+import base64
+import csv
+import io
+import warnings
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from integralaction.figures.style import styled
+from integralaction.figures.table import Table, to_html
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: a data URI, what is to be seen on it in words, the line below it."""
+
+    source: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A table of shares 0..1 that are also drawn as bars; a row is a class and its values, None where it has none."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one method says of a video, and whether that is right."""
+
+    method: str
+    name: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """A video of the gallery.
+
+    Attributes:
+        title: its true class; split: where it is from.
+        preview: a data URI; '' where none could be made.
+        answers: of every method.
+        gate: the mean gate; None for methods without.
+    """
+
+    title: str
+    split: str
+    preview: str
+    answers: tuple[Answer, ...]
+    gate: float | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Videos of one pattern of right and wrong answers."""
+
+    title: str
+    found: str
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Text that is folded away."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page; what it has is shown in this order."""
+
+    anchor: str
+    title: str
+    text: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    tables: tuple[Markup, ...] = ()
+    bars: tuple[Bars, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    groups: tuple[Group, ...] = ()
+    folds: tuple[Fold, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """All of it."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    answer: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+# ---- its pieces
+
+
+def table_markup(table: Table) -> Markup:
+    """A table as HTML, whose texts are escaped there."""
+    return Markup(to_html(table))
+
+
+def picture_of(figure: Figure, alt: str, caption: str) -> Picture:
+    """A figure as PNG inside the page."""
+    file = io.BytesIO()
+    with styled(), warnings.catch_warnings():
+        # a layout that does not fit is drawn as it is
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return Picture(data_uri("image/png", file.getvalue()), alt, caption)
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """The rows of a file with its headings; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.reader(file) if row]
+
+
+def write_page(page: Page, out: Path) -> Path:
+    """Render the page, write it aside and rename it.
+
+    Raises:
+        ValueError: a folder is in its place.
+    """
+    if out.is_dir():
+        raise ValueError(f"Expected a file for the page; {out} is a folder. Name a file in it.")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(files("integralaction").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f"{out.name}.part")
+    aside.write_text(template.render(page=page), encoding="utf-8")
+    return aside.replace(out)

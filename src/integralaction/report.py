@@ -1,0 +1,464 @@
+"""A run as one self-contained HTML page: answer, tables, figures, gates, videos, settings, and what is not in it."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
+from integralaction.config import METHODS, SINGLE_STREAMS, Method
+from integralaction.data.dataset import Source
+from integralaction.data.index import Index, Video
+from integralaction.data.poses import PoseStore
+from integralaction.data.video import read_frames, write_video
+from integralaction.draw import draw_poses
+from integralaction.evaluate import (
+    NOT_TESTED,
+    Predictions,
+    comparisons,
+    paired_difference,
+    protocols,
+    read_predictions,
+    score,
+)
+from integralaction.figures.curves import curves_figure, read_log
+from integralaction.figures.gallery import Example, examples
+from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
+from integralaction.figures.table import Cell, Column, Row, Table
+from integralaction.model.pose_maps import MIN_SCORE
+from integralaction.page import (
+    Answer,
+    Bars,
+    Card,
+    Fold,
+    Group,
+    Page,
+    Section,
+    data_uri,
+    picture_of,
+    read_rows,
+    table_markup,
+    write_page,
+)
+from integralaction.run import Run
+from integralaction.skeleton import skeleton_named
+
+HEIGHT = 160  # of a preview, pixels
+SECONDS, FPS = 4, 15  # a preview's length and rate at most
+NAMED = 20  # videos that could not be read which are named; the others are counted
+DECISIVE = ("in-context", "out-of-context")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run has to show.
+
+    Attributes:
+        splits: those that were tested.
+        predictions: by method, on all of these splits.
+        main: the method that the page is about.
+        skipped: what is missing, in sentences.
+    """
+
+    splits: tuple[str, ...]
+    predictions: dict[Method, Predictions]
+    main: Method
+    skipped: tuple[str, ...]
+
+    @property
+    def gated(self) -> tuple[Method, ...]:
+        """The methods with a gate."""
+        return tuple(method for method, p in self.predictions.items() if np.isfinite(p.gate).all())
+
+
+# ---- a run
+
+
+def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path, previews: int = 3) -> Path:
+    """Write the page of a tested run.
+
+    Args:
+        index: the data set that it was tested on.
+        splits: which of its splits; empty: all but `train` and `val`. One that was not tested is named on the page.
+        out: the file, written aside and then renamed.
+        previews: so many videos at most are shown of each pattern of right and wrong answers.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: nothing of it was tested, or the data set has no such split.
+    """
+    if previews < 0:
+        raise ValueError(f"Expected a number of previews of at least 0; found {previews}.")
+    found = _find(run, index, splits)
+    gates, gates_skipped = _gates(found)
+    figures, figures_skipped = _figures(found)
+    curves, curves_skipped = _curves(run)
+    audit, audit_skipped = _audit(run)
+    gallery, gallery_skipped = _gallery(found, index, previews)
+    skipped = (
+        *found.skipped,
+        *_untrained(run),
+        *gates_skipped,
+        *figures_skipped,
+        *curves_skipped,
+        *audit_skipped,
+        *gallery_skipped,
+        *_unreadable(run),
+    )
+    sections = (
+        _results(found),
+        *_comparisons(found),
+        *gates,
+        *figures,
+        *curves,
+        *audit,
+        *gallery,
+        _classes(found),
+        _settings(run),
+        Section("skipped", "What was skipped", lines=skipped or ("Nothing.",)),
+    )
+    environment = _read_yaml(run.root / "environment.yaml")
+    facts = {
+        "data set": index.name,
+        "tested on": ", ".join(f"{split} ({len(index.split(split).videos)} videos)" for split in found.splits),
+        "recipe": run.recipe.name,
+        "methods": ", ".join(found.predictions),
+        **{name: str(environment[name]) for name in ("date", "command", "integralaction") if name in environment},
+    }
+    title = f"{run.root.resolve().name}: tested on {index.name}"
+    return write_page(Page(title, tuple(facts.items()), tuple(_answer(found)), sections), out)
+
+
+def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
+    """The predictions that are there, and a sentence for each that is not.
+
+    Raises:
+        ValueError: none is there, or the data set has no such split.
+    """
+    wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
+    if not wanted:
+        raise ValueError(f"Expected a split to report on in {index.root}; it has {', '.join(index.splits)}. Name one.")
+    index.split(*wanted)  # a split that is not there is said at once
+    there: dict[str, list[Method]] = {}
+    skipped = []
+    for split in wanted:
+        there[split], why = [], {}
+        for method in run.methods:
+            try:
+                read_predictions(run, index, method, (split,))
+            except (FileNotFoundError, ValueError) as error:
+                untested = f"not tested; `integralaction evaluate {run.root} --split {split}` does it."
+                why[method] = untested if isinstance(error, FileNotFoundError) else str(error)
+            else:
+                there[split].append(method)
+        whole = len(why) == len(run.methods) and len(set(why.values())) == 1
+        names = {split: next(iter(why.values()))} if whole else {f"{split}, {method}": w for method, w in why.items()}
+        skipped += [f"Split {name}: {reason}" for name, reason in names.items()]
+    tested = tuple(split for split, methods in there.items() if methods)
+    methods = [method for method in run.methods if tested and all(method in there[split] for split in tested)]
+    if not methods:
+        raise ValueError(
+            f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none. Make them with "
+            f"`integralaction evaluate {run.root}`."
+        )
+    for method in run.methods:
+        if method not in methods and any(method in there[split] for split in tested):
+            skipped.append(
+                f"Method {method}: left out of all tables, as it was not tested on each of {', '.join(tested)}."
+            )
+    predictions = {method: read_predictions(run, index, method, tested) for method in methods}
+    main = next((m for m in ("integral", run.recipe.methods[0]) if m in predictions), methods[0])
+    return Found(tested, predictions, main, tuple(skipped))
+
+
+def _answer(found: Found) -> list[str]:
+    """Which method is best, in words and numbers."""
+    sentences = []
+    for split in [split for split in DECISIVE if split in found.splits] or found.splits:
+        scores = sorted((score(p, split) for p in found.predictions.values()), key=lambda s: -s.top1)
+        best, named = scores[0], split.replace("-", " ")
+        told = f"{100 * best.top1:.1f} % top-1 [{100 * best.low:.1f}, {100 * best.high:.1f}]"
+        if len(scores) == 1:
+            sentences.append(f"{named.capitalize()}, {best.method} has {told} on {best.videos} videos.")
+            continue
+        equal = [s.method for s in scores if s.top1 == best.top1]
+        if len(equal) > 1:
+            names = f"{', '.join(equal[:-1])} and {equal[-1]}"
+            sentences.append(f"{named.capitalize()}, {names} are best with {told} on {best.videos} videos.")
+            continue
+        other = next((s for s in scores[1:] if s.method == found.main), scores[1])
+        ours, theirs = (next(p for p in found.predictions.values() if p.method == s.method) for s in (best, other))
+        gap, low, high = (100 * x for x in paired_difference(ours, theirs, split))
+        clear = "" if low > 0 else ", which may be chance"
+        sentences.append(
+            f"{named.capitalize()}, {best.method} is best with {told} on {best.videos} videos: {gap:.1f} points "
+            f"[{low:+.1f}, {high:+.1f}] more than {other.method} with {100 * other.top1:.1f} %{clear}."
+        )
+    if found.main in found.gated:
+        means = [f"{score(found.predictions[found.main], split).gate:.2f} {split}" for split in found.splits]
+        sentences.append(
+            f"The mean gate of {found.main} is {', '.join(means)}: 0 keeps to the pose, 1 lets the appearance in."
+        )
+    sentences.append("Numbers in brackets are 95 % bootstrap intervals over the videos.")
+    return [sentence.replace(" %", "\u00a0%") for sentence in sentences]
+
+
+def _results(found: Found) -> Section:
+    first = found.predictions[found.main]
+    columns, split_names = [], protocols(first.videos)
+    for split in split_names:
+        group = f"{split} ({len(first.of_split(split).videos)} videos)"
+        columns += [Column(group, "top-1 % [95 %]"), Column(group, "top-5 %"), Column(group, "gate", 2)]
+    rows = []
+    for method, predictions in found.predictions.items():
+        cells: list[Cell] = []
+        for split in split_names:
+            s = score(predictions, split)
+            top1 = f"{100 * s.top1:.1f} [{100 * s.low:.1f}, {100 * s.high:.1f}]"
+            cells += [Cell(text=top1), Cell(100 * s.top5), Cell(s.gate)]
+        rows.append(Row(method, tuple(cells), strong=method == found.main))
+    table = Table("results", "Share of the videos that are answered rightly", "method", tuple(columns), tuple(rows))
+    return Section("results", "Results", tables=(table_markup(table),))
+
+
+def _comparisons(found: Found) -> list[Section]:
+    splits = protocols(found.predictions[found.main].videos)
+    lines = tuple(line.removeprefix("- ") for line in comparisons(found.predictions, splits))
+    text = ("The same videos, one method against another; an interval that leaves 0 out is hardly chance.",)
+    return [Section("comparisons", "integral against the others", text, lines)] if lines else []
+
+
+def _gates(found: Found) -> tuple[list[Section], list[str]]:
+    if not found.gated:
+        return [], ["Gates by class and their distribution: no method of this run has a gate."]
+    bars = []
+    for method in found.gated:
+        whole = found.predictions[method]
+        means = [gates_by_class(whole.of_split(split)) for split in found.splits]
+        rows = tuple((name, tuple(of_split.get(name) for of_split in means)) for name in gates_by_class(whole))
+        bars.append(
+            Bars(f"Mean gate of {method}, the classes that let the most appearance in first", found.splits, rows)
+        )
+    text = ("The gate is 0 where the pose alone answers and 1 where appearance is let in.",)
+    return [Section("gates", "Gates by class", text, bars=tuple(bars))], []
+
+
+def _figures(found: Found) -> tuple[list[Section], list[str]]:
+    pictures, skipped = [], []
+    if found.gated:
+        gates: dict[str, dict[str, np.ndarray]] = {
+            m: {split: found.predictions[m].of_split(split).gate for split in found.splits} for m in found.gated
+        }
+        caption = "How the mean gates of the videos are spread."
+        alt = f"Distributions of the mean gate of {', '.join(gates)} on {', '.join(found.splits)}."
+        pictures.append(picture_of(gate_figure(gates), alt, caption))
+    parts = {m: {s: p.of_split(s) for s in found.splits} for m, p in found.predictions.items()}
+    if {"integral", *SINGLE_STREAMS} <= parts.keys():
+        sweeps = {s: score_sweep(parts["appearance-only"][s], parts["pose-only"][s]) for s in found.splits}
+        integral = {s: float(right(parts["integral"][s]).mean()) for s in found.splits}
+        alt = "Top-1 of score averaging at " + "; ".join(
+            f"{s}: {100 * values.min():.1f} to {100 * values.max():.1f} %, integral {100 * integral[s]:.1f} %"
+            for s, values in sweeps.items()
+        )
+        caption = "Averaging the scores of the two streams, at every ratio, beside integral."
+        pictures.append(picture_of(sweep_figure(sweeps, integral, RATIOS), alt, caption))
+    else:
+        skipped.append(
+            "Score averaging at every ratio: it needs integral, appearance-only and pose-only, and this run has "
+            f"{', '.join(parts)}."
+        )
+    methods = [method for method in parts if method in (*SINGLE_STREAMS, found.main)]
+    splits = [split for split in DECISIVE if split in found.splits] or list(found.splits)
+    matrices: dict[tuple[str, str], np.ndarray] = {
+        (split, method): confusion(parts[method][split]) for split in splits for method in methods
+    }
+    alt = f"Confusion matrices of {', '.join(methods)} on {', '.join(splits)}."
+    caption = "What is taken for what: rows are the true classes, columns the answers, dark is often."
+    pictures.append(picture_of(confusion_figure(matrices, found.predictions[found.main].classes), alt, caption))
+    return [Section("figures", "Figures", pictures=tuple(pictures))], skipped
+
+
+def _curves(run: Run) -> tuple[list[Section], list[str]]:
+    logs: dict[str, list[dict[str, float]]] = {}
+    skipped = []
+    for method in (*run.recipe.streams, *run.recipe.integrations):
+        path = run.stage_path(method) / "log.csv"
+        if path.is_file():
+            logs[method] = read_log(path)
+        else:
+            skipped.append(f"Training curve of {method}: there is no {path}.")
+    if not logs:
+        return [], skipped
+    last = {method: log[-1] for method, log in logs.items()}
+    alt = "Training curves. At the end: " + "; ".join(
+        f"{m}: loss {row['classification']:.3f}, top-1 {100 * row['top1']:.1f} %, epoch {row['epoch']:.0f}"
+        for m, row in last.items()
+    )
+    caption = "Mean over the clips of each epoch, as they were drawn and changed for training."
+    return [Section("training", "Training", pictures=(picture_of(curves_figure(logs), alt, caption),))], skipped
+
+
+def _audit(run: Run) -> tuple[list[Section], list[str]]:
+    paths = sorted((run.root / "results").glob("*-audit.csv"))
+    if not paths:
+        return [], [f"Person or scene: not asked; `integralaction audit {run.root}` does it."]
+    tables = []
+    for path in paths:
+        heading, *rows = read_rows(path)
+        of = [dict(zip(heading, row, strict=True)) for row in rows]
+        names, methods = (list(dict.fromkeys(row[key] for row in of)) for key in ("score", "method"))
+        shown = {
+            (row["method"], row["score"]): "{:.1f} [{:.1f}, {:.1f}]".format(
+                *(100 * float(row[key]) for key in ("share", "low", "high"))
+            )
+            for row in of
+        }
+        made = [Row(m, tuple(Cell(text=shown[m, name]) for name in names), m == "integral") for m in methods]
+        title = f"{path.stem.removesuffix('-audit')}, {of[0]['videos']} videos: shares in % [95 %]"
+        tables.append(table_markup(Table(path.stem, title, "method", tuple(Column("", n) for n in names), tuple(made))))
+    text = (
+        "The videos taken apart by their poses. Swapped videos show the person before another class's background: "
+        "SHAcc is the share given the person's class, SBErr the share given the background's. What follows the person "
+        "has a high SHAcc and a low SBErr.",
+    )
+    return [Section("audit", "Person or scene", text, tables=tuple(tables))], []
+
+
+def _classes(found: Found) -> Section:
+    columns = tuple(Column("", method, 0) for method in found.predictions)
+    tables = []
+    for split in found.splits:
+        parts = [p.of_split(split) for p in found.predictions.values()]
+        shares = [by_class(right(part), part) for part in parts]
+        rows = tuple(Row(name, tuple(Cell(100 * of_method[name]) for of_method in shares)) for name in shares[0])
+        tables.append(
+            table_markup(Table(f"classes-{split}", f"{split}: top-1 in %, by true class", "class", columns, rows))
+        )
+    return Section("classes", "Accuracy by class", tables=tuple(tables))
+
+
+def _settings(run: Run) -> Section:
+    paths = {"Settings": run.root / "settings.yaml", "Environment": run.root / "environment.yaml"}
+    folds = tuple(Fold(title, path.read_text(encoding="utf-8")) for title, path in paths.items() if path.is_file())
+    return Section("settings", "Settings", folds=folds)
+
+
+def _untrained(run: Run) -> list[str]:
+    trained = (*run.recipe.streams, *run.recipe.integrations)
+    lines = [f"Method {method}: not trained." for method in trained if not run.model_path(method).is_file()]
+    if others := [method for method in METHODS if method not in run.methods]:
+        lines.append(f"Methods that this run's recipe does not train: {', '.join(others)}.")
+    return lines
+
+
+def _unreadable(run: Run) -> list[str]:
+    lines = []
+    for path in sorted((run.root / "stages").glob("*/failed.csv")):
+        rows = read_rows(path)[1:]
+        lines.append(f"Training of {path.parent.name}: videos that could not be read: {len(rows)}.")
+        lines += [f"{path.parent.name}, {': '.join(row)}" for row in rows[:NAMED]]
+        if len(rows) > NAMED:
+            lines.append(f"{path.parent.name}: {len(rows) - NAMED} more are named in {path}.")
+    return lines
+
+
+# ---- the gallery
+
+
+def _patterns(found: Found) -> list[dict[str, bool]]:
+    """By method whether it is right: what the page's method does where the single streams fail; where it fails."""
+    streams: list[str] = [m for m in SINGLE_STREAMS if m in found.predictions and m != found.main]
+    main: str = found.main
+    saved = {
+        2: [(False, True), (True, False), (False, False)],
+        1: [(False,)],
+        0: [],
+    }[len(streams)]
+    patterns = [{main: True, **dict(zip(streams, rights, strict=True))} for rights in saved]
+    return [*patterns, {main: False}]
+
+
+def _gallery(found: Found, index: Index, previews: int) -> tuple[list[Section], list[str]]:
+    skipped = []
+    if missing := [m for m in ("integral", *SINGLE_STREAMS) if m not in found.predictions]:
+        skipped.append(f"Patterns of right and wrong answers of {', '.join(missing)}, which this run did not test.")
+    if previews == 0:
+        return [], ["Gallery: no previews were asked for.", *skipped]
+    store = PoseStore.of(index.root)
+    predictions: dict[str, Predictions] = {**found.predictions}
+    main = predictions[found.main]
+    groups = []
+    for pattern in _patterns(found):
+        first, *others = [f"{method} is {'right' if is_right else 'wrong'}" for method, is_right in pattern.items()]
+        title = f"{first} where {' and '.join(others)}" if others else first
+        every = examples(predictions, pattern, len(main.videos))
+        if not every:
+            skipped.append(f"Gallery, {title}: there is no such video.")
+            continue
+        cards = []
+        for example in every[:previews]:
+            video = main.videos[example.number]
+            preview, fault = _preview_or_fault(index, store, video)
+            if fault:
+                skipped.append(f"Preview of {video.video}: {fault}")
+            cards.append(_card(example, main, preview))
+        groups.append(Group(title.capitalize(), f"{len(every)} of {len(main.videos)} videos", tuple(cards)))
+    text = ("The surest answers of each pattern, at most one of a class where there are enough classes.",)
+    return [Section("gallery", "Gallery", text, groups=tuple(groups))], skipped
+
+
+def _card(example: Example, main: Predictions, preview: str) -> Card:
+    answers = tuple(Answer(method, name, is_right) for method, (name, is_right) in example.answers.items())
+    gate = float(main.gate[example.number])
+    split = main.videos[example.number].split
+    return Card(example.title, split, preview, answers, None if np.isnan(gate) else gate)
+
+
+def _preview_or_fault(index: Index, store: PoseStore, video: Video) -> tuple[str, str]:
+    """A data URI and '', or '' and what is wrong with the video."""
+    try:
+        return data_uri("video/mp4", preview(index, store, video)), ""
+    except (ValueError, OSError) as error:
+        return "", " ".join(str(error).split())
+
+
+def preview(index: Index, store: PoseStore, video: Video) -> bytes:
+    """The middle seconds of a video as a small H.264 mp4, its poses drawn.
+
+    Raises:
+        FileNotFoundError: there is no such video.
+        ValueError: it cannot be read.
+    """
+    source = Source.of(video)
+    step = max(1, round(video.fps / FPS))
+    count = min(source.frames, max(1, round(SECONDS * video.fps)))
+    wanted = source.first + (source.frames - count) // 2 + np.arange(0, count, step)
+    frames = read_frames(index.path(video), wanted, short_side=_short_side(video))
+    skeleton = skeleton_named(index.skeleton)
+    joints = store.at(video.video, wanted) if video.video in store else [np.zeros((0, len(skeleton.joints), 3))] * count
+    scale = np.array([frames.shape[2] / video.width, frames.shape[1] / video.height, 1])
+    drawn = []
+    for frame, persons in zip(frames, joints[: len(frames)], strict=True):
+        picture = Image.fromarray(frame)
+        draw_poses(picture, persons * scale, skeleton, MIN_SCORE)
+        drawn.append(np.asarray(picture)[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "preview.mp4"
+        write_video(path, drawn, video.fps / step)
+        return path.read_bytes()
+
+
+def _short_side(video: Video) -> int:
+    """The shorter side with which the height becomes that of a preview."""
+    return min(HEIGHT, max(2, round(HEIGHT * video.width / video.height)))
+
+
+def _read_yaml(path: Path) -> dict:
+    """The values in a file; none where there is no file."""
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return values if isinstance(values, dict) else {}
