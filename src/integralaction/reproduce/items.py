@@ -4,6 +4,7 @@ OUT/tables/NAME.csv, .md, .tex     tables, the claims among them
 OUT/figures/NAME.pdf, .png         figures
 OUT/claims.csv                     the claims' numbers
 OUT/skipped.csv                    what the data at hand could not show, and why
+OUT/README.md                      what the last call made, to read, with command, machine, seeds and date
 OUT/reproduction.yaml              what was asked, with which settings, where and when
 OUT/data/, runs/, stages/          what was measured: see `measure`
 """
@@ -91,6 +92,7 @@ def reproduce(asked: Asked, device: torch.device, console: Console) -> dict[str,
         except Skipped as reason:
             skipped[item] = str(reason)
     _write_skipped(skipped, asked.items, asked.out / "skipped.csv")
+    _write_page(asked, bases)
     return skipped
 
 
@@ -167,6 +169,41 @@ def _write_rows(path: Path, heading: tuple[str, ...], rows: Sequence[tuple]) -> 
     aside.replace(path)
 
 
+def _write_page(asked: Asked, bases: dict[str, Recipe]) -> None:
+    """What this call made, as Markdown."""
+    told, out = environment(), asked.out
+    where = f"{told['processor']}, {told['threads']} threads" if told["gpu"] == "none" else str(told["gpu"])
+    recipes = ", ".join(dict.fromkeys(base.name for base in bases.values()))
+    data = ", ".join(str(part.root) for part in asked.data) or "the embedded benchmark, rendered anew for each seed"
+    lines = [
+        "# The paper, measured",
+        "",
+        f"`{told['command']}`, {datetime.date.today().isoformat()}, {where}, torch {told['torch']}.",
+        f"Recipe {recipes} on {data}; seeds {', '.join(map(str, asked.seeds))}. The last epoch is used; nothing is",
+        "chosen on a test split.",
+    ]
+    for item in sorted(asked.items, key=("claims", *ITEMS).index):
+        table, picture = out / "tables" / f"{item}.md", out / "figures" / f"{item}.png"
+        if item in FIGURES and picture.is_file():
+            title = FIGURES[item].title
+            lines += ["", f"## {_shown(item)}: {title}", "", f"![{title}](figures/{item}.png)"]
+        elif item not in FIGURES and table.is_file():
+            # the first line is the title
+            _, _, text = table.read_text(encoding="utf-8").partition("\n")
+            heading = "What the paper states" if item == "claims" else f"{_shown(item)}: {TABLES[item].title}"
+            lines += ["", f"## {heading}", "", text.strip()]
+    with (out / "skipped.csv").open(newline="", encoding="utf-8") as file:
+        skipped = [f"- {item}: {reason}" for item, reason in list(csv.reader(file))[1:]]
+    lines += ["", "## What was skipped", "", *(skipped or ["Nothing."])]
+    _write_text(out / "README.md", "\n".join(lines) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    aside = path.with_suffix(".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
 def _write_settings(asked: Asked, bases: list[Recipe]) -> None:
     values = {
         "items": list(asked.items),
@@ -176,7 +213,4 @@ def _write_settings(asked: Asked, bases: list[Recipe]) -> None:
         "environment": environment(),
         "recipes": [to_dict(base) for base in bases],
     }
-    path = asked.out / REPRODUCTION
-    aside = path.with_suffix(".part")
-    aside.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    aside.replace(path)
+    _write_text(asked.out / REPRODUCTION, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
