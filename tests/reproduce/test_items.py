@@ -1,7 +1,11 @@
 """`integralaction reproduce` as a user calls it, on a toy data set; what was measured is not measured again."""
 
 import csv
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,3 +136,28 @@ def test_data_part(folder: Path) -> None:
     assert whole.splits == ("in-context", "out-of-context")
     assert DataPart.parse(f"{folder / 'data'}:train").splits == ("train",)
     assert read_index(whole.root).name == "toy"
+
+
+def test_a_killed_call_goes_on(folder: Path, tmp_path: Path) -> None:
+    """SIGKILL amid the second variant; the same command then makes the table of an uninterrupted call."""
+    arguments = command(folder, "table7")
+    arguments[arguments.index("--out") + 1] = str(tmp_path / "killed")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "integralaction", *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("[2/4]"):
+            break
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "tables").exists()
+    assert run(arguments) == 0
+    assert (tmp_path / "killed" / "tables" / "table7.csv").read_bytes() == (
+        folder / "out" / "tables" / "table7.csv"
+    ).read_bytes()
