@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +20,13 @@ from integralaction.evaluate import (
     Predictions,
     bootstrap_interval,
     evaluate,
+    evaluate_together,
     paired_difference,
     print_results,
     protocols,
     score,
 )
+from integralaction.model.network import IntegralAction
 from integralaction.run import Run, open_run
 from integralaction.train import train
 
@@ -222,3 +225,58 @@ def test_both_protocols_stand_side_by_side(tmp_path: Path) -> None:
     print_results({"integral": predictions}, console)
     text = console.export_text()
     assert "out-of-context (as released)" in text and "6 videos" in text and "40.0 [10, 70]" in text
+
+
+def answers(run: Run) -> dict[str, bytes]:
+    """Every file of predictions and results, to the bit."""
+    folders = (run.root / "predictions", run.root / "results")
+    paths = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(run.root)): path.read_bytes() for path in paths}
+
+
+def test_runs_with_the_same_streams_are_tested_together(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As each alone, but each video goes through the streams once."""
+    recipe, index = run.recipe, read_index(run.data)
+    others = [
+        train(replace(recipe, gate_lambda=5.0, methods=("integral",)), run.data, tmp_path / "lambda", "cpu"),
+        train(replace(recipe, methods=("feature-fuse", "both-gate")), run.data, tmp_path / "other", "cpu"),
+    ]
+    shutil.copytree(run.root, tmp_path / "first", ignore=shutil.ignore_patterns("predictions", "results"))
+    runs = [Run(tmp_path / "first", recipe, run.data), *others]
+    wanted = [evaluate(one, index, (), CPU) for one in runs]
+    files = [answers(one) for one in runs]
+    for one in runs:
+        shutil.rmtree(one.root / "predictions")
+        shutil.rmtree(one.root / "results")
+
+    passes, features = [], IntegralAction.features
+
+    def counted(model: IntegralAction, *arguments: torch.Tensor) -> object:
+        passes.append(model)
+        return features(model, *arguments)
+
+    monkeypatch.setattr(IntegralAction, "features", counted)
+    found = evaluate_together(runs, index, (), CPU)
+    assert len(passes) == 6  # three videos of each of two splits
+    for one, other, alone in zip(found, wanted, runs, strict=True):
+        assert tuple(one) == alone.methods
+        for method, predictions in one.items():
+            np.testing.assert_array_equal(predictions.probabilities, other[method].probabilities)
+            np.testing.assert_array_equal(predictions.gate, other[method].gate)
+            assert predictions.videos == other[method].videos
+    assert [answers(one) for one in runs] == files
+    integral = [predictions["integral"].gate for predictions in found[:2]]
+    assert not np.array_equal(*integral)  # each has its own model's answers
+
+
+def test_runs_with_other_streams_are_not_tested_together(run: Run, tmp_path: Path) -> None:
+    index = read_index(run.data)
+    other = train(replace(run.recipe, seed=1, methods=("integral",)), run.data, tmp_path / "other", "cpu")
+    free = train(replace(run.recipe, strategy="joint", methods=("integral",)), run.data, tmp_path / "free", "cpu")
+    for runs in ([run, other], [run, free]):
+        before = answers(runs[1])
+        with pytest.raises(ValueError, match="Expected runs with the same streams; those of .*/run, .* differ") as told:
+            evaluate_together(runs, index, (), CPU)
+        assert str(runs[1].root) in str(told.value) and answers(runs[1]) == before

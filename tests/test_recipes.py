@@ -36,9 +36,9 @@ SCHEDULES = {  # of stage 3 where the streams are free: epochs, rate, milestones
     ("kinetics400", "joint"): Stage(70, 1e-2, (30, 60)),
     ("ntu60", "fine-tuned"): Stage(20, 1e-3, (10, 15)),
     ("ntu60", "joint"): Stage(40, 1e-2, (20, 30)),
-    ("mime-demo", "fine-tuned"): Stage(7, 0.005, (5, 6)),  # half of 14, 10 and 13, a tenth of 0.05
+    ("mime-demo", "fine-tuned"): Stage(7, 0.03, (5, 6)),  # half of 14, 10 and 13
     ("mime-demo", "joint"): Stage(14, 0.05, (10, 13), 30),
-    ("mime-large", "fine-tuned"): Stage(15, 0.005, (10, 13)),  # half of 30, 20 and 26
+    ("mime-large", "fine-tuned"): Stage(15, 0.03, (10, 13)),  # half of 30, 20 and 26
     ("mime-large", "joint"): Stage(30, 0.05, (20, 26), 60),
 }
 

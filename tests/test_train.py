@@ -19,12 +19,15 @@ from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction.cli import run as command_line
 from integralaction.config import Recipe, Stage, to_dict
-from integralaction.data.dataset import ClipReader, TrainClips
+from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import read_index, write_index
+from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.evaluate import evaluate
+from integralaction.model.loss import pose_trust
+from integralaction.predict import predict_video
 from integralaction.run import load_model, open_run
-from integralaction.train import new_model, train
+from integralaction.train import FeatureBatch, FeatureClips, StageTraining, new_model, stream_features, train
 
 
 @pytest.fixture(scope="module")
@@ -323,3 +326,243 @@ def test_a_single_stream_alone(data: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(found["pose-only"].probabilities, theirs["pose-only"].probabilities, atol=1e-6)
     with pytest.raises(ValueError, match="Expected each method once"):
         replace(recipe, methods=("pose-only", "pose-only"))
+
+
+# ---- stage 3 with free streams
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stages 1 and 2 of the toy, trained once for the tests below."""
+    return tmp_path_factory.mktemp("stages")
+
+
+def alone(**changes: object) -> Recipe:
+    """The toy with one integration, and these settings."""
+    return replace(toy_recipe(), methods=("integral",), **changes)
+
+
+def changed_parts(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    """The parts of which some tensor differs, batch statistics too."""
+    assert before.keys() == after.keys()
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_joint_trains_everything_at_once(data: Path, tmp_path: Path) -> None:
+    recipe = alone(strategy="joint")
+    untrained = replace(recipe, integration=replace(recipe.integration, epochs=0))
+    before = weights(train(untrained, data, tmp_path / "before", "cpu").root)
+    run = train(recipe, data, tmp_path / "run", "cpu")
+    after = weights(run.root)
+    assert set(before) == set(after) == {"integral"}
+    assert [path.name for path in (run.root / "stages").iterdir()] == ["integral"]  # no other stage was trained
+    for name, tensor in after["integral"].items():
+        if tensor.is_floating_point() and tensor.ndim > 1:  # each convolution and each matrix
+            assert not torch.equal(tensor, before["integral"][name]), name
+    steps = [t for n, t in after["integral"].items() if n.endswith("num_batches_tracked")]
+    assert steps and all(count == 6 for count in steps)  # two epochs of three mini-batches, in the streams too
+
+
+def test_fine_tuned_starts_from_stages_1_and_2_and_changes_them(data: Path, tmp_path: Path, kept: Path) -> None:
+    recipe = alone(strategy="fine-tuned")
+    untrained = replace(recipe, integration=replace(recipe.integration, epochs=0))
+    before = weights(train(untrained, data, tmp_path / "before", "cpu", shared=kept).root)
+    after = weights(train(recipe, data, tmp_path / "run", "cpu", shared=kept).root)
+    assert set(before) == set(after) == {"appearance-only", "pose-only", "integral"}
+    streams = {n: t for n, t in before["integral"].items() if n.startswith(("appearance", "pose"))}
+    assert streams and all(
+        torch.equal(tensor, before["appearance-only" if name.startswith("appearance") else "pose-only"][name])
+        for name, tensor in streams.items()
+    )
+    assert changed_parts(before["integral"], after["integral"]) == {"appearance", "pose", "integration", "classifier"}
+    for stage in ("appearance-only", "pose-only"):  # these stay what stages 1 and 2 made
+        assert changed_parts(before[stage], after[stage]) == set()
+
+
+def test_free_streams_do_not_train_on_cached_features(data: Path, tmp_path: Path, kept: Path) -> None:
+    """Whether they are augmented is told by stages 1 and 2, so that stage 3's own setting says nothing."""
+    made = [
+        weights(train(recipe, data, tmp_path / str(number), "cpu", shared=kept).root)["integral"]
+        for number, recipe in enumerate(
+            alone(strategy="fine-tuned", augment_integration=augmented) for augmented in (True, False)
+        )
+    ]
+    assert changed_parts(*made) == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"methods": ("integral", "gate-free"), "strategy": "joint"}, "Expected one method of .* with strategy=joint"),
+        ({"methods": ("integral", "gate-free"), "strategy": "fine-tuned"}, "with strategy=fine-tuned"),
+        ({"methods": ("pose-only",), "strategy": "joint"}, r"Expected one method of .* found \['pose-only'\]"),
+        ({"strategy": "joint", "gate_prior": "outcome"}, "Expected strategy=fixed with gate_prior=outcome"),
+        ({"strategy": "fine-tuned", "gate_prior": "outcome"}, "found strategy=fine-tuned"),
+        ({"gate_prior": "outcome", "model": replace(toy_recipe().model, stream_answers=False)}, "stream_answers with"),
+    ],
+)
+def test_contradictions_of_stage_3_are_refused(changes: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        replace(alone(), **changes)
+
+
+@pytest.mark.parametrize("strategy", ["joint", "fine-tuned"])
+def test_a_run_with_free_streams_answers_with_its_own_method(
+    data: Path, tmp_path: Path, kept: Path, strategy: str, capsys: pytest.CaptureFixture
+) -> None:
+    run = train(alone(strategy=strategy), data, tmp_path / "run", "cpu", shared=kept)
+    assert run.methods == open_run(run.root).methods == ("integral",)
+    index = read_index(data)
+    found = evaluate(run, index, (), torch.device("cpu"))
+    assert set(found) == {"integral"}
+    assert (run.root / "results/toy.md").read_text().count("| integral |") == 1
+
+    model = load_model(run.root)
+    assert model.appearance_classifier is None and model.pose_classifier is None  # theirs were for other streams
+    video = found["integral"].videos[2]
+    answer = predict_video(model, data / video.video, PoseStore.of(data)[video.video])
+    np.testing.assert_allclose(answer.probabilities, found["integral"].probabilities[2], atol=1e-5)
+    assert answer.gate == pytest.approx(float(found["integral"].gate[2]), abs=1e-5)
+    assert answer.top_of_streams() == {}
+
+    capsys.readouterr()
+    call = ["predict", str(data / video.video), "--model", str(run.root), "--poses", str(data), "--device", "cpu"]
+    assert command_line(call) == 0
+    out = capsys.readouterr().out
+    assert "gate 0." in out and "alone:" not in out
+    assert command_line(["evaluate", str(run.root), "--device", "cpu"]) == 0
+
+
+# ---- what the gate is drawn to
+
+MODELS = {
+    "T' = T": {},
+    "T' = 4 T": {"pose_frame_factor": 4, "stride": 4},
+    "convolved": {"pose_frame_factor": 4, "stride": 4, "pose_pooling": "convolution"},
+}
+
+
+def model_settings(name: str) -> dict:
+    return {"model": replace(toy_recipe().model, classes=CLASSES, **MODELS[name])}
+
+
+def slow_regulariser(prior: str, logits: torch.Tensor, trust: list[list[float]], right: list[list[tuple]]) -> float:
+    """The gate regulariser with its prior, clip by clip, frame by frame, in double precision."""
+    clips, frames, _ = logits.shape
+    gate = torch.sigmoid(logits.double())
+    mean_trust = sum(map(sum, trust)) / (clips * frames)
+    total = 0.0
+    for b in range(clips):
+        for t in range(frames):
+            to_pose = float(-torch.log(1 - gate[b, t]).mean())
+            to_appearance = float(-torch.log(gate[b, t]).mean())
+            if prior == "trust":
+                total += trust[b][t] / mean_trust * to_pose
+            elif prior == "outcome":
+                appearance, pose = right[b][t]
+                total += to_pose if pose else to_appearance if appearance else 0.0
+            else:
+                total += to_pose
+    return total / (clips * frames)
+
+
+@pytest.mark.parametrize("prior", ["uniform", "trust", "outcome"])
+@pytest.mark.parametrize("shape", MODELS)
+def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> None:
+    """The step's regulariser is that of a slow loop, on a batch of clips as on the features of those clips."""
+    recipe = alone(gate_prior=prior, **model_settings(shape))
+    config = recipe.model
+    model = new_model(recipe, "integral", 0)
+    clips = TrainClips(ClipReader(read_index(data).split("train"), PoseStore.of(data), config), False, seed=0)
+    batch = clips[[(0, number) for number in range(9)]]
+    training = StageTraining(model, recipe, recipe.integration, steps=1)  # whose streams are in eval mode
+    with torch.no_grad():
+        features = model.features(batch.frames, batch.joints)
+        # streams that answer this and that, a gate that opens here and there
+        random = torch.Generator().manual_seed(1)
+        torch.nn.init.normal_(model.integration.gate.conv.weight, std=3, generator=random)
+        answers = {}
+        for name, feature in (("appearance", features.appearance), ("pose", features.pose)):
+            classifier = model.get_submodule(f"{name}_classifier")
+            torch.nn.init.normal_(classifier.weight, std=3, generator=random)
+            classifier.bias.copy_(-classifier.weight @ feature.mean(dim=(0, 1)))
+            answers[name] = classifier(feature)
+        logits = model.integrate(features).gate_logits
+        seen = pose_trust(batch.joints, config.size, config.size)
+    found = training.training_step(batch, 0)
+
+    def at(values: torch.Tensor, frame: int) -> torch.Tensor:
+        """What T' values are in one of T frames: their mean over its time, or the one at its time."""
+        factor = config.pose_frame_factor
+        if config.pose_pooling == "convolution":
+            return values[frame * factor]
+        return sum(values[frame * factor + i] for i in range(factor)) / factor
+
+    trust = [[float(at(seen[b], t)) for t in range(config.frames)] for b in range(9)]
+    right = [
+        [
+            (
+                int(answers["appearance"][b, t].argmax()) == int(batch.labels[b]),
+                int(at(answers["pose"][b], t).argmax()) == int(batch.labels[b]),
+            )
+            for t in range(config.frames)
+        ]
+        for b in range(9)
+    ]
+    assert len({round(value, 3) for row in trust for value in row}) > 1  # the toy tells frames apart
+    assert {pair for row in right for pair in row} >= {(True, False), (False, True), (False, False)}
+    wanted = slow_regulariser(prior, logits, trust, right)
+    assert float(found["gate_loss"]) == pytest.approx(wanted, rel=1e-4)
+    assert float(found["total"]) == pytest.approx(float(found["classification"]) + 1.5 * wanted, rel=1e-4)
+
+    cached = FeatureBatch(features.appearance, features.pose, seen, batch.labels)
+    again = training.training_step(cached, 0)
+    for name in ("loss", "gate_loss", "classification"):
+        torch.testing.assert_close(again[name], found[name])
+
+
+@pytest.mark.parametrize("shape", ["T' = T", "T' = 4 T"])
+def test_cached_features_keep_the_trust_of_their_clips(data: Path, tmp_path: Path, shape: str) -> None:
+    recipe = alone(**model_settings(shape))
+    index, store, config = read_index(data).split("train"), PoseStore.of(data), recipe.model
+    model = new_model(recipe, "integral", 0)
+    features = stream_features(model, index, store, recipe, torch.device("cpu"), tmp_path)
+    clips = TestClips(ClipReader(index, store, config))
+    for number in range(9):
+        batch = clips[number]
+        first, end = features["first"][number : number + 2].tolist()
+        assert end - first == len(batch.labels) and features["labels"][number] == batch.labels[0]
+        trust = pose_trust(batch.joints, config.size, config.size)
+        assert trust.shape == (len(batch.labels), config.pose_frames)
+        assert torch.equal(features["trust"][first:end], trust)
+        with torch.no_grad():
+            wanted = model.eval().features(batch.frames, batch.joints)
+        torch.testing.assert_close(features["appearance"][first:end], wanted.appearance)
+        torch.testing.assert_close(features["pose"][first:end], wanted.pose)
+    assert (features["trust"] == 0).any() and (features["trust"] > 0.5).any()
+
+    chosen = FeatureClips(features, seed=3)[[(0, 2), (1, 2), (0, 7)]]  # one clip of each video, its parts together
+    for row, video in enumerate((2, 2, 7)):
+        first, end = features["first"][video : video + 2].tolist()
+        places = [n for n in range(first, end) if torch.equal(features["appearance"][n], chosen.appearance[row])]
+        assert any(
+            torch.equal(features["trust"][n], chosen.trust[row]) and torch.equal(features["pose"][n], chosen.pose[row])
+            for n in places
+        )
+        assert chosen.labels[row] == features["labels"][video]
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+@pytest.mark.parametrize("shape", ["T' = T", "T' = 4 T"])
+def test_gate_priors_train_other_gates(data: Path, tmp_path: Path, kept: Path, shape: str, augmented: bool) -> None:
+    made = {}
+    for prior in ("uniform", "trust", "outcome"):
+        recipe = alone(gate_prior=prior, augment_integration=augmented, **model_settings(shape))
+        run = train(recipe, data, tmp_path / prior, "cpu", shared=kept)
+        made[prior] = weights(run.root)
+        assert all(torch.isfinite(tensor).all() for tensor in made[prior]["integral"].values())
+        assert set(evaluate(run, read_index(data), ("in-context",), torch.device("cpu"))) == set(run.methods)
+    for prior in ("trust", "outcome"):
+        assert changed_parts(made["uniform"]["integral"], made[prior]["integral"]) == {"integration", "classifier"}
+        for stage in ("appearance-only", "pose-only"):
+            assert changed_parts(made["uniform"][stage], made[prior][stage]) == set()

@@ -240,6 +240,11 @@ class Recipe:
                 "Expected strategy=fixed with gate_prior=outcome, which asks what each stream alone says; found "
                 f"strategy={self.strategy}."
             )
+        if self.gate_prior == "outcome" and not self.model.stream_answers:
+            raise ValueError(
+                "Expected model.stream_answers with gate_prior=outcome, which asks what each stream alone says; found "
+                "false."
+            )
         if self.gate_lambda < 0:
             raise ValueError(f"Expected a gate_lambda of at least 0; found {self.gate_lambda}.")
         if self.accumulate < 1 or self.batch_size < 1 or self.batch_size % self.accumulate:

@@ -40,7 +40,7 @@ class SharedStages:
 
     Attributes:
         root: the folder.
-        data: a digest of the training videos and their poses.
+        data: a digest of the training videos, their poses and, where there is one, the model to start from.
     """
 
     root: Path

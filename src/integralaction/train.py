@@ -11,6 +11,7 @@ same weights, because order and augmentation depend on seed and epoch alone.
 """
 
 import csv
+import hashlib
 import logging
 import math
 import os
@@ -95,8 +96,11 @@ def train(
         run = _start_together(out, recipe, data)
         if init is not None and _process()[0] == 0 and not run.init_path.is_file():
             save(init, run.init_path)
+        _wait_for_all()
         store = PoseStore.of(data)
-        stages = None if shared is None else SharedStages(shared, digest(index, store.state))
+        # the weights that it started from are not known by their name alone
+        started = [] if init is None else [hashlib.sha256(run.init_path.read_bytes()).hexdigest()]
+        stages = None if shared is None else SharedStages(shared, digest(index, store.state, *started))
         _run_stages(run, index, store, target, init, stages)
     return run
 

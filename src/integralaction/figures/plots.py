@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from integralaction.figures.style import COLOURS, LINES, SERIES, new_figure, styled
 
 WIDTH = 7.0  # inches, of a page's text
-MOST_NAMED = 60  # classes that are written out below the confusion matrices of a row, all of these together
+MOST_NAMED = 54  # classes that are written out below the confusion matrices of a row, all of these together
 LINE = 24  # characters of a legend's line
 
 
@@ -41,7 +41,7 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
                 peak = np.clip(mean + spread * np.linspace(-4, 4, 81), low, high)  # which may be narrower than a step
                 places = np.union1d(fine, peak)
                 density = np.exp(-(((places - mean) / spread) ** 2) / 2) / (spread * math.sqrt(2 * math.pi))
-                label = textwrap.fill(f"{test}: {mean:.2f}\u00a0±\u00a0{deviation:.3f}", LINE)
+                label = textwrap.fill(f"{test}: {mean:.2f}\u00a0±\u00a0{deviation:.3f}", LINE, break_on_hyphens=False)
                 axes.plot(places, density, color=colour, linestyle=line, lw=1.4, label=label)
             # a test set whose gates are all alike has a peak without end, which would hide the others
             peaks = [1 / max(float(values.std()), 1e-4) for values in tests.values()]
@@ -71,7 +71,7 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
         places = np.arange(len(ratios))
         for number, (test, values) in enumerate(sweeps.items()):
             colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
-            label = textwrap.fill(f"{test}: averaged", LINE)
+            label = textwrap.fill(f"{test}: averaged", LINE, break_on_hyphens=False)
             axes.plot(places, 100 * values, color=colour, linestyle=line, marker="o", ms=3.5, label=label)
             here = 100 * integral[test]
             axes.plot(
@@ -82,7 +82,7 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
                 ms=6,
                 mec="black",
                 linestyle="none",
-                label=textwrap.fill(f"{test}: integral", LINE),
+                label=textwrap.fill(f"{test}: integral", LINE, break_on_hyphens=False),
             )
             axes.axhline(here, color=colour, linestyle=line, lw=0.6, alpha=0.6)
         axes.axvline(len(ratios) - 0.35, color="#bbbbbb", lw=0.6)
@@ -105,7 +105,7 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
     """
     tests = list(dict.fromkeys(test for test, _ in matrices))
     methods = list(dict.fromkeys(method for _, method in matrices))
-    names = {test: textwrap.wrap(test, 16) for test in tests}
+    names = {test: textwrap.wrap(test, 16, break_on_hyphens=False) for test in tests}
     named = len(classes) * len(methods) <= MOST_NAMED
     present = {test: ~np.isnan(matrices[test, methods[0]]).any(axis=1) for test in tests}
     with styled():
