@@ -277,6 +277,8 @@ def test_runs_with_other_streams_are_not_tested_together(run: Run, tmp_path: Pat
     free = train(replace(run.recipe, strategy="joint", methods=("integral",)), run.data, tmp_path / "free", "cpu")
     for runs in ([run, other], [run, free]):
         before = answers(runs[1])
-        with pytest.raises(ValueError, match="Expected runs with the same streams; those of .*/run, .* differ") as told:
+        with pytest.raises(
+            ValueError, match=r"Expected runs with the same streams; those of .*/run, .* differ"
+        ) as told:
             evaluate_together(runs, index, (), CPU)
         assert str(runs[1].root) in str(told.value) and answers(runs[1]) == before
