@@ -33,19 +33,21 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
         high = min(1.0, math.ceil((everything.max() + 0.02) / edge) * edge)
         bins, fine = np.linspace(low, high, 41), np.linspace(low, high, 400)
         for axes, (model, tests) in zip(rows, gates.items(), strict=True):
+            tops: list[float] = []
             for number, (test, values) in enumerate(tests.items()):
                 colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
                 mean, deviation = float(values.mean()), float(values.std())
-                axes.hist(values, bins, density=True, color=colour, alpha=0.18)
+                heights, _, _ = axes.hist(values, bins, density=True, color=colour, alpha=0.18)
                 spread = max(deviation, 1e-4)
                 peak = np.clip(mean + spread * np.linspace(-4, 4, 81), low, high)  # which may be narrower than a step
                 places = np.union1d(fine, peak)
                 density = np.exp(-(((places - mean) / spread) ** 2) / 2) / (spread * math.sqrt(2 * math.pi))
+                tops.append(max(float(np.max(heights)), float(density.max())))
                 label = textwrap.fill(f"{test}: {mean:.2f}\u00a0±\u00a0{deviation:.3f}", LINE, break_on_hyphens=False)
                 axes.plot(places, density, color=colour, linestyle=line, lw=1.4, label=label)
             # a test set whose gates are all alike has a peak without end, which would hide the others
-            peaks = [1 / max(float(values.std()), 1e-4) for values in tests.values()]
-            axes.set_ylim(0, 0.45 * min(max(peaks), 3 * sorted(peaks)[(len(peaks) - 1) // 2]))
+            highest = 3 * float(np.median(tops))
+            axes.set_ylim(0, 1.05 * max(top for top in tops if top <= highest))
             axes.set_title(model, loc="left")
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)

@@ -1,5 +1,6 @@
 """How figures look: readable in grey and by the colour-blind, text as text, the same bytes each time."""
 
+import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     written = []
     for ending, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         aside = path.with_name(f"{path.name}.{ending}.part")
+        # the library that embeds fonts wonders at a file without a date
+        logging.getLogger("fontTools").setLevel(logging.ERROR)
         with styled(), warnings.catch_warnings():
             # a layout that does not fit is drawn as it is
             warnings.filterwarnings("ignore", message="constrained_layout not applied")

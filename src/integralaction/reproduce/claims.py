@@ -11,7 +11,7 @@ import math
 import statistics
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -326,7 +326,7 @@ def test_claims(seeds: Sequence[Measured]) -> tuple[list[Tested], dict[str, str]
 test_claims.__test__ = False  # ty: ignore[missing-attribute]
 
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
-_WIDE = 38  # characters of a claim in a line, so that a terminal of 80 columns holds the table
+_WIDE = 36  # characters of a claim in a line, so that a terminal of 80 columns holds the table
 
 
 def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
@@ -335,8 +335,12 @@ def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     for one in tested:
         scale, digits = one.claim.scale, 1 if one.claim.scale == 100 else 3
         shown = ["..." if math.isinf(x) else f"{scale * x:+.{digits}f}" for x in (one.difference, one.low, one.high)]
-        told = "\n".join(textwrap.wrap(f"{one.claim.where}: {one.claim.text}", _WIDE, break_on_hyphens=False))
-        rows.append(Row(told, (Cell(text="{} [{}, {}]".format(*shown)), Cell(text=one.verdict))))
+        rows.append(
+            Row(
+                f"{one.claim.where}: {one.claim.text}",
+                (Cell(text="{} [{}, {}]".format(*shown)), Cell(text=one.verdict)),
+            )
+        )
     counts = {verdict: sum(one.verdict == verdict for one in tested) for verdict in VERDICTS}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     few = f"; fewer than {SEEDS} seeds say little of the training's chance" if seeds < SEEDS else ""
@@ -346,3 +350,10 @@ def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     )
     columns = (Column("measured", "difference"), Column("measured", "verdict"))
     return Table("claims", "What the paper states, on these data", "claim", columns, tuple(rows), notes)
+
+
+def for_terminal(table: Table) -> Table:
+    """The table of claims with its claims in short lines."""
+    wrapped = ("\n".join(textwrap.wrap(row.label, _WIDE, break_on_hyphens=False)) for row in table.rows)
+    rows = tuple(replace(row, label=label) for row, label in zip(table.rows, wrapped, strict=True))
+    return replace(table, rows=rows)

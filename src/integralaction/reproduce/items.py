@@ -24,7 +24,7 @@ from integralaction.data.index import Index, read_index
 from integralaction.figures.style import save_figure
 from integralaction.figures.table import print_table, write_table
 from integralaction.recipes import recipe_named
-from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, test_claims
+from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, for_terminal, test_claims
 from integralaction.reproduce.figures import FIGURES
 from integralaction.reproduce.measure import DataPart, Measured, measure
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
@@ -119,7 +119,7 @@ def _make(item: str, seeds: list[Measured], out: Path, console: Console) -> dict
     if item == "claims":
         tested, skipped = test_claims(seeds)
         table = claims_table(tested, len(seeds))
-        print_table(table, console)
+        print_table(for_terminal(table), console)
         write_table(table, out / "tables")
         _write_claims(tested, out / "claims.csv")
         return skipped
