@@ -392,7 +392,7 @@ def write_audit(audit: Audit, folder: Path, name: str) -> Path:
     lines = [
         "# What the answers follow: person or scene",
         "",
-        f"`{told['command']}`, {datetime.date.today().isoformat()}, {told['processor']}, {told['threads']} threads, "
+        f"`{told['command']}`, {datetime.date.today().isoformat()}, {told['processor']}, "
         f"torch {told['torch']}. {left_out(audit)}. Top-1 in per cent with 95 % intervals.",
         "",
         "| method | " + " | ".join(COLUMNS) + " |",

@@ -234,8 +234,14 @@ def environment() -> dict[str, str | int]:
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "command": " ".join(sys.argv),
+        "command": " ".join([_program(), *sys.argv[1:]]),
     }
+
+
+def _program() -> str:
+    """The name of the program, wherever it is installed."""
+    name = Path(sys.argv[0]).name
+    return "integralaction" if name == "__main__.py" else name
 
 
 def _processor() -> str:

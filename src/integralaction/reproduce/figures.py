@@ -106,11 +106,19 @@ def figure6(seeds: Sequence[Measured]) -> Figure:
     """What is taken for what, the mean over the seeds."""
     tests = _tests_of(seeds[0], "in-context", "out-of-context") or [seeds[0].tests[0].name]
     matrices = {
-        (test, name): np.mean([confusion(s.predictions[name][test]) for s in seeds], axis=0)
+        (test, name): _mean_of_known(np.stack([confusion(s.predictions[name][test]) for s in seeds]))
         for test in tests
         for name in TRIO
     }
     return confusion_figure(matrices, seeds[0].predictions["integral"][tests[0]].classes)
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """The mean over the first axis of what is not NaN; NaN where nothing is known."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def _gallery(

@@ -172,7 +172,8 @@ def _write_rows(path: Path, heading: tuple[str, ...], rows: Sequence[tuple]) -> 
 def _write_page(asked: Asked, bases: dict[str, Recipe]) -> None:
     """What this call made, as Markdown."""
     told, out = environment(), asked.out
-    where = f"{told['processor']}, {told['threads']} threads" if told["gpu"] == "none" else str(told["gpu"])
+    threads = f"{told['threads']} thread{'' if told['threads'] == 1 else 's'}"
+    where = f"{told['processor']}, {threads}" if told["gpu"] == "none" else str(told["gpu"])
     recipes = ", ".join(dict.fromkeys(base.name for base in bases.values()))
     data = ", ".join(str(part.root) for part in asked.data) or "the embedded benchmark, rendered anew for each seed"
     lines = [
