@@ -91,6 +91,8 @@ def reproduce(asked: Asked, device: torch.device, console: Console) -> dict[str,
             skipped |= _make(item, measured.get(bases[item], []), asked.out, console)
         except Skipped as reason:
             skipped[item] = str(reason)
+            for old in (*asked.out.glob(f"tables/{item}.*"), *asked.out.glob(f"figures/{item}.*")):
+                old.unlink()  # of other data or seeds
     _write_skipped(skipped, asked.items, asked.out / "skipped.csv")
     _write_page(asked, bases)
     return skipped
