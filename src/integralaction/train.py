@@ -176,7 +176,7 @@ def _processes(device: torch.device) -> Generator[torch.device]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # ty: ignore[missing-attribute]
     torch.use_deterministic_algorithms(True)
-    # filling each new tensor with NaN only finds operations that read what they did not write, for a tenth of the time
+    # filling each new tensor with NaN only finds operations that read what they did not write, and takes its time
     torch.utils.deterministic.fill_uninitialized_memory = False  # ty: ignore[missing-attribute] (made at import)
     if processes > 1:
         if device.type == "cuda":
