@@ -11,7 +11,6 @@ Russakovsky: Enabling Detailed Action Recognition Evaluation Through Video Datas
 trunk and head are drawn as wide as they are in proportion, which takes some of what is around them along.
 """
 
-import csv
 import datetime
 import json
 from collections.abc import Callable, Iterator
@@ -23,16 +22,17 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from torch.nn import functional as F
 
 from integralaction.clip import Batch, Clip, collate
+from integralaction.console import track
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.evaluate import NOT_TESTED, bootstrap_interval, digest, predict_clips, results_name, weights_digest
+from integralaction.files import write_rows, write_text, write_whole
 from integralaction.model.network import channels_last
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.run import Run, environment
@@ -318,12 +318,9 @@ def _ask_all(
         )
     kept = {line["number"]: line for line in _lines(path)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
     rows = []
     with path.open("a", encoding="utf-8") as file:
-        for number in track(
-            numbers.tolist(), "audit", console=console, disable=not console.is_terminal, transient=True
-        ):
+        for number in track(numbers.tolist(), "auditing", len(numbers)):
             if number not in kept:
                 partner = versions.partner(number, usable)
                 kept[number] = {"number": number, "partner": partner, "answers": ask(number, partner)}
@@ -349,7 +346,7 @@ def _lines(path: Path) -> Iterator[dict]:
         text = path.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
-            path.write_text(whole, encoding="utf-8")
+            write_text(path, whole)
         yield from map(json.loads, whole.splitlines())
 
 
@@ -385,9 +382,7 @@ def left_out(audit: Audit) -> str:
 
 def write_audit(audit: Audit, folder: Path, name: str) -> Path:
     """The table as NAME-audit.csv and NAME-audit.md; the path of the first."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-audit.csv"
-    aside = path.with_suffix(".part")
     told = environment()
     lines = [
         "# What the answers follow: person or scene",
@@ -398,18 +393,13 @@ def write_audit(audit: Audit, folder: Path, name: str) -> Path:
         "| method | " + " | ".join(COLUMNS) + " |",
         "|---" * (len(COLUMNS) + 1) + "|",
     ]
-    with aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("method", "score", "videos", "share", "low", "high"))
-        for method in audit.methods:
-            scores = audit.scores(method)
-            for column in COLUMNS:
-                writer.writerow((method, column, len(audit.videos), *(f"{x:.4f}" for x in scores[column])))
-            shown = [
-                f"{100 * s:.1f} [{100 * low:.1f}, {100 * high:.1f}]" for s, low, high in (scores[c] for c in COLUMNS)
-            ]
-            lines.append(f"| {method} | " + " | ".join(shown) + " |")
-    aside.replace(path)
+    rows: list[tuple] = [("method", "score", "videos", "share", "low", "high")]
+    for method in audit.methods:
+        scores = audit.scores(method)
+        rows += [(method, column, len(audit.videos), *(f"{x:.4f}" for x in scores[column])) for column in COLUMNS]
+        shown = [f"{100 * s:.1f} [{100 * low:.1f}, {100 * high:.1f}]" for s, low, high in (scores[c] for c in COLUMNS)]
+        lines.append(f"| {method} | " + " | ".join(shown) + " |")
+    write_rows(path, rows)
     page = path.with_suffix(".md")
     lines += [
         "",
@@ -418,8 +408,7 @@ def write_audit(audit: Audit, folder: Path, name: str) -> Path:
         f"([Chung, Wu, Russakovsky, NeurIPS 2022]({HAT})).",
         "Persons are cut out by their poses: things in hands are cut off where they reach far.",
     ]
-    aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    aside.replace(page)
+    write_text(page, "\n".join(lines) + "\n")
     return path
 
 
@@ -446,7 +435,5 @@ def contact_sheet(versions: VideoVersions, index: Index, path: Path, rows: int =
             sheet.paste(picture, (column * (cell + gap), top + head))
         told = f"{index.videos[number].label}; swapped: before {index.videos[partner].label}"
         brush.text((2, top + 3), told, (110, 110, 120), font)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".part")
-    sheet.save(aside, "PNG")
-    aside.replace(path)
+    with write_whole(path) as aside:
+        sheet.save(aside, "PNG")

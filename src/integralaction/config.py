@@ -4,10 +4,10 @@ import difflib
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from integralaction.settings import parse_yaml
 from integralaction.skeleton import skeleton_named
 
 Method = Literal[
@@ -330,10 +330,7 @@ def override(settings: T, assignments: list[str]) -> T:
             if not isinstance(target.get(parent), dict):
                 raise ValueError(f"Expected a group of settings in {assignment!r}; {parent!r} is none.")
             target = target[parent]
-        try:
-            target[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"Expected a YAML value in {assignment!r}; it cannot be read.") from error
+        target[name] = parse_yaml(text, repr(assignment))
     return from_dict(type(settings), values, "settings")
 
 

@@ -1,12 +1,12 @@
 """Foreign weights -> ours, with an account of every tensor; two single streams -> the start of stage 3."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
 from integralaction.config import ModelConfig
+from integralaction.files import write_rows
 from integralaction.model.checkpoint import is_ours
 from integralaction.model.foreign import Foreign, Mode, Told, read_foreign, recognise
 from integralaction.model.hub import MODEL_FILE, save_pretrained
@@ -116,13 +116,12 @@ def write(model: IntegralAction, files: Sequence[Path], read: Sequence[Foreign],
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if read:
-        aside = folder / f"{ACCOUNT}.part"
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("file", "key", "became", "how"))
-            for path, foreign in zip(files, read, strict=True):
-                writer.writerows((path.name, move.source, move.target or "", move.what) for move in foreign.moves)
-        aside.replace(folder / ACCOUNT)
+        rows = [
+            (path.name, move.source, move.target or "", move.what)
+            for path, foreign in zip(files, read, strict=True)
+            for move in foreign.moves
+        ]
+        write_rows(folder / ACCOUNT, [("file", "key", "became", "how"), *rows])
     save_pretrained(model, folder)
 
 

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -26,9 +25,11 @@ from torch.utils.data import DataLoader, Subset
 
 from integralaction.clip import Batch
 from integralaction.config import Method
+from integralaction.console import progress
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import AS_RELEASED, Index, Video
 from integralaction.data.poses import PoseStore
+from integralaction.files import write_whole
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.run import Run
 
@@ -172,20 +173,18 @@ def _evaluate_split(
     clips = TestClips(reader)
     parts.mkdir(parents=True, exist_ok=True)
     paths = []
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(f"testing {index.name} {split}", total=len(clips))
+    with progress(f"testing {index.name} {split}", len(clips)) as advance:
         for first in range(0, len(clips), CHUNK):
             path = parts / f"{first:07d}.safetensors"
             paths.append(path)
             numbers = range(first, min(first + CHUNK, len(clips)))
             if path.is_file():
-                progress.advance(bar, len(numbers))
+                advance(len(numbers))
                 continue
             rows = []
             for batch in DataLoader(Subset(clips, numbers), batch_size=None, num_workers=run.recipe.workers):
                 rows.append(predict_clips(by_name, streams, batch.to(device)))
-                progress.advance(bar)
+                advance(1)
             _save({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
     loaded = [load_file(path) for path in paths]
     tensors = {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
@@ -260,9 +259,8 @@ def digest(index: Index, *others: str) -> str:
 
 
 def _save(tensors: dict[str, np.ndarray], path: Path, of: str) -> None:
-    aside = path.with_suffix(".part")
-    save_file(tensors, aside, metadata={_KEY: of})
-    aside.replace(path)
+    with write_whole(path) as aside:
+        save_file(tensors, aside, metadata={_KEY: of})
 
 
 def _write_predictions(run: Run, index: Index, split: str, method: Method, tensors: dict[str, np.ndarray]) -> None:
@@ -397,10 +395,8 @@ def _is_tested(run: Run, index: Index, split: str) -> bool:
 
 @contextmanager
 def _aside(path: Path) -> Generator[TextIO]:
-    aside = path.with_name(path.name + ".part")
-    with aside.open("w", newline="", encoding="utf-8") as file:
+    with write_whole(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         yield file
-    aside.replace(path)
 
 
 def _per_class(predictions: Predictions, split: str) -> list[list]:

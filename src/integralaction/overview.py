@@ -13,6 +13,7 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoError, read_frames
 from integralaction.draw import draw_poses
+from integralaction.files import write_whole
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
 
@@ -115,10 +116,8 @@ def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
         brush.text((left, top + 17), _fitting(f"{video.split}  {video.video}", small), (110, 110, 120), small)
         sheet.paste(cell, (left + (CELL - cell.width) // 2, top + _HEAD + (CELL - cell.height) // 2))
         shown += 1
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".part")
-    sheet.save(aside, "PNG")
-    aside.replace(path)
+    with write_whole(path) as aside:
+        sheet.save(aside, "PNG")
     return shown
 
 

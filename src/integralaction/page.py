@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from integralaction.figures.style import styled
 from integralaction.figures.table import Table, to_html
+from integralaction.files import write_text
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,5 @@ def write_page(page: Page, out: Path) -> Path:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(files("integralaction").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f"{out.name}.part")
-    aside.write_text(template.render(page=page), encoding="utf-8")
-    return aside.replace(out)
+    write_text(out, template.render(page=page))
+    return out

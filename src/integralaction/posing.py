@@ -27,13 +27,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from integralaction.clip import Poses
+from integralaction.console import progress
 from integralaction.data.index import Index, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, read_in_parts
+from integralaction.files import write_text
 from integralaction.importers.building import Imported, Remark, write_remarks
 from integralaction.importers.pose_files import as_skeleton, next_shard
 from integralaction.openpose import OpenPose
@@ -155,9 +155,7 @@ def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_U
         plan = {"estimator": asdict(estimator), "first": next_shard(index.root), "units": units}
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
-        aside = path.with_suffix(".part")
-        aside.write_text(json.dumps(plan), encoding="utf-8")
-        aside.replace(path)
+        write_text(path, json.dumps(plan))
     rows = [tuple((str(name), str(where), int(frames)) for name, where, frames in unit) for unit in plan["units"]]
     return int(plan["first"]), [
         _Unit(str(parts / f"{number:06d}.safetensors"), unit, estimator) for number, unit in enumerate(rows)
@@ -169,16 +167,10 @@ def _told(estimator: dict[str, Any]) -> str:
 
 
 def _watch(working: Iterator[int], done: int, total: int) -> None:
-    """Progress with rate and time left, while the units come in."""
-    columns = (TextColumn("poses"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    console = Console(stderr=True)
-    began, finished = time.monotonic(), 0
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=total, completed=done, rate="")
+    """Progress while the units come in."""
+    with progress("estimating poses", total, done) as advance:
         for count in working:
-            finished += count
-            rate = f"{60 * finished / (time.monotonic() - began):.1f} videos a minute"
-            progress.update(bar, advance=count, rate=rate)
+            advance(count)
 
 
 # ---- a unit
@@ -222,9 +214,7 @@ def _leave(unit: _Unit, found: list[tuple[str, Poses]], failed: list[tuple[str, 
     part = Path(unit.part)
     if found:
         write_shard(part, found)
-    aside = part.with_suffix(f".{os.getpid()}.part")
-    aside.write_text(json.dumps(failed), encoding="utf-8")
-    aside.replace(part.with_suffix(".json"))
+    write_text(part.with_suffix(".json"), json.dumps(failed))
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.video import VideoInfo, probe, read_in_parts
 from integralaction.draw import draw_frame
+from integralaction.files import write_whole
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.pose_estimation import PoseEstimator, estimate_poses
@@ -137,8 +138,7 @@ def save_frames(prediction: Prediction, folder: Path) -> int:
                 persons = prediction.poses.at(np.array([number]))[0]
                 picture = draw_frame(frame, persons, skeleton, MIN_SCORE, title, gate)
                 path = folder / f"clip{clip}-frame{number:06d}.jpg"
-                aside = path.with_suffix(".part")
-                picture.save(aside, "JPEG", quality=90)
-                aside.replace(path)
+                with write_whole(path) as aside:
+                    picture.save(aside, "JPEG", quality=90)
                 written += 1
     return written

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
 from integralaction.config import Method, ModelConfig, Recipe, Stage, from_dict
+from integralaction.settings import read_yaml
 
 
 def kinetics50() -> Recipe:
@@ -213,8 +212,4 @@ def recipe_named(name: str) -> Recipe:
         return variant_of(recipe, variant) if variant else recipe
     if not path.is_file():
         raise ValueError(f"Expected a recipe ({', '.join(RECIPES)}) or a YAML file; there is neither of name {name!r}.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"Expected a recipe in YAML in {path}; it cannot be read ({error}).") from error
-    return from_dict(Recipe, values, str(path))
+    return from_dict(Recipe, read_yaml(path), str(path))

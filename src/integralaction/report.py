@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
@@ -44,6 +43,7 @@ from integralaction.page import (
     write_page,
 )
 from integralaction.run import Run
+from integralaction.settings import read_yaml
 from integralaction.skeleton import skeleton_named
 
 HEIGHT = 160  # of a preview, pixels
@@ -460,5 +460,5 @@ def _short_side(video: Video) -> int:
 
 def _read_yaml(path: Path) -> dict:
     """The values in a file; none where there is no file."""
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    values = read_yaml(path) if path.is_file() else {}
     return values if isinstance(values, dict) else {}

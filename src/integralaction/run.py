@@ -19,13 +19,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
-import yaml
 
 from integralaction.config import Method, ModelConfig, Recipe, from_dict, to_dict
 from integralaction.model.checkpoint import is_ours, load
 from integralaction.model.foreign import Mode, Told, read_foreign
 from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
+from integralaction.settings import read_yaml, write_yaml
 
 EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
 
@@ -99,7 +99,7 @@ def start_run(root: Path, recipe: Recipe, data: Path) -> Run:
     values = {"recipe": to_dict(recipe), "data": os.path.relpath(data.resolve(), root.resolve())}
     path = root / "settings.yaml"
     if path.is_file():
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = read_yaml(path)
         if different := _differences(values, found):
             raise ValueError(
                 f"Expected the settings of the run that is already in {root}; found others ({'; '.join(different)}). "
@@ -109,8 +109,8 @@ def start_run(root: Path, recipe: Recipe, data: Path) -> Run:
     if root.exists() and not root.is_dir():
         raise ValueError(f"Expected a folder for the run; {root} is a file. Give another --out.")
     root.mkdir(parents=True, exist_ok=True)
-    _write_yaml(root / "environment.yaml", environment())
-    _write_yaml(path, values)
+    write_yaml(root / "environment.yaml", environment())
+    write_yaml(path, values)
     return run
 
 
@@ -127,7 +127,7 @@ def open_run(root: Path | str) -> Run:
         raise FileNotFoundError(
             f"Expected a run folder with settings.yaml; {path} is not there. Make one with `integralaction train`."
         )
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = read_yaml(path)
     if not isinstance(values, dict) or not {"recipe", "data"} <= values.keys():
         raise ValueError(f"Expected the keys recipe and data in {path}; found {values!r}.")
     return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root.resolve() / values["data"]).resolve())
@@ -250,12 +250,6 @@ def _processor() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _write_yaml(path: Path, values: dict) -> None:
-    aside = path.with_suffix(".part")
-    aside.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    aside.replace(path)
 
 
 def _differences(wanted: dict, found: dict, prefix: str = "") -> list[str]:

@@ -11,10 +11,10 @@ import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import yaml
-
 from integralaction.config import Method, ModelConfig, Recipe, to_dict
+from integralaction.files import flush_folder, write_whole
 from integralaction.run import Run
+from integralaction.settings import write_yaml
 
 # what a stream's training does not depend on; the rest of the model's settings is in its key
 _OF_INTEGRATION = ("method", "channels", "alignment", "gate_norm", "score_weight", "stream_answers", "pose_pooling")
@@ -61,9 +61,8 @@ class SharedStages:
         for name in ("log.csv", "failed.csv"):
             if (kept / name).is_file():
                 shutil.copyfile(kept / name, run.stage_path(method) / name)
-        aside = run.model_path(method).with_suffix(".part")
-        shutil.copyfile(model, aside)
-        aside.replace(run.model_path(method))
+        with write_whole(run.model_path(method)) as aside:
+            shutil.copyfile(model, aside)
         return True
 
     def keep(self, run: Run, method: Method) -> None:
@@ -75,11 +74,13 @@ class SharedStages:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         settings = to_dict(stage_recipe(run.recipe, method))
-        (aside / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), "utf-8")
+        write_yaml(aside / "settings.yaml", settings)
         for path in (*(run.stage_path(method) / name for name in ("log.csv", "failed.csv")), run.model_path(method)):
             if path.is_file():
-                shutil.copyfile(path, aside / path.name)
+                with write_whole(aside / path.name) as part:
+                    shutil.copyfile(path, part)
         aside.rename(kept)
+        flush_folder(kept.parent)
 
     def features_path(self, run: Run) -> Path:
         """Where the features of a run's two streams are kept."""

@@ -10,7 +10,6 @@ Every stage leaves a checkpoint at the end of each epoch; a run that was killed 
 same weights, because order and augmentation depend on seed and epoch alone.
 """
 
-import csv
 import hashlib
 import logging
 import math
@@ -28,19 +27,19 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from integralaction.clip import Batch
 from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage, changed
+from integralaction.console import track
 from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, TrainClips
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.evaluate import digest
+from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import save, start_from_imagenet
 from integralaction.model.hub import is_hub_id
 from integralaction.model.loss import (
@@ -447,12 +446,8 @@ class EpochEnd(lightning.Callback):
         save_aside(trainer, self._folder / "last.ckpt")
 
     def _write_log(self) -> None:
-        aside = self._folder / "log.csv.part"
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self._rows[-1]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self._rows)
-        aside.replace(self._folder / "log.csv")
+        names = list(self._rows[-1])
+        write_rows(self._folder / "log.csv", [names, *([row.get(name, "") for name in names] for row in self._rows)])
 
     def _say(self, means: dict[str, float], seconds: float) -> None:
         done = len(self._rows)
@@ -493,11 +488,7 @@ def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path)
     if not failed:
         return
     if _process()[0] == 0:
-        aside = folder / "failed.csv.part"
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([("video", "fault"), *sorted(failed.items())])
-        aside.replace(folder / "failed.csv")
+        write_rows(folder / "failed.csv", [("video", "fault"), *sorted(failed.items())])
     if len(failed) > most * videos:
         name, fault = next(iter(sorted(failed.items())))
         raise ValueError(
@@ -508,10 +499,11 @@ def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path)
 
 def save_aside(trainer: lightning.Trainer, path: Path) -> None:
     """A checkpoint of the whole training, complete or not there at all."""
-    aside = path.with_suffix(".part")
-    trainer.save_checkpoint(aside)  # every process takes part in this call
-    if trainer.is_global_zero:
-        aside.replace(path)
+    if not trainer.is_global_zero:  # every process takes part in this call, the first alone writes
+        trainer.save_checkpoint(path)
+        return
+    with write_whole(path) as aside:
+        trainer.save_checkpoint(aside)
 
 
 def run_stage(
@@ -623,9 +615,8 @@ def _features_once(
         return load_file(path)
     features = stream_features(model, index, store, run.recipe, device, run.root / "stages")
     if path is not None and _process()[0] == 0:
-        aside = path.with_suffix(".part")
-        save_file(features, aside)
-        aside.replace(path)
+        with write_whole(path) as aside:
+            save_file(features, aside)
     return features
 
 
@@ -640,9 +631,7 @@ def stream_features(
     failed: dict[str, str] = {}
     model = channels_last(model).to(device).eval()
     appearance, pose, trust, labels, first = [], [], [], [], [0]
-    console = Console(stderr=True)
-    shown = track(loader, "features", len(clips), console=console, transient=True, disable=not console.is_terminal)
-    for batch in shown:
+    for batch in track(loader, "computing features", len(clips)):
         if not isinstance(batch, Batch):
             failed.update([batch])
             continue

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from integralaction.data import video
+from integralaction.data import decoding
 from integralaction.data.video import (
-    UNKNOWN_FPS,
     VideoError,
     VideoInfo,
     probe,
@@ -20,6 +19,7 @@ from integralaction.data.video import (
     resized,
     write_video,
 )
+from integralaction.data.video_info import UNKNOWN_FPS
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "videos"
 HEIGHT, WIDTH, BLOCK = 48, 64, 16  # 12 blocks: 12 bits
@@ -144,9 +144,9 @@ def test_frames_by_content(kind, tmp_path):
 def test_far_frames_are_sought_and_damage_elsewhere_is_no_matter(tmp_path, monkeypatch):
     path = encode(tmp_path / "v.mp4", 300, g="30", **B)
     sure_ways = []
-    monkeypatch.setattr(video, "_decode_carefully", lambda *a: sure_ways.append(a))
+    monkeypatch.setattr(decoding, "_decode_carefully", lambda *a: sure_ways.append(a))
     packets = []
-    monkeypatch.setattr(video, "_decoded", lambda p, decoded=video._decoded: packets.append(p) or decoded(p))
+    monkeypatch.setattr(decoding, "_decoded", lambda p, decoded=decoding._decoded: packets.append(p) or decoded(p))
     assert numbers(read_frames(path, [5, 7, 200, 203, 299])) == [5, 7, 200, 203, 299]
     assert len(packets) < 100
     assert not sure_ways

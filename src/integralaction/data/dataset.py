@@ -5,12 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 from torch.utils.data import Dataset
 
 from integralaction.clip import Batch, Clip, Poses, collate
 from integralaction.config import ModelConfig
+from integralaction.console import track
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import clip_frames, random_start, test_starts
@@ -182,9 +181,7 @@ class TrainClips(Dataset[Batch]):
         self._memory = []
         with ThreadPoolExecutor() as pool:
             reading = pool.map(read, range(len(self)))
-            console = Console(stderr=True)
-            quiet = not console.is_terminal
-            self._memory.extend(track(reading, "decoding", len(self), console=console, transient=True, disable=quiet))
+            self._memory.extend(track(reading, "decoding", len(self)))
         return self
 
     def __len__(self) -> int:

@@ -1,11 +1,12 @@
 """The data set folder: `dataset.yaml` says what it is, `videos.csv` (the index) has a row for each video."""
 
 import csv
-from dataclasses import asdict, dataclass, field, fields
+import itertools
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-import yaml
-
+from integralaction.files import write_rows
+from integralaction.settings import read_yaml, write_yaml
 from integralaction.skeleton import skeleton_named
 
 FORMAT = 1
@@ -92,7 +93,6 @@ class Index:
 
 def write_index(index: Index) -> None:
     """Write `dataset.yaml` and `videos.csv` into the index's root, each aside and then renamed."""
-    index.root.mkdir(parents=True, exist_ok=True)
     about = {
         "format": FORMAT,
         "name": index.name,
@@ -101,17 +101,10 @@ def write_index(index: Index) -> None:
         "made_by": index.made_by,
         "classes": list(index.classes),
     }
-    aside = index.root / "videos.csv.part"
-    with aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Video)], lineterminator="\n")
-        writer.writeheader()
-        for video in index.videos:
-            row = asdict(video)
-            writer.writerow({name: "" if value is None else value for name, value in row.items()})
-    aside.replace(index.root / "videos.csv")
-    aside = index.root / "dataset.yaml.part"
-    aside.write_text(yaml.safe_dump(about, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    aside.replace(index.root / "dataset.yaml")
+    names = [f.name for f in fields(Video)]
+    rows = (["" if (value := getattr(video, name)) is None else value for name in names] for video in index.videos)
+    write_rows(index.root / "videos.csv", itertools.chain([names], rows))
+    write_yaml(index.root / "dataset.yaml", about)
 
 
 def read_index(root: Path | str) -> Index:
@@ -129,10 +122,7 @@ def read_index(root: Path | str) -> Index:
                 f"Expected a data set folder with dataset.yaml and videos.csv; {path} is not there. "
                 "Make one with `integralaction import folder VIDEOS --out FOLDER`, or `integralaction mime FOLDER`."
             )
-    try:
-        about = yaml.safe_load(about_path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"Expected YAML in {about_path}; found {error}.") from error
+    about = read_yaml(about_path)
     wanted = ("format", "name", "skeleton", "classes")
     if not isinstance(about, dict) or not all(key in about for key in wanted):
         raise ValueError(f"Expected the keys {', '.join(wanted)} in {about_path}; found {about!r}.")

@@ -18,8 +18,9 @@ from typing import Any, Literal
 import numpy as np
 
 from integralaction.clip import Poses
+from integralaction.data.images import image_paths
 from integralaction.data.poses import PoseStore
-from integralaction.data.video import image_paths, probe
+from integralaction.data.video import probe
 from integralaction.skeleton import skeleton_named
 
 _OPENPOSE = {18: "openpose18", 25: "body25"}

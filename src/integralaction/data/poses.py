@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from integralaction.clip import Poses, best_of_frames
+from integralaction.files import write_whole
 
 SHARD = 256
 FORMAT = 1
@@ -45,9 +46,8 @@ def write_shard(path: Path, videos: list[tuple[str, Poses]]) -> None:
         "frame_index": np.concatenate([poses.frame_index for _, poses in videos]).astype(np.int64),
     }
     about = {"format": FORMAT, "skeleton": skeletons.pop(), "videos": [name for name, _ in videos]}
-    aside = path.with_suffix(".part")
-    save_file(tensors, aside, metadata={_KEY: json.dumps(about)})
-    aside.replace(path)
+    with write_whole(path) as aside:
+        save_file(tensors, aside, metadata={_KEY: json.dumps(about)})
 
 
 def write_pose_store(root: Path, videos: Iterable[tuple[str, Poses]]) -> None:

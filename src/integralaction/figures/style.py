@@ -11,6 +11,8 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from integralaction.files import write_whole
+
 # Okabe and Ito's colours, dark to light in grey; the same method has the same colour, mark and line in every figure
 COLOURS = {
     "appearance-only": "#D55E00",
@@ -74,15 +76,14 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     Returns:
         The two paths.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for ending, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
-        aside = path.with_name(f"{path.name}.{ending}.part")
+        file = path.with_name(f"{path.name}.{ending}")
         # the library that embeds fonts wonders at a file without a date
         logging.getLogger("fontTools").setLevel(logging.ERROR)
-        with styled(), warnings.catch_warnings():
+        with styled(), warnings.catch_warnings(), write_whole(file) as aside:
             # a layout that does not fit is drawn as it is
             warnings.filterwarnings("ignore", message="constrained_layout not applied")
             figure.savefig(aside, format=ending, metadata=metadata)
-        written.append(aside.replace(path.with_name(f"{path.name}.{ending}")))
+        written.append(file)
     return written

@@ -21,6 +21,8 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from integralaction.files import write_text
+
 MORE_DIGITS = 4  # in the CSV, beyond those that are shown
 
 # rich's SIMPLE_HEAD, with a rule above a section
@@ -460,11 +462,9 @@ def write_table(table: Table, folder: Path) -> list[Path]:
     Returns:
         The three paths.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for ending, text in (("csv", to_csv(table)), ("md", to_markdown(table)), ("tex", to_latex(table))):
         path = folder / f"{table.name}.{ending}"
-        aside = path.with_name(f"{path.name}.part")
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        written.append(aside.replace(path))
+        write_text(path, text)
+        written.append(path)
     return written

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from integralaction.clip import Poses
+from integralaction.console import progress
 from integralaction.data.dataset import Source
+from integralaction.data.images import IMAGES
 from integralaction.data.index import Index, Video, is_file_name, write_index
 from integralaction.data.poses import SHARD, write_shard
-from integralaction.data.video import IMAGES, VideoError, VideoInfo, probe
+from integralaction.data.video import VideoError, VideoInfo, probe
+from integralaction.files import write_rows, write_text
 
 ENOUGH = 0.9  # share of a video's frames that its poses reach without a remark
 LIST = "import.csv"  # what was left out, and what was kept with something missing
@@ -128,20 +129,16 @@ def build(found: Found, out: Path, note: Note | None = None) -> Imported:
     parts = _claim(out, found, entries)
     units = [entries[first : first + SHARD] for first in range(0, len(entries), SHARD)]
     rows: list[Video] = []
-    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=len(entries))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for number, unit in enumerate(units):
-                path = parts / f"{number:05d}.json"
-                if not path.exists():
-                    looked = pool.map(lambda entry: _look(entry, found), unit)
-                    _write_unit(path, out / f"poses-{number:05d}.safetensors", unit, list(looked), note)
-                videos, told = _read_unit(path)
-                rows += videos
-                remarks += told
-                progress.advance(bar, len(unit))
+    with progress("importing", len(entries)) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, unit in enumerate(units):
+            path = parts / f"{number:05d}.json"
+            if not path.exists():
+                looked = pool.map(lambda entry: _look(entry, found), unit)
+                _write_unit(path, out / f"poses-{number:05d}.safetensors", unit, list(looked), note)
+            videos, told = _read_unit(path)
+            rows += videos
+            remarks += told
+            advance(len(unit))
     if not rows:
         first = f" ({remarks[0].item}: {remarks[0].reason}. {remarks[0].detail})" if remarks else ""
         _unclaim(parts)
@@ -156,12 +153,8 @@ def build(found: Found, out: Path, note: Note | None = None) -> Imported:
 
 def write_remarks(out: Path, remarks: Sequence[Remark], name: str = LIST) -> None:
     """The list of remarks as a csv; of names that are no UTF-8 the odd bytes are written out."""
-    aside = out / f"{name}.part"
-    with aside.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("item", "kept", "reason", "detail"))
-        writer.writerows((r.item, "yes" if r.kept else "no", r.reason, r.detail) for r in remarks)
-    aside.replace(out / name)
+    rows = [(r.item, "yes" if r.kept else "no", r.reason, r.detail) for r in remarks]
+    write_rows(out / name, [("item", "kept", "reason", "detail"), *rows], errors="backslashreplace")
 
 
 def summary(imported: Imported) -> str:
@@ -201,9 +194,7 @@ def _claim(out: Path, found: Found, entries: Sequence[Entry]) -> Path:
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"Expected {out} to be new or empty; it holds other files. Choose another folder.")
     parts.mkdir(parents=True)
-    aside = claim.with_suffix(".part")
-    aside.write_text(wanted, encoding="utf-8", errors="backslashreplace")
-    aside.replace(claim)
+    write_text(claim, wanted, errors="backslashreplace")
     return parts
 
 
@@ -309,9 +300,7 @@ def _write_unit(path: Path, shard: Path, unit: Sequence[Entry], looked: Sequence
         if row is not None:
             rows.append(row if note is None else replace(row, note=note(row, poses, entry.poses is not None)))
     about = {"rows": [asdict(row) for row in rows], "remarks": [asdict(r) for *_, told in looked for r in told]}
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(about), encoding="utf-8")
-    aside.replace(path)
+    write_text(path, json.dumps(about))
 
 
 def _read_unit(path: Path) -> tuple[list[Video], list[Remark]]:

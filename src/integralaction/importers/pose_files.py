@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from integralaction.clip import Poses
+from integralaction.console import track
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.poses import SHARD, PoseStore, write_shard
@@ -51,10 +50,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
 
     def found() -> Iterator[tuple[str, Poses]]:
         nonlocal skeleton
-        console = Console(stderr=True)
-        for name, video in track(
-            todo.items(), "poses", console=console, transient=True, disable=not console.is_terminal
-        ):
+        for name, video in track(todo.items(), "reading poses", len(todo)):
             try:
                 poses = read(video)
                 if not len(poses.joints) and not skeleton:

@@ -10,11 +10,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
-import yaml
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from integralaction.clip import Poses
+from integralaction.console import progress
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import SHARD, write_shard
 from integralaction.data.video import write_video
@@ -22,6 +20,7 @@ from integralaction.mime.acts import ACTS, Act, place_tells
 from integralaction.mime.scenes import NO_SCENES, SCENES
 from integralaction.mime.settings import COUNTS, SPLITS, MimeSettings
 from integralaction.mime.shots import Plan, compose
+from integralaction.settings import read_yaml, write_yaml
 
 VAL_SHARES = (0.4, 0.2)  # of a class's val videos: in context, no pose; the rest out of context or ambiguous
 
@@ -99,11 +98,8 @@ def generate(out: Path | str, settings: MimeSettings, processes: int | None = No
     units = [plans[first : first + SHARD] for first in range(0, len(plans), SHARD)]
     shards = [out / f"poses-{number:05d}.safetensors" for number in range(len(units))]
     todo = [(shard, unit) for shard, unit in zip(shards, units, strict=True) if not shard.exists()]
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("", total=len(plans))
-        progress.advance(bar, len(plans) - sum(len(unit) for _, unit in todo))
-        _make_units(out, todo, processes or os.cpu_count() or 1, lambda: progress.advance(bar))
+    with progress("rendering", len(plans), len(plans) - sum(len(unit) for _, unit in todo)) as advance:
+        _make_units(out, todo, processes or os.cpu_count() or 1, lambda: advance(1))
     index = Index(
         root=out,
         name="mime",
@@ -175,7 +171,7 @@ def _claim(out: Path, settings: MimeSettings) -> None:
     path = out / "mime.yaml"
     wanted = _plain(settings)
     if path.exists():
-        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        there = read_yaml(path)
         names = [f.name for f in fields(settings) if not isinstance(there, dict) or there.get(f.name) != wanted[f.name]]
         if names:
             found = there.get(names[0]) if isinstance(there, dict) else there
@@ -186,6 +182,4 @@ def _claim(out: Path, settings: MimeSettings) -> None:
         return
     if any(out.iterdir()):
         raise ValueError(f"Expected {out} to be new, empty or made by mime; found other files. Choose another folder.")
-    aside = path.with_suffix(".part")
-    aside.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
-    aside.replace(path)
+    write_yaml(path, wanted)

@@ -9,6 +9,7 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import read_frames
 from integralaction.draw import draw_poses
+from integralaction.files import write_whole
 from integralaction.mime.acts import ACT
 from integralaction.skeleton import skeleton_named
 
@@ -41,7 +42,8 @@ def contact_sheet(index: Index, path: Path) -> None:
             if cell is not None:
                 sheet.paste(cell, (_LABEL + column * (CELL + _GAP), top))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, "PNG")
+    with write_whole(path) as aside:
+        sheet.save(aside, "PNG")
 
 
 def _cells(index: Index, store: PoseStore, name: str) -> list[Image.Image | None]:

@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from integralaction.config import Depth, ModelConfig, from_dict, to_dict
+from integralaction.files import write_whole
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
 
@@ -28,10 +29,8 @@ def save(model: IntegralAction, path: Path) -> None:
     """Write the model to a file, aside and then renamed. The same weights give the same bytes."""
     about = json.dumps({"format": FORMAT, "config": to_dict(model.config)}, sort_keys=True)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".part")
-    save_file(tensors, aside, metadata={_KEY: about})
-    aside.replace(path)
+    with write_whole(path) as aside:
+        save_file(tensors, aside, metadata={_KEY: about})
 
 
 def load(path: Path) -> IntegralAction:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from integralaction.config import to_dict
+from integralaction.files import write_text
 from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction
 
@@ -21,12 +22,10 @@ def save_pretrained(model: IntegralAction, folder: Path | str, repo_id: str = "O
     """
     folder = Path(folder)
     save(model, folder / MODEL_FILE)
-    aside = folder / "config.json.part"
-    aside.write_text(json.dumps(to_dict(model.config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    aside.replace(folder / "config.json")
+    write_text(folder / "config.json", json.dumps(to_dict(model.config), indent=2, sort_keys=True) + "\n")
     card = folder / "README.md"
     if not card.exists():
-        card.write_text(_card(model, repo_id), encoding="utf-8")
+        write_text(card, _card(model, repo_id))
 
 
 def from_pretrained(source: Path | str) -> IntegralAction:

@@ -16,19 +16,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import yaml
 from rich.console import Console
 
 from integralaction.config import Recipe, override, to_dict
 from integralaction.data.index import Index, read_index
 from integralaction.figures.style import save_figure
 from integralaction.figures.table import print_table, write_table
+from integralaction.files import write_rows, write_text
 from integralaction.recipes import recipe_named
 from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, for_terminal, test_claims
 from integralaction.reproduce.figures import FIGURES
 from integralaction.reproduce.measure import DataPart, Measured, measure
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
 from integralaction.run import environment
+from integralaction.settings import write_yaml
 
 REPRODUCTION = "reproduction.yaml"  # by which a folder is known
 ITEMS = (*TABLES, *FIGURES)
@@ -152,7 +153,7 @@ def _write_claims(tested: list[Tested], path: Path) -> None:
         )
         for one in tested
     ]
-    _write_rows(path, ("claim", "where", "asked", "difference", "low", "high", "seeds", "verdict"), rows)
+    write_rows(path, [("claim", "where", "asked", "difference", "low", "high", "seeds", "verdict"), *rows])
 
 
 def _write_skipped(skipped: dict[str, str], items: tuple[str, ...], path: Path) -> None:
@@ -161,14 +162,7 @@ def _write_skipped(skipped: dict[str, str], items: tuple[str, ...], path: Path) 
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
             kept = {item: reason for item, reason in list(csv.reader(file))[1:] if item in ITEMS and item not in items}
-    _write_rows(path, ("item", "reason"), list((kept | skipped).items()))
-
-
-def _write_rows(path: Path, heading: tuple[str, ...], rows: Sequence[tuple]) -> None:
-    aside = path.with_suffix(".part")
-    with aside.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([heading, *rows])
-    aside.replace(path)
+    write_rows(path, [("item", "reason"), *(kept | skipped).items()])
 
 
 def _write_page(asked: Asked, bases: dict[str, Recipe]) -> None:
@@ -198,13 +192,7 @@ def _write_page(asked: Asked, bases: dict[str, Recipe]) -> None:
     with (out / "skipped.csv").open(newline="", encoding="utf-8") as file:
         skipped = [f"- {item}: {reason}" for item, reason in list(csv.reader(file))[1:]]
     lines += ["", "## What was skipped", "", *(skipped or ["Nothing."])]
-    _write_text(out / "README.md", "\n".join(lines) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    aside = path.with_suffix(".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    write_text(out / "README.md", "\n".join(lines) + "\n")
 
 
 def _write_settings(asked: Asked, bases: list[Recipe]) -> None:
@@ -216,4 +204,4 @@ def _write_settings(asked: Asked, bases: list[Recipe]) -> None:
         "environment": environment(),
         "recipes": [to_dict(base) for base in bases],
     }
-    _write_text(asked.out / REPRODUCTION, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_yaml(asked.out / REPRODUCTION, values)

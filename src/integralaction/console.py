@@ -1,0 +1,97 @@
+"""What the commands print beside their results: names that cannot play tricks on a terminal, and progress."""
+
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+EVERY = 30.0  # seconds between two lines of progress where nobody looks at a bar
+
+T = TypeVar("T")
+
+
+def printable(text: str) -> str:
+    """The text with everything written out that a terminal would act on: escapes, control and direction marks."""
+    return "".join(c if c.isprintable() or c == "\n" else _written_out(c) for c in text)
+
+
+def _written_out(character: str) -> str:
+    if unicodedata.category(character) == "Zs":  # wide and thin spaces do no harm
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line; its kind where it says nothing."""
+    return " ".join(printable(str(error)).split()) or type(error).__name__
+
+
+def say(line: str) -> None:
+    """A remark on standard error."""
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(what: str, total: int | None, done: int = 0) -> Generator[Callable[[int], None]]:
+    """Show how far work is: a bar on a terminal, elsewhere a line on standard error every half minute.
+
+    Args:
+        what: the work, as a word that ends in -ing.
+        total: how much there is to do; None where that is unknown.
+        done: how much of it an earlier call has done.
+
+    Yields:
+        A function to call with how much more is done.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+            task = bar.add_task(what, total=total, completed=done)
+            yield lambda count: bar.advance(task, count)
+        return
+    lines = _Lines(what, total, done)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(EVERY):
+            say(lines.line())
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield lines.advance
+    finally:
+        ended.set()
+
+
+def track(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    """The items, with `progress` shown while they are taken one after another."""
+    with progress(what, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+class _Lines:
+    """How far work is, in words."""
+
+    def __init__(self, what: str, total: int | None, done: int) -> None:
+        self._what, self._total, self._before, self._done = what, total, done, 0
+        self._begun = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+
+    def line(self) -> str:
+        passed = time.monotonic() - self._begun
+        done = self._before + self._done
+        if not self._total:
+            return f"{self._what}: {done} done after {passed:.0f} s"
+        left = f", about {passed / self._done * (self._total - done):.0f} s left" if self._done else ""
+        return f"{self._what}: {done} of {self._total} after {passed:.0f} s{left}"
