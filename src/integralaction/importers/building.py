@@ -20,7 +20,7 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.console import progress
 from integralaction.data.dataset import Source
-from integralaction.data.images import IMAGES
+from integralaction.data.images import IMAGES, UNREAD_IMAGES, image_series, is_animation
 from integralaction.data.index import Index, Video, is_file_name, write_index
 from integralaction.data.poses import SHARD, write_shard
 from integralaction.data.video import VideoError, VideoInfo, probe
@@ -29,6 +29,9 @@ from integralaction.files import write_rows, write_text
 ENOUGH = 0.9  # share of a video's frames that its poses reach without a remark
 LIST = "import.csv"  # what was left out, and what was kept with something missing
 
+# of a data set's videos where nobody names them: pictures of other kinds may as well be scans, stacks or icons
+_FRAMES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
+_OF_THE_SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini")  # Windows leaves them in folders
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".gif")
 
 # what reading a file of another make comes to
@@ -352,6 +355,7 @@ def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
 
     Raises:
         FileNotFoundError: there is no such folder.
+        ValueError: it holds a folder of images that are neither JPEG nor PNG.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"Expected a folder of videos; {root} is not there.")
@@ -360,9 +364,18 @@ def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = Path(os.path.relpath(folder, root))
-        shown = sorted(name for name in names if not name.startswith("."))
-        images = [name for name in shown if name.lower().endswith(IMAGES)]
+        shown = sorted(name for name in names if not name.startswith(".") and name.lower() not in _OF_THE_SYSTEM)
+        pictures = [name for name in shown if name.lower().endswith((*IMAGES, *UNREAD_IMAGES))]
+        images = [name for name in pictures if not is_animation(Path(folder, name))]
         if images and len(images) == len(shown) and not folders and here != Path():
+            if other := [name for name in images if not name.lower().endswith(_FRAMES)]:
+                raise ValueError(
+                    f"Expected folders of frames as JPEG or PNG in {root}; found {here / other[0]}. Convert them, or "
+                    "name each folder in a table (--csv)."
+                )
+            if len(series := image_series([Path(name) for name in images])) > 1:
+                told = f"one after another: {', '.join(series[:4])}"
+                remarks.append(Remark(here.as_posix(), "images of several series", told, kept=True))
             found.setdefault(here.name, []).append(here.as_posix())
             continue
         remarks += [Remark((here / name).as_posix(), "an image beside other files") for name in images]
