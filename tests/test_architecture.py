@@ -17,6 +17,9 @@ LEVELS = (
         *(
             "data.pickles",
             "data.video_info",
+            "data.picture_kinds",
+            "data.containers",
+            "data.layout",
             "data.decoding",
             "data.images",
             "data.encoding",

@@ -1,16 +1,17 @@
-"""Frames of any video, or of a folder of images; writes videos. The one entry to `decoding`, `images`, `encoding`."""
+"""Frames of any video, or of a folder of images; writes videos. The one entry to what reads and writes them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from integralaction.data.decoding import probe_video, read_video
+from integralaction.data.decoding import read_video
 from integralaction.data.encoding import write_video
 from integralaction.data.images import probe_images, read_images
+from integralaction.data.layout import probe_video, video_times
 from integralaction.data.video_info import VideoError, VideoInfo, resized
 
-__all__ = ["VideoError", "VideoInfo", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
+__all__ = ["VideoError", "VideoInfo", "frame_times", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -22,6 +23,23 @@ def probe(path: Path | str) -> VideoInfo:
     """
     path = Path(path)
     return probe_images(path) if path.is_dir() else probe_video(path)
+
+
+def frame_times(path: Path | str) -> np.ndarray:
+    """When each frame is shown.
+
+    Returns:
+        (frames,) float64, ascending: seconds since the first frame was shown, by the file's own presentation times;
+        the frame's number over the rate where these cannot be trusted (`VideoInfo.timed`) and for folders of images.
+
+    Raises:
+        FileNotFoundError, VideoError: as for `probe`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        info = probe_images(path)
+        return np.arange(info.frames) / info.fps
+    return video_times(path)
 
 
 def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_side: int | None = None) -> np.ndarray:
