@@ -24,6 +24,7 @@ LEVELS = (
             "data.images",
             "data.encoding",
             "data.video",
+            "data.csv_files",
             "data.index",
             "data.poses",
             "data.pose_files",
