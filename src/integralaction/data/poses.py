@@ -98,6 +98,10 @@ class PoseStore(Mapping[str, Poses]):
         """Changes when a shard is written again: names, sizes and times."""
         return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self._paths])
 
+    def shards_of(self, videos: Iterable[str]) -> list[Path]:
+        """The shards that hold these videos."""
+        return [self._paths[n] for n in sorted({self._where[video][0] for video in videos if video in self._where})]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
 
