@@ -124,7 +124,7 @@ def test_predictions_of_other_videos_are_not_taken_for_these(run: Run) -> None:
     index = read_index(run.data)
     evaluate(run, index, (), CPU)
     other = replace(index, videos=tuple(replace(video, frames=11) for video in index.videos))
-    with pytest.raises(ValueError, match="Expected predictions on the videos of"):
+    with pytest.raises(ValueError, match="Expected predictions of the videos of"):
         testing.read_predictions(run, other, "integral", TESTED)
 
 

@@ -26,7 +26,7 @@ from rich.table import Table
 from torch.nn import functional as F
 
 from integralaction.clip import Batch, Clip, collate
-from integralaction.console import track
+from integralaction.console import say, track
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
@@ -242,6 +242,9 @@ def audit(run: Run, index: Index, splits: tuple[str, ...], device: torch.device,
     Raises:
         ValueError: there are no such videos, too few have poses or classes, or the run's model looks at poses alone.
     """
+    run.check_trained()
+    if remark := run.changes_of(index):
+        say(remark)
     index = tested(index, splits)
     store = PoseStore.of(index.root)
     streams = run.methods[-1]
