@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from integralaction.console import show
+
 imports = App(
     name="import",
     help="Make a data set folder of a public data set, of a folder of videos, or of pose files.",
@@ -271,12 +273,12 @@ def import_poses(data: Path, files: Path, /, *, pose_units: Literal["pixels", "u
     from integralaction.importers.building import summary
     from integralaction.importers.pose_files import add_poses
 
-    print(summary(add_poses(read_index(data), files, pose_units)))
+    show(summary(add_poses(read_index(data), files, pose_units)))
     return 0
 
 
 def _build(found: Any, out: Path, note: Any = None) -> int:
     from integralaction.importers.building import build, summary
 
-    print(summary(build(found, out, note)))
+    show(summary(build(found, out, note)))
     return 0

@@ -56,6 +56,7 @@ from integralaction.model.network import Features, IntegralAction, channels_last
 from integralaction.readiness import check_data, check_places, list_without_poses, slow_bf16
 from integralaction.run import (
     EMBEDDED,
+    ON_HUB,
     Run,
     adopt_streams,
     choose_device,
@@ -156,7 +157,8 @@ def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
 
 def _lasting(source: str) -> str:
     """A path that means the same from every folder; names and hub ids stay."""
-    return source if source in EMBEDDED or is_hub_id(source) else str(Path(source).resolve())
+    named = source in EMBEDDED or source.startswith(ON_HUB) or is_hub_id(source)
+    return source if named else str(Path(source).resolve())
 
 
 def _run_stages(

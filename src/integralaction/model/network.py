@@ -77,6 +77,7 @@ class IntegralAction(nn.Module):
         if len(config.classes) < 2:
             raise ValueError(f"Expected a model of at least two classes; found {list(config.classes)}.")
         self.config = config
+        self.source: str = config.method  # what it was loaded from; a model that was made anew is called by its method
         classes = len(config.classes)
         self.appearance: AppearanceStream | None = None
         self.appearance_classifier: nn.Linear | None = None
