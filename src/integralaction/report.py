@@ -242,7 +242,7 @@ def _results(found: Found) -> Section:
 
 def _comparisons(found: Found) -> list[Section]:
     splits = protocols(found.predictions[found.main].videos)
-    lines = tuple(line.removeprefix("- ") for line in comparisons(found.predictions, splits))
+    lines = tuple(comparisons(found.predictions, splits))
     text = ("The same videos, one method against another; an interval that leaves 0 out is hardly chance.",)
     return [Section("comparisons", "integral against the others", text, lines)] if lines else []
 
