@@ -19,9 +19,10 @@ from av.format import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from integralaction.data.completeness import check_whole
 from integralaction.data.containers import blame, decode_packet, identity, opened, packets_of
 from integralaction.data.picture_kinds import earlier_pictures
-from integralaction.data.video_info import UNKNOWN_FPS, VideoError, VideoInfo
+from integralaction.data.video_info import UNKNOWN_FPS, VideoError
 
 # Frames whose order is looked at: decoders hold back 16 at most, and few files hold back more than 4.
 CHECKED = 8
@@ -46,6 +47,7 @@ class Layout:
     clock: "Clock"
     size: tuple[int, int]  # height and width as displayed
     turn: tuple[bool, bool, bool]  # from the decoded picture to the displayed: transpose, flip rows, flip columns
+    whole: bool  # see `VideoInfo`
 
     def keys_before(self, wanted: np.ndarray) -> np.ndarray:
         """Positions of the key frames from which these frames (sorted) can be decoded."""
@@ -106,8 +108,10 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
     """Reads every packet and decodes the first frames; the stamps are there for the cache."""
     with opened(path) as (container, stream):
         packets = _read_packets(path, container, stream)
-        if packets.doubtful or len(packets.pts) < stream.frames:
-            _check_whole(path, stream, size)
+        fewer = len(packets.pts) < stream.frames
+        if packets.doubtful or fewer or not stream.frames:
+            _check_index(path, stream, size)
+        whole = check_whole(path, size, container.format.name, fewer)
         if packets.doubtful:  # what was lost cannot be counted, so no later frame has a certain number
             raise VideoError(
                 f"Expected a whole video, found damaged packets in {path}; fetch it again or leave it out."
@@ -133,6 +137,7 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
             _clock(container, stream, packets),
             shape,
             turn,
+            whole,
         )
 
 
@@ -196,12 +201,12 @@ def _reorders(context: VideoCodecContext) -> bool:
     return context.codec.reorder
 
 
-def _check_whole(path: str, stream: VideoStream, size: int) -> None:
+def _check_index(path: str, stream: VideoStream, size: int) -> None:
     """Fewer packets than promised: harmless where an edit list cut them off, not where the file ends early."""
     end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if end > size:
         raise VideoError(
-            f"Expected {stream.frames} frames in {end} bytes, found {size} bytes in {path}; "
+            f"Expected {stream.frames or 'all'} frames in {end} bytes, found {size} bytes in {path}; "
             "the file is cut short: fetch it again or leave it out."
         )
 
@@ -345,18 +350,6 @@ def _timed(times: np.ndarray, layout: Layout) -> Frames:
 def _steady(count: int, layout: Layout) -> Frames:
     rate = layout.clock.steady_rate(count, layout.pts)
     return Frames(np.arange(count) / rate, rate, False)
-
-
-def probe_video(path: Path) -> VideoInfo:
-    """Frames, rate and size of a video file.
-
-    Raises:
-        FileNotFoundError, VideoError: as for `probe`.
-    """
-    file = identity(path)
-    with blame(path):
-        frames, layout = frames_of(*file), layout_of(*file)
-        return VideoInfo(len(frames), frames.fps, *layout.size, timed=frames.timed)
 
 
 def video_times(path: Path) -> np.ndarray:
