@@ -19,6 +19,7 @@ LEVELS = (
             "data.video_info",
             "data.picture_kinds",
             "data.containers",
+            "data.completeness",
             "data.layout",
             "data.decoding",
             "data.images",
