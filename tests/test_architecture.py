@@ -23,6 +23,8 @@ LEVELS = (
             "data.video",
             "data.index",
             "data.poses",
+            "data.pose_places",
+            "data.pose_results",
             "data.pose_files",
             "data.sampling",
             "data.transforms",
