@@ -39,13 +39,15 @@ def import_folder(
     csv
         A table with the columns path and label, and optionally split, group, start and end (seconds); paths are
         relative to VIDEOS.
-    val, test
-        Shares of the videos for these splits, where folders or table do not tell the split.
+    val
+        Share of the videos for the split val, where folders or table do not tell the split.
+    test
+        Share of the videos for the split test, likewise.
     group
         A regular expression on paths whose parenthesis is what must not be divided, such as a person or a scene:
-        '_(g[0-9]+)_'.
+        `'_(g[0-9]+)_'`.
     seed
-        Of the division.
+        Seed of the division into splits, where folders or table do not tell it.
     """
     from integralaction.importers.folder import find_in_csv, find_in_folder
 

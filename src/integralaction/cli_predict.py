@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 def predict(
+    video: str,
+    /,
     *videos: str,
     model: str | None = None,
     poses: str | None = None,
@@ -35,9 +37,11 @@ def predict(
 
     Parameters
     ----------
+    video
+        A file that FFmpeg reads, a folder of images (one video), a folder of videos (all that are in it), or a pattern
+        such as 'clips/*.mp4'.
     videos
-        Files that FFmpeg reads, folders of images (each one video), folders of videos (all that are in them), or
-        patterns such as 'clips/*.mp4'. One that cannot be read is named and the rest go on.
+        More of them. One that cannot be read is named and the rest go on.
     model
         A run folder, a model folder or file, another project's checkpoint (see convert), the id of a model on the
         Hugging Face Hub, or mime, the embedded model, which answers where none is named.
@@ -58,7 +62,7 @@ def predict(
     device
         Where the model runs.
     """
-    paths, missing = video_paths(videos)
+    paths, missing = video_paths((video, *videos))
     for path in missing:  # before anything is loaded or downloaded
         say(f"integralaction: Expected a video or a folder of images at {path}, found nothing; check the path.")
     if not paths:
@@ -104,12 +108,7 @@ def video_paths(given: Sequence[str]) -> tuple[list[Path], list[str]]:
     Args:
         given: files, folders of images, folders of videos (whose videos are meant, those of the folders in it too), or
             patterns that the shell left alone; the files of one come in the order of the numbers in their names.
-
-    Raises:
-        ValueError: nothing is given.
     """
-    if not given:
-        raise ValueError("Expected a video; found none. Give files, folders or a pattern such as 'clips/*.mp4'.")
     paths: list[Path] = []
     missing: list[str] = []
     for name in given:

@@ -69,7 +69,7 @@ def predict_video(
     """
     video, config = Path(video), model.config
     info = probe(video)  # what is wrong with the video is said before what its poses lack
-    device = next(model.parameters()).device
+    device = model.device
     source = poses if isinstance(poses, PoseSource) else pose_source(poses, config.method, device.type)
     known = _poses_in(source, model, video, info)
     reader = _reader(model, video, info, known)
