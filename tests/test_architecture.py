@@ -9,7 +9,7 @@ ROOT = Path(integralaction.__file__).parent
 
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
-    ("files", "console", "settings", "config", "skeleton"),
+    ("interrupts", "files", "console", "downloads", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
@@ -38,7 +38,9 @@ LEVELS = (
     ("figures", "audit", "serve"),
     ("page",),
     ("reproduce",),
-    ("report", "app", "cli_import"),
+    ("report", "app"),
+    ("cli_models", "cli_data", "cli_import"),
+    ("cli_predict", "cli_paper"),
     ("cli",),
     ("", "__main__"),
 )

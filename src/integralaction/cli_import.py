@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from integralaction.console import show
+
 imports = App(
     name="import",
     help="Make a data set folder of a public data set, of a folder of videos, or of pose files.",
@@ -37,13 +39,15 @@ def import_folder(
     csv
         A table with the columns path and label, and optionally split, group, start and end (seconds); paths are
         relative to VIDEOS.
-    val, test
-        Shares of the videos for these splits, where folders or table do not tell the split.
+    val
+        Share of the videos for the split val, where folders or table do not tell the split.
+    test
+        Share of the videos for the split test, likewise.
     group
         A regular expression on paths whose parenthesis is what must not be divided, such as a person or a scene:
-        '_(g[0-9]+)_'.
+        `'_(g[0-9]+)_'`.
     seed
-        Of the division.
+        Seed of the division into splits, where folders or table do not tell it.
     """
     from integralaction.importers.folder import find_in_csv, find_in_folder
 
@@ -273,12 +277,12 @@ def import_poses(data: Path, files: Path, /, *, pose_units: str | None = None) -
     from integralaction.importers.building import summary
     from integralaction.importers.pose_files import add_poses
 
-    print(summary(add_poses(read_index(data), files, pose_units)))
+    show(summary(add_poses(read_index(data), files, pose_units)))
     return 0
 
 
 def _build(found: Any, out: Path, note: Any = None) -> int:
     from integralaction.importers.building import build, summary
 
-    print(summary(build(found, out, note)))
+    show(summary(build(found, out, note)))
     return 0
