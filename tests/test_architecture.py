@@ -32,7 +32,7 @@ LEVELS = (
         *("draw", "openpose"),
     ),
     ("data.dataset", "pose_estimation", "engines", "recipes", "run", "mime"),
-    ("importers", "evaluate", "predict", "convert", "overview"),
+    ("importers", "evaluate", "predict", "overlay", "convert", "overview"),
     ("shared_stages",),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
