@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from integralaction.cli_data import mime, pose, show_data
 from integralaction.cli_import import imports
@@ -19,7 +19,6 @@ app = App(
     name="integralaction",
     help="Recognise human actions in video without being fooled by the scene.",
     help_epilogue="Add --debug to any command to see where an error comes from.",
-    help_format="plaintext",
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
@@ -63,10 +62,14 @@ def _call(arguments: list[str]) -> int:
 
 def _own_first(arguments: list[str]) -> list[str] | None:
     """The command line with the last value of the last option of many before all options; None: there is none."""
-    for place in range(len(arguments) - 1, 2, -1):
-        ends = place + 1 == len(arguments) or arguments[place + 1].startswith("-")
-        if ends and not arguments[place].startswith("-") and not arguments[place - 1].startswith("-"):
-            return [arguments[0], arguments[place], *arguments[1:place], *arguments[place + 1 :]]
+    first = 2 if arguments[:1] == ["import"] else 1
+    for place in range(len(arguments) - 1, first, -1):
+        is_last = place + 1 == len(arguments) or arguments[place + 1].startswith("-")
+        before = arguments[place - 1]
+        is_more = not before.startswith("-") or "=" in before
+        if is_last and is_more and not arguments[place].startswith("-"):
+            others = [*arguments[first:place], *arguments[place + 1 :]]
+            return [*arguments[:first], arguments[place], *others]
     return None
 
 
@@ -77,6 +80,9 @@ def _stopped(arguments: list[str]) -> int:
 
 def _failed(error: Exception) -> int:
     """Say in one sentence what went wrong; the exit status."""
+    if isinstance(error, UnusedCliTokensError):
+        _tell(f"Expected no more arguments; found {' '.join(error.unused_tokens or ())}. See --help.")
+        return 2
     if isinstance(error, CycloptsError):
         _tell(f"{one_line(error)} See --help.")
         return 2

@@ -6,12 +6,20 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from integralaction.console import Tables, show
+from integralaction.recipes import RECIPES, VARIANTS
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Splits = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)]
 
 
 def train(
-    recipe: str,
+    recipe: Annotated[
+        str,
+        Parameter(
+            help="The name of a recipe, also with a variant (kinetics50/lambda-5), or a YAML file of settings. "
+            f"Recipes: {', '.join(RECIPES)}. Variants: {', '.join(VARIANTS)}."
+        ),
+    ],
     /,
     *assignments: str,
     data: Path,
@@ -24,10 +32,9 @@ def train(
 
     Parameters
     ----------
-    recipe
-        The name of a recipe, also with a variant (kinetics50/lambda-5), or a YAML file of settings.
     assignments
-        Settings to change, as name=value or part.name=value: seed=1, integration.epochs=5.
+        Settings to change, as name=value or part.name=value: integration.epochs=5; seed=1 is the seed of new weights
+        and of the order and augmentation of the videos. RUN/settings.yaml shows all that can be set.
     data
         The data set folder.
     out
@@ -46,6 +53,9 @@ def train(
     from integralaction.recipes import recipe_named
     from integralaction.train import train as run_training
 
+    given = (recipe, *assignments)
+    recipe = next((word for word in given if "=" not in word), recipe)  # settings may stand before it
+    assignments = tuple(word for word in given if word != recipe)
     settings = override(recipe_named(recipe), list(assignments))
     if init is not None:
         settings = replace(settings, init=init)
@@ -64,7 +74,7 @@ def evaluate(
     /,
     *,
     on: Path | None = None,
-    split: Annotated[list[str] | None, Parameter(negative=())] = None,
+    split: Splits = None,
     device: Device = "auto",
 ) -> int:
     """Test every method of a run on ten clips a video; predictions and tables go into the run folder.
@@ -98,7 +108,7 @@ def audit(
     /,
     *,
     data: Path | None = None,
-    split: Annotated[list[str] | None, Parameter(negative=())] = None,
+    split: Splits = None,
     seed: int = 0,
     sheet: Path | None = None,
     device: Device = "auto",
@@ -114,7 +124,7 @@ def audit(
     split
         Splits to ask about; all but train and val by default.
     seed
-        Of the backgrounds.
+        Seed of the draw of backgrounds: which video's scene each person is put into.
     sheet
         Also write a picture of some videos taken apart, a PNG.
     device

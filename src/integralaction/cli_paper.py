@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from integralaction.cli_models import Device
+from integralaction.cli_models import Device, Splits
 from integralaction.console import Tables, say, show
 
 
@@ -14,7 +14,7 @@ def report(
     /,
     *,
     on: Path | None = None,
-    split: Annotated[list[str] | None, Parameter(negative=())] = None,
+    split: Splits = None,
     out: Path | None = None,
     previews: int = 3,
 ) -> int:
@@ -54,9 +54,9 @@ def report(
 
 
 def reproduce(
-    items: Annotated[list[str], Parameter(negative=())],
+    item: str,
     /,
-    *,
+    *items: str,
     data: Annotated[list[str] | None, Parameter(negative=())] = None,
     recipe: str = "",
     out: Path = Path("reproduction"),
@@ -69,9 +69,11 @@ def reproduce(
 
     Parameters
     ----------
+    item
+        table1 to table14, figure1 to figure11, gate-priors (beyond the paper); all, for all of these; or claims: what
+        the paper states, each with its verdict.
     items
-        table1 to table14, figure1 to figure11, gate-priors (beyond the paper), all of these, or claims: what the paper
-        states, each with its verdict. Settings of the recipe may stand among them, as name=value.
+        More of them. Settings of the recipe may stand among them, as name=value.
     data
         A data set folder, or FOLDER:SPLIT; the first is trained on, all are tested on. By default the embedded
         benchmark is rendered, anew for each seed.
@@ -80,7 +82,7 @@ def reproduce(
     out
         The folder for tables, figures and everything that was measured.
     seeds
-        How many, from 0 on; claims should rest on 5.
+        How many trainings with seeds of their own (0, 1, ...) to measure; claims should rest on 5.
     device
         Where to train and test.
     """
@@ -91,19 +93,22 @@ def reproduce(
 
     if seeds < 1:
         raise ValueError(f"Expected at least one seed; found {seeds}.")
-    named = expanded([item for item in items if "=" not in item])
+    given = (item, *items)
+    # names of folders behind --data are more of them
+    parts = [*(data or ()), *(name for name in given if data and Path(name.partition(":")[0]).is_dir())]
+    named = expanded([name for name in given if "=" not in name and name not in parts])
     if not named:
         raise ValueError("Expected a table, a figure, all or claims; found settings alone. Name one, as table4.")
     asked = Asked(
         items=named,
         recipe=recipe,
-        assignments=tuple(item for item in items if "=" in item),
-        data=tuple(DataPart.parse(text) for text in data or ()),
+        assignments=tuple(setting for setting in given if "=" in setting),
+        data=tuple(DataPart.parse(text) for text in parts),
         out=out,
         seeds=tuple(range(seeds)),
     )
     skipped = run_reproduction(asked, choose_device(device), Tables())
-    for item, reason in skipped.items():
-        say(f"skipped {item}: {reason}")
+    for name, reason in skipped.items():
+        say(f"skipped {name}: {reason}")
     show(f"tables: {out / 'tables'}, figures: {out / 'figures'}")
     return 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 
 def predict(
+    video: str,
+    /,
     *videos: str,
     model: str | None = None,
     poses: str | None = None,
     weights: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
     pose_model: Path | None = None,
-    pose_units: Literal["pixels", "unit", "centred"] | None = None,
+    pose_units: str | None = None,
     save_frames: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
     device: Device = "auto",
@@ -35,9 +37,11 @@ def predict(
 
     Parameters
     ----------
+    video
+        A file that FFmpeg reads, a folder of images (one video), a folder of videos (all that are in it), or a pattern
+        such as 'clips/*.mp4'.
     videos
-        Files that FFmpeg reads, folders of images (each one video), folders of videos (all that are in them), or
-        patterns such as 'clips/*.mp4'. One that cannot be read is named and the rest go on.
+        More of them. One that cannot be read is named and the rest go on.
     model
         A run folder, a model folder or file, another project's checkpoint (see convert), the id of a model on the
         Hugging Face Hub, or mime, the embedded model, which answers where none is named.
@@ -50,24 +54,28 @@ def predict(
     pose_model
         An OpenPose network of 18 joints as an ONNX file, instead of --poses.
     pose_units
-        Units of poses in JSON files: pixels, 0..1 or -1..1 of the video; by default as their values tell.
+        Units of poses in JSON files: pixels, unit (0..1 of the video), centred (-1..1), or the size of the pictures
+        that the poses were found in, as 1920x1080; by default as their values tell.
     save_frames
-        A folder for the clips' frames with poses and gate drawn on them, a folder a video.
+        A folder for the clips' frames with poses and gate drawn on them, a folder a video, in which no pictures of
+        others may lie.
     json_
         Print one JSON object a line instead.
     device
         Where the model runs.
     """
-    paths, missing = video_paths(videos)
+    paths, missing = video_paths((video, *videos))
     for path in missing:  # before anything is loaded or downloaded
         say(f"integralaction: Expected a video or a folder of images at {path}, found nothing; check the path.")
     if not paths:
         return 1
+    from integralaction.data.pose_files import check_units
+    from integralaction.overlay import save_frames as save
     from integralaction.pose_estimation import PoseEstimator
     from integralaction.predict import as_dict, as_text, predict_video
-    from integralaction.predict import save_frames as save
     from integralaction.run import choose_device, load_model
 
+    check_units(pose_units)
     target = choose_device(device)
     loaded = load_model(model or "mime").to(target)
     if model is None:
@@ -104,12 +112,7 @@ def video_paths(given: Sequence[str]) -> tuple[list[Path], list[str]]:
     Args:
         given: files, folders of images, folders of videos (whose videos are meant, those of the folders in it too), or
             patterns that the shell left alone; the files of one come in the order of the numbers in their names.
-
-    Raises:
-        ValueError: nothing is given.
     """
-    if not given:
-        raise ValueError("Expected a video; found none. Give files, folders or a pattern such as 'clips/*.mp4'.")
     paths: list[Path] = []
     missing: list[str] = []
     for name in given:
