@@ -28,8 +28,8 @@ class Video:
         start, end: seconds, where the row is a part of a longer video; None: the whole.
         group: subject, source or scene.
         note: free text.
-        first_frame, last_frame: numbers of the frames from `start` to before `end`, by the frames' own times; None where
-            the row is the whole, or nobody has looked.
+        first_frame, last_frame: numbers of the frames from `start` to before `end`, by the frames' own times; None
+            where the row is the whole, or nobody has looked.
         others: what the user's own columns say, in the order of `Index.columns`.
     """
 
@@ -264,6 +264,8 @@ class _Columns:
                 f"Expected {self._width} fields in {path}, line {line}; found {len(row)}. Where the file was cut off, "
                 "take it from a copy."
             )
+        if "\0" in "".join(row):
+            raise ValueError(f"Expected text in {path}, line {line}; found zero bytes. It is damaged: take a copy.")
         row.append("")
         values = [row[i] for i in self._places]
         video, label, split, frames, fps, height, width, start, end, group, note, first, last = values
