@@ -27,7 +27,7 @@ from integralaction.clip import Batch
 from integralaction.config import Method
 from integralaction.console import progress
 from integralaction.data.dataset import ClipReader, TestClips
-from integralaction.data.index import AS_RELEASED, Index, Video
+from integralaction.data.index import AS_RELEASED, Index, Video, say_untrained_classes
 from integralaction.data.poses import PoseStore
 from integralaction.files import write_whole
 from integralaction.model.network import IntegralAction, channels_last
@@ -129,6 +129,8 @@ def evaluate_together(
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
+    if index.root.resolve() == run.data.resolve():
+        say_untrained_classes(index)
     models: list[dict[Method, IntegralAction]] = []
     for other in runs:
         models.append({})

@@ -35,7 +35,7 @@ from integralaction.clip import Batch
 from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage, changed
 from integralaction.console import track
 from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, TrainClips
-from integralaction.data.index import Index, read_index
+from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.evaluate import digest
@@ -82,6 +82,7 @@ def train(
         ArithmeticError: the loss is no longer finite.
     """
     index = read_index(data).split("train")
+    say_untrained_classes(index)
     if unlabelled := [video.video for video in index.videos if not video.label]:
         raise ValueError(f"Expected a label for every training video; {unlabelled[0]} of {data} has none.")
     recipe = replace(recipe, model=model_of(recipe, index.classes))
