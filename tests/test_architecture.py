@@ -9,7 +9,7 @@ ROOT = Path(integralaction.__file__).parent
 
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
-    ("files", "console", "settings", "config", "skeleton"),
+    ("interrupts", "files", "console", "downloads", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
@@ -27,6 +27,8 @@ LEVELS = (
             "data.csv_files",
             "data.index",
             "data.poses",
+            "data.pose_places",
+            "data.pose_results",
             "data.pose_files",
             "data.sampling",
             "data.transforms",
@@ -40,7 +42,9 @@ LEVELS = (
     ("figures", "audit", "serve"),
     ("page",),
     ("reproduce",),
-    ("report", "app", "cli_import"),
+    ("report", "app"),
+    ("cli_models", "cli_data", "cli_import"),
+    ("cli_predict", "cli_paper"),
     ("cli",),
     ("", "__main__"),
 )

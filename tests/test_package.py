@@ -31,7 +31,7 @@ def test_the_embedded_model_knows_new_videos(drawn: Index) -> None:
     model, store = load_model("mime"), PoseStore.of(drawn.root)
     assert model.config.classes == drawn.classes
     seen = [predict_video(model, drawn.path(video), store[video.video]) for video in drawn.videos]
-    blind = [predict_video(model, drawn.path(video)) for video in drawn.videos]
+    blind = [predict_video(model, drawn.path(video), None) for video in drawn.videos]
     right = {
         split: np.mean([p.top(1)[0][0] == v.label for p, v in zip(seen, drawn.videos, strict=True) if v.split == split])
         for split in drawn.splits
@@ -39,7 +39,7 @@ def test_the_embedded_model_knows_new_videos(drawn: Index) -> None:
     assert right["in-context"] > 0.7 and right["out-of-context"] > 0.5, right
     # who sees nobody must let in more appearance
     assert np.mean([p.gate for p in blind]) > np.mean([p.gate for p in seen]) + 0.03
-    assert all(p.pose_share == 0 for p in blind)
+    assert all(p.persons.share == 0 and p.persons.source == "none" and p.model == "mime" for p in blind)
 
 
 def test_the_wheel_answers_by_itself(drawn: Index, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
 from integralaction.settings import read_yaml, write_yaml
 
+ON_HUB = "hf:"  # before the id of a model on the hub that must not be taken for a path
 EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
 
 
@@ -149,8 +150,8 @@ def load_model(
     Args:
         source: the name of an embedded model (`mime`), a run folder (its first method's model), a folder that
             `save_pretrained` or `integralaction convert` wrote, a model file, another project's checkpoint, or the id
-            of a model on the Hugging Face Hub (OWNER/NAME). A name goes before a folder of that name, which is found as
-            ./mime.
+            of a model on the Hugging Face Hub: hf:OWNER/NAME, or OWNER/NAME where there is no folder OWNER. A name goes
+            before a folder of that name, which is found as ./mime.
         mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
         frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
             taken for granted is said on standard error.
@@ -167,8 +168,10 @@ def load_model(
         foreign = read_foreign(path, told)
         for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
             print(note, file=sys.stderr)
-        return foreign.model
-    on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
+        return _named(foreign.model, source)
+    hub_id = str(source).removeprefix(ON_HUB)
+    on_hub = str(source).startswith(ON_HUB) or (not path.exists() and is_hub_id(hub_id))
+    on_hub = on_hub and source not in EMBEDDED
     if source not in EMBEDDED and not path.exists() and not on_hub:
         raise FileNotFoundError(
             f"Expected a run folder, a model file, the id of a model on the hub (OWNER/NAME) or an embedded model "
@@ -181,15 +184,21 @@ def load_model(
         )
     if source in EMBEDDED:
         with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as inside:
-            return load(inside)
+            return _named(load(inside), source)
     if on_hub:
-        return load(download(str(source)))
+        return _named(load(download(hub_id)), source)
     if (path / MODEL_FILE).is_file():
-        return load(path / MODEL_FILE)
+        return _named(load(path / MODEL_FILE), source)
     if path.is_dir():
         run = open_run(path)
-        return run.load(run.recipe.methods[0])
-    return load(path)
+        method = run.recipe.methods[0]
+        return _named(run.load(method), run.model_path(method))
+    return _named(load(path), path)
+
+
+def _named(model: IntegralAction, source: Path | str) -> IntegralAction:
+    model.source = str(source)
+    return model
 
 
 def choose_device(name: str) -> torch.device:

@@ -51,7 +51,7 @@ from integralaction.model.loss import (
     trust_weights,
 )
 from integralaction.model.network import Features, IntegralAction, channels_last
-from integralaction.run import EMBEDDED, Run, adopt_streams, choose_device, load_model, model_of, start_run
+from integralaction.run import EMBEDDED, ON_HUB, Run, adopt_streams, choose_device, load_model, model_of, start_run
 from integralaction.shared_stages import SharedStages
 
 
@@ -115,7 +115,8 @@ def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
 
 def _lasting(source: str) -> str:
     """A path that means the same from every folder; names and hub ids stay."""
-    return source if source in EMBEDDED or is_hub_id(source) else str(Path(source).resolve())
+    named = source in EMBEDDED or source.startswith(ON_HUB) or is_hub_id(source)
+    return source if named else str(Path(source).resolve())
 
 
 def _run_stages(

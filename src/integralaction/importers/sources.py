@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from integralaction.data.images import IMAGES
+from integralaction.data.images import IMAGES, UNREAD_IMAGES, image_series, is_animation
 from integralaction.importers.building import Remark
 
+# of a data set's videos where nobody names them: pictures of other kinds may as well be scans, stacks or icons
+_FRAMES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
+_OF_THE_SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini")  # Windows leaves them in folders
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".gif")
 
 
@@ -54,14 +57,17 @@ def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
 
     Raises:
         FileNotFoundError: there is no such folder.
+        ValueError: it holds a folder of images that are neither JPEG nor PNG.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"Expected a folder of videos; {root} is not there.")
     found: dict[str, list[str]] = {}
     remarks: list[Remark] = []
     for here, folders, names in _folders(root, remarks):
-        images = [name for name in names if name.lower().endswith(IMAGES)]
+        pictures = [name for name in names if name.lower().endswith((*IMAGES, *UNREAD_IMAGES))]
+        images = [name for name in pictures if not is_animation(root / here / name)]
         if images and len(images) == len(names) and not folders and here != Path():
+            _check_images(root, here, images, remarks)
             found.setdefault(here.name, []).append(here.as_posix())
             continue
         remarks += [Remark((here / name).as_posix(), "an image beside other files") for name in images]
@@ -70,6 +76,21 @@ def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
     for paths in found.values():
         paths.sort(key=lambda path: (not path.lower().endswith(VIDEOS), path))
     return found, remarks
+
+
+def _check_images(root: Path, here: Path, images: list[str], remarks: list[Remark]) -> None:
+    """
+    Raises:
+        ValueError: an image of the folder is neither JPEG nor PNG.
+    """
+    if other := [name for name in images if not name.lower().endswith(_FRAMES)]:
+        raise ValueError(
+            f"Expected folders of frames as JPEG or PNG in {root}; found {here / other[0]}. Convert them, or "
+            "name each folder in a table (--csv)."
+        )
+    if len(series := image_series([Path(name) for name in images])) > 1:
+        told = f"one after another: {', '.join(series[:4])}"
+        remarks.append(Remark(here.as_posix(), "images of several series", told, kept=True))
 
 
 def _folders(root: Path, remarks: list[Remark]) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -87,7 +108,7 @@ def _folders(root: Path, remarks: list[Remark]) -> Iterator[tuple[Path, list[str
             continue
         for name in found:
             path = root / here / name
-            if name.startswith("."):
+            if name.startswith(".") or name.lower() in _OF_THE_SYSTEM:
                 continue
             if path.is_dir():
                 folders.append(name)
