@@ -22,10 +22,8 @@ from integralaction.data.pose_places import ReadPoses
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoInfo
 from integralaction.importers.building import ODD, Imported, Remark, first_frames, write_remarks
-from integralaction.importers.new_shards import NewShards
+from integralaction.importers.new_shards import LIST, NewShards
 from integralaction.skeleton import convert_joints, skeleton_named
-
-LIST = "poses.csv"  # the videos without poses, and why
 
 
 def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
@@ -56,7 +54,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
     store = PoseStore.of(index.root)
     todo = {video.video: video for video in index.videos if video.video not in store}  # one may have several rows
     if not todo and index.skeleton != store.skeleton:  # a call was stopped before the index named it
-        return new.finish(index, store.skeleton, [], LIST)
+        return new.finish(index, store.skeleton, [])
     if not todo:
         raise ValueError(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
     read = _reader(index, list(todo.values()), source, units)
@@ -96,7 +94,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
             f"Expected poses of the videos of {index.root} in {source}; of {len(todo)} none can be read "
             f"({remarks[0].item}: {remarks[0].detail})"
         )
-    return new.finish(index, skeleton, remarks, LIST)
+    return new.finish(index, skeleton, remarks)
 
 
 def _no_persons(skeleton: str) -> np.ndarray:
