@@ -29,7 +29,7 @@ from integralaction.config import Method
 from integralaction.console import printable, progress, say
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.fingerprint import poses_digest
-from integralaction.data.index import AS_RELEASED, Index, Video
+from integralaction.data.index import AS_RELEASED, Index, Video, say_untrained_classes
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
@@ -138,6 +138,8 @@ def evaluate_together(
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
+    if index.root.resolve() == run.data.resolve():
+        say_untrained_classes(index)
     models: list[dict[Method, IntegralAction]] = []
     for other in runs:
         models.append({})

@@ -38,7 +38,8 @@ from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, read_in_parts
 from integralaction.files import write_text
 from integralaction.importers.building import Imported, Remark, write_remarks
-from integralaction.importers.pose_files import as_skeleton, next_shard
+from integralaction.importers.new_shards import next_shard
+from integralaction.importers.pose_files import as_skeleton
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
 

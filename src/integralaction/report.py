@@ -448,7 +448,7 @@ def preview(index: Index, store: PoseStore, video: Video) -> bytes:
         FileNotFoundError: there is no such video.
         ValueError: it cannot be read.
     """
-    source = Source.of(video)
+    source = Source.of(video, index.path(video))
     step = max(1, round(video.fps / FPS))
     count = min(source.frames, max(1, round(SECONDS * video.fps)))
     wanted = source.first + (source.frames - count) // 2 + np.arange(0, count, step)

@@ -36,7 +36,7 @@ from integralaction.clip import Batch
 from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage, changed
 from integralaction.console import say, track
 from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, TrainClips
-from integralaction.data.index import Index, read_index
+from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS, MicroBatches
@@ -96,6 +96,7 @@ def train(
         ArithmeticError: the loss is no longer finite.
     """
     index = read_index(data).split("train")
+    say_untrained_classes(index)
     store = PoseStore.of(data)
     recipe = replace(recipe, model=model_of(recipe, index.classes))
     check_data(recipe, index, store)

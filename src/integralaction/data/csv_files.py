@@ -55,12 +55,9 @@ def _text(path: Path) -> str:
     content = path.read_bytes()
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        text = content.decode(encoding)
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(f"Expected a csv file in UTF-8; {path} is none ({error}). Save it as UTF-8.") from error
-    if "\0" in text:
-        raise ValueError(f"Expected a csv file; {path} holds zero bytes: it is damaged or of another kind.")
-    return text
 
 
 def _fields(line: str, separator: str) -> list[str]:

@@ -264,6 +264,8 @@ class _Columns:
                 f"Expected {self._width} fields in {path}, line {line}; found {len(row)}. Where the file was cut off, "
                 "take it from a copy."
             )
+        if "\0" in "".join(row):
+            raise ValueError(f"Expected text in {path}, line {line}; found zero bytes. It is damaged: take a copy.")
         row.append("")
         values = [row[i] for i in self._places]
         video, label, split, frames, fps, height, width, start, end, group, note, first, last = values
