@@ -128,7 +128,9 @@ def _begin(
         if init is not None and not run.init_path.is_file():
             save(init, run.init_path)
         check_places(run, shared)
-        remarks = [list_without_poses(run, index, store)] if looks_at_poses(run.recipe) else []
+        torn = [run.model_path(method) for method in _missing(run) if run.model_path(method).exists()]
+        remarks = [f"{path} is empty or damaged: it is made again" for path in torn]
+        remarks += [list_without_poses(run, index, store)] if looks_at_poses(run.recipe) else []
         if run.recipe.precision == "bf16-mixed" and device.type == "cpu":
             remarks.append(slow_bf16())
         for remark in filter(None, remarks):
@@ -179,9 +181,6 @@ def _run_stages(
     # decided once and by all: a process that is late must not take a model just made for one to be left out
     todo = _missing(run)
     _wait_for_all()
-    for method in todo:
-        if run.model_path(method).exists() and _process()[0] == 0:
-            say(f"{run.model_path(method)} is empty or damaged: it is made again")
     for number, method in enumerate(SINGLE_STREAMS):
         if method in todo:
             model = new_model(recipe, method, recipe.seed + number, init)
