@@ -36,6 +36,7 @@ from integralaction.data.video import probe, read_in_parts
 from integralaction.files import write_text
 from integralaction.importers.building import Imported, Remark, write_remarks
 from integralaction.importers.pose_files import as_skeleton, next_shard
+from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
 
@@ -295,8 +296,10 @@ def _by_processes(todo: Sequence[_Unit], processes: int) -> Iterator[int]:
         # spawn: forking a process that runs the threads of an estimator may hang
         context = multiprocessing.get_context("spawn")
         notes, seen = _notes(batch), set[_Unit]()
-        with ProcessPoolExecutor(workers, context, _begin_worker, (workers,)) as pool, suppress(BrokenProcessPool):
-            running = {pool.submit(do_unit, unit): unit for unit in batch}
+        pool_of = ProcessPoolExecutor(workers, context, _begin_worker, (workers,))
+        with pool_of as pool, suppress(BrokenProcessPool), children_end_too():
+            with unheard_by_children():
+                running = {pool.submit(do_unit, unit): unit for unit in batch}
             for future in as_completed(running):
                 yield future.result()
                 seen.add(running[future])
