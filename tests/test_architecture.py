@@ -31,7 +31,7 @@ LEVELS = (
     ),
     ("data.dataset", "pose_estimation", "engines", "recipes", "run", "mime"),
     ("importers", "evaluate", "predict", "convert", "overview"),
-    ("shared_stages",),
+    ("shared_stages", "epoch_progress"),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
     ("page",),

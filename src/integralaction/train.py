@@ -38,6 +38,7 @@ from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, Tr
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
+from integralaction.epoch_progress import EpochProgress
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import save, start_from_imagenet
@@ -557,7 +558,7 @@ def _trainer(
         precision=recipe.precision,
         deterministic=True,
         use_distributed_sampler=False,  # MicroBatches knows the processes
-        callbacks=[epoch_end],
+        callbacks=[epoch_end] if sys.stderr.isatty() else [epoch_end, EpochProgress(folder.name)],
         logger=TensorBoardLogger(folder, name="", version="") if stage.epochs else False,
         enable_checkpointing=False,  # EpochEnd writes them
         enable_model_summary=False,
