@@ -39,7 +39,7 @@ LEVELS = (
     ),
     ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "run", "mime"),
     ("importers", "evaluate", "predict", "convert", "overview", "overlay"),
-    ("shared_stages", "run_start", "readiness"),
+    ("shared_stages", "run_start", "readiness", "epoch_progress"),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
     ("page",),

@@ -40,6 +40,7 @@ from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS, MicroBatches
+from integralaction.epoch_progress import EpochProgress
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
@@ -613,7 +614,7 @@ def _trainer(
         precision=recipe.precision,
         deterministic=True,
         use_distributed_sampler=False,  # MicroBatches knows the processes
-        callbacks=[epoch_end],
+        callbacks=[epoch_end] if sys.stderr.isatty() else [epoch_end, EpochProgress(folder.name)],
         logger=TensorBoardLogger(folder, name="", version="") if stage.epochs else False,
         enable_checkpointing=False,  # EpochEnd writes them
         enable_model_summary=False,
