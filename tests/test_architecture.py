@@ -9,13 +9,12 @@ ROOT = Path(integralaction.__file__).parent
 
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
-    ("files", "console", "settings", "config", "skeleton"),
+    ("files", "console", "settings", "pickles", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
-        *("model.loss", "model.checkpoint", "model.hub", "model.foreign"),
+        *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
         *(
-            "data.pickles",
             "data.video_info",
             "data.decoding",
             "data.images",

@@ -14,10 +14,10 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.index import AS_RELEASED, Video
-from integralaction.data.pickles import read_pickle
 from integralaction.data.video import VideoInfo
 from integralaction.importers.building import VIDEOS, Entry, Found, Remark, read_json, video_files
 from integralaction.importers.folder import read_table
+from integralaction.pickles import read_pickle
 
 SKELETON_FPS = 30.0
 SHORTEST = 57  # frames of the released code's clip: it leaves shorter videos out
