@@ -163,7 +163,7 @@ class KeypointRCNN:
             ConnectionError: the download failed.
             ValueError: the file holds other weights.
         """
-        import torch
+        from integralaction.model.archive import read_archive
 
         try:
             from torchvision.models import detection  # ty: ignore[import-not-found]
@@ -180,7 +180,7 @@ class KeypointRCNN:
                 self._network = detection.keypointrcnn_resnet50_fpn(weights=published)
             else:
                 self._network = detection.keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-                self._network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+                self._network.load_state_dict(read_archive(path))
         except OSError as error:
             raise ConnectionError(
                 f"Expected the weights of keypoint-rcnn; they cannot be had ({_first_line(error)}). Give --weights "

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from integralaction.config import Depth, Method, ModelConfig, changed
 from integralaction.model.archive import read_archive
-from integralaction.model.checkpoint import copy_weights
+from integralaction.model.checkpoint import copy_weights, unreadable
 from integralaction.model.network import IntegralAction
 from integralaction.model.streams import IMAGENET_DEVIATION, IMAGENET_MEAN
 from integralaction.skeleton import skeleton_named
@@ -177,10 +177,8 @@ def _load(path: Path) -> Any:
     if _is_safetensors(path):
         try:
             return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise ValueError(
-                f"Expected a model in safetensors format in {path}; it cannot be read ({error})."
-            ) from error
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ValueError(unreadable(path, error)) from error
     return read_archive(path)
 
 
