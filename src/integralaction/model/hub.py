@@ -1,8 +1,10 @@
 """Our models as the Hugging Face Hub keeps them: a folder with `model.safetensors`, `config.json` and `README.md`."""
 
 import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 from integralaction.config import to_dict
 from integralaction.console import say
@@ -57,10 +59,7 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
     """
     from tempfile import TemporaryDirectory
 
-    try:
-        from huggingface_hub import HfApi
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(_INSTALL.format(repo_id)) from error
+    HfApi = _library(repo_id).HfApi
     if not is_hub_id(repo_id):
         raise ValueError(f"Expected the id of a model as OWNER/NAME; found {repo_id!r}.")
     api = HfApi(token=token)
@@ -103,10 +102,7 @@ def download(name: str) -> Path:
         ConnectionError: the hub cannot be reached, or has no such model.
         ModuleNotFoundError: without the extra `hub`.
     """
-    try:
-        from huggingface_hub import hf_hub_download
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(_INSTALL.format(f"the model {name} (no file or folder has this name)")) from error
+    hf_hub_download = _library(f"the model {name} (no file or folder has this name)").hf_hub_download
     repo_id, _, revision = name.partition("@")
     try:
         path = Path(hf_hub_download(repo_id, MODEL_FILE, revision=revision or None))
@@ -118,6 +114,16 @@ def download(name: str) -> Path:
     if not revision:  # the file lies in a folder that is named after its commit
         say(f"{repo_id}: the newest revision; {repo_id}@{path.parent.name} names it for good.")
     return path
+
+
+def _library(purpose: str) -> Any:
+    """The hub's library, told to report nothing: it would tell what is installed, and ask who runs it."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, when it is imported
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(_INSTALL.format(purpose)) from error
+    return huggingface_hub
 
 
 def _line(error: Exception) -> str:
