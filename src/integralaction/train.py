@@ -44,7 +44,7 @@ from integralaction.epoch_progress import EpochProgress
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
-from integralaction.model.hub import is_hub_id
+from integralaction.model.hub import is_hub_id, pinned
 from integralaction.model.loss import (
     classification_loss,
     gate_loss,
@@ -65,6 +65,7 @@ from integralaction.run import (
     load_model,
     looks_at_poses,
     model_of,
+    open_run,
 )
 from integralaction.run_start import check_free, start_run
 from integralaction.shared_stages import SharedStages
@@ -103,7 +104,7 @@ def train(
     check_data(recipe, index, store)
     init = _load_init(recipe, out)
     if init is not None:
-        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init))
+        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init, out))
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
         raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
@@ -159,10 +160,16 @@ def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
     return load_model(copy)
 
 
-def _lasting(source: str) -> str:
-    """A path that means the same from every folder; names and hub ids stay."""
-    named = source in EMBEDDED or source.startswith(ON_HUB) or is_hub_id(source)
-    return source if named else str(Path(source).resolve())
+def _lasting(source: str, out: Path) -> str:
+    """What means the same from every folder and for good: an embedded name, a hub id with its revision, a path."""
+    if source in EMBEDDED:
+        return source
+    hub_id = source.removeprefix(ON_HUB)
+    if not source.startswith(ON_HUB) and not is_hub_id(hub_id):
+        return str(Path(source).resolve())
+    # a run that goes on has its own copy, and asks nobody for the revision
+    begun = open_run(out).recipe.init if (out / "settings.yaml").is_file() else ""
+    return begun if begun.startswith(f"{ON_HUB}{hub_id}@") else ON_HUB + pinned(hub_id)
 
 
 def _run_stages(
