@@ -4,7 +4,7 @@ import base64
 import csv
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from integralaction.figures.style import styled
 from integralaction.figures.table import Table, split_columns, to_html
 from integralaction.files import write_text
 
-WIDEST = 120  # characters of a table's line that the page has room for
+WIDEST = 135  # characters of a table's line that the page has room for
 MARK = b"Made by integralaction, an implementation of"  # stands in every page; what lacks it is not ours to replace
 
 
@@ -112,8 +112,9 @@ class Page:
 
 
 def table_markup(table: Table) -> Markup:
-    """A table as HTML, whose texts are escaped there."""
-    return Markup(to_html(table))
+    """A table as HTML with its notes below it; their texts are escaped."""
+    notes = (Markup('<p class="note">{}</p>\n').format(printable(note)) for note in table.notes)
+    return Markup(to_html(replace(table, notes=()))) + Markup("").join(notes)
 
 
 def table_markups(table: Table) -> tuple[Markup, ...]:

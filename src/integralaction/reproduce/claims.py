@@ -101,6 +101,8 @@ def test_claim(claim: Claim, seeds: Sequence[Measured]) -> Tested:
     difference = statistics.mean(c.difference for c in contrasts)
     half = half_interval(contrasts)
     low, high = difference - half, difference + half
+    if claim.scale == 100:  # shares
+        low, high = max(-1.0, low), min(1.0, high)
     verdict: Verdict = "undecided"
     if low > claim.least:
         verdict = "holds"
