@@ -4,7 +4,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test hardening lint format clean
 
 demo: $(VENV)/installed
 	@echo "1/4  rendering the embedded benchmark"
@@ -19,6 +19,9 @@ demo: $(VENV)/installed
 
 test: lint
 	$(BIN)/python -m pytest -q
+
+hardening: $(VENV)/installed
+	$(BIN)/python -m tools.hardening --write
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
