@@ -26,7 +26,7 @@ hardening: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/ty check src
+	$(BIN)/ty check src tools
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .
