@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from integralaction.data.completeness import check_whole
-from integralaction.data.containers import blame, decode_packet, identity, opened, packets_of
+from integralaction.data.containers import blame, decode_packet, heard_errors, identity, opened, packets_of
 from integralaction.data.picture_kinds import earlier_pictures
 from integralaction.data.video_info import UNKNOWN_FPS, VideoError
 
@@ -106,8 +106,13 @@ class Clock:
 @lru_cache(maxsize=64)
 def layout_of(path: str, modified: int, size: int) -> Layout:
     """Reads every packet and decodes the first frames; the stamps are there for the cache."""
-    with opened(path) as (container, stream):
+    with heard_errors() as errors, opened(path) as (container, stream):
         packets = _read_packets(path, container, stream)
+        # A reader that meets what makes no sense goes on where it can: frames between are lost. An end within an
+        # element is looked at below.
+        packets.doubtful |= any(
+            name == container.format.name and "ended prematurely" not in message for _, name, message in errors
+        )
         fewer = len(packets.pts) < stream.frames
         if packets.doubtful or fewer or not stream.frames:
             _check_index(path, stream, size)
