@@ -8,7 +8,9 @@ from PIL import Image, ImageDraw
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from integralaction.console import printable
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoError, read_frames
@@ -26,9 +28,9 @@ def print_overview(index: Index, console: Console) -> None:
     """Counts by split and class, lengths in frames, and what the pose store holds, split by split."""
     store = PoseStore.of(index.root)
     head = f"{index.name}: {len(index.videos)} videos, {len(index.classes)} classes, {index.skeleton}"
-    console.print(head, highlight=False)
+    console.print(_plain(head))
     if index.made_by:
-        console.print(f"made by: {index.made_by}\n", highlight=False, soft_wrap=True)
+        console.print(_plain(f"made by: {index.made_by}\n"), soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for name in ("split", "videos", "classes", "groups", "frames\nmin/median/max", "fps", "sizes"):
         table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
@@ -38,7 +40,7 @@ def print_overview(index: Index, console: Console) -> None:
         rates = np.array([video.fps for video in videos])
         sizes = Counter(f"{video.width}x{video.height}" for video in videos).most_common()
         table.add_row(
-            split,
+            _plain(split),
             str(len(videos)),
             str(len({video.label for video in videos} - {""})),
             str(len({video.group for video in videos} - {""}) or "-"),
@@ -74,7 +76,7 @@ def _print_poses(index: Index, store: PoseStore, console: Console) -> None:
                 scores.append(float(joints[..., 2].mean()))
         total = sum(videos[name] for name in there)
         table.add_row(
-            split,
+            _plain(split),
             f"{len(there)} of {len(videos)}",
             f"{100 * looked / total:.0f} %" if total else "-",
             f"{persons / looked:.2f}" if looked else "-",
@@ -88,11 +90,16 @@ def _print_classes(index: Index, console: Console) -> None:
     table = Table(title="videos by class", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("class", no_wrap=True)
     for split in index.splits:
-        table.add_column(split, justify="right")
+        table.add_column(_plain(split), justify="right")
     counts = Counter((video.label, video.split) for video in index.videos)
     for name in (*index.classes, *([""] if any(not video.label for video in index.videos) else [])):
-        table.add_row(name or "(none)", *(str(counts[name, split]) for split in index.splits))
+        table.add_row(_plain(name or "(none)"), *(str(counts[name, split]) for split in index.splits))
     console.print(table)
+
+
+def _plain(name: str) -> Text:
+    """A name as it is, whatever it holds: no markup, nothing that a terminal would act on."""
+    return Text(printable(name))
 
 
 def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:

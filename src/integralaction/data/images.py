@@ -90,7 +90,7 @@ def probe_images(folder: Path) -> VideoInfo:
     size = _image_size(images[0])
     for path in images[1:]:
         _check_size(path, _image_size(path), size)
-    return VideoInfo(len(images), UNKNOWN_FPS, *size)
+    return VideoInfo(len(images), UNKNOWN_FPS, *size, timed=False)
 
 
 def read_images(folder: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:

@@ -1,15 +1,14 @@
 """Poses of a data set's videos from files: OpenPose, COCO results, AlphaPose, another data set folder."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.console import track
-from integralaction.data.index import Index, Video, write_index
+from integralaction.data.index import Index, Video
 from integralaction.data.pose_files import (
     PoseRequest,
     Units,
@@ -20,12 +19,11 @@ from integralaction.data.pose_files import (
     tails,
 )
 from integralaction.data.pose_places import ReadPoses
-from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoInfo
 from integralaction.importers.building import ODD, Imported, Remark, first_frames, write_remarks
+from integralaction.importers.new_shards import LIST, NewShards
 from integralaction.skeleton import convert_joints, skeleton_named
-
-LIST = "poses.csv"  # the videos without poses, and why
 
 
 def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
@@ -50,8 +48,13 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
             f"Expected no estimation under way in {index.root}; found one that was stopped. Let `integralaction pose` "
             f"finish it, or remove {index.root / 'pose.parts'}."
         )
+    new = NewShards(index.root)
+    if finished := new.go_on(index):
+        return finished
     store = PoseStore.of(index.root)
     todo = {video.video: video for video in index.videos if video.video not in store}  # one may have several rows
+    if not todo and index.skeleton != store.skeleton:  # a call was stopped before the index named it
+        return new.finish(index, store.skeleton, [])
     if not todo:
         raise ValueError(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
     read = _reader(index, list(todo.values()), source, units)
@@ -85,16 +88,13 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
             looked = first_frames(read(todo[name]).poses, todo[name].frames).frame_index.tolist()
             yield name, Poses.from_frames(skeleton, {t: _no_persons(skeleton) for t in looked})
 
-    added = append(index.root, all_poses())
-    write_remarks(index.root, remarks, LIST)
-    if not added:
+    if not new.write(all_poses()):
+        write_remarks(index.root, remarks, LIST)
         raise ValueError(
             f"Expected poses of the videos of {index.root} in {source}; of {len(todo)} none can be read "
             f"({remarks[0].item}: {remarks[0].detail})"
         )
-    index = replace(index, skeleton=skeleton or index.skeleton)
-    write_index(index)
-    return Imported(index, tuple(remarks), LIST)
+    return new.finish(index, skeleton, remarks)
 
 
 def _no_persons(skeleton: str) -> np.ndarray:
@@ -137,23 +137,3 @@ def as_skeleton(poses: Poses, name: str) -> Poses:
         return poses
     joints = convert_joints(poses.joints, skeleton_named(poses.skeleton), skeleton_named(name))
     return Poses(name, joints, poses.frame_index, poses.frame_offsets)
-
-
-def append(root: Path, videos: Iterable[tuple[str, Poses]]) -> int:
-    """Write poses into new shards after those that are there; how many videos."""
-    number, count, shard = next_shard(root), 0, []
-    for video in videos:
-        shard.append(video)
-        count += 1
-        if len(shard) == SHARD:
-            write_shard(root / f"poses-{number:05d}.safetensors", shard)
-            number, shard = number + 1, []
-    if shard:
-        write_shard(root / f"poses-{number:05d}.safetensors", shard)
-    return count
-
-
-def next_shard(root: Path) -> int:
-    """The number after the last shard's."""
-    numbers = [int(path.stem.partition("-")[2]) for path in root.glob("poses-*.safetensors")]
-    return max(numbers, default=-1) + 1
