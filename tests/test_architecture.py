@@ -20,6 +20,7 @@ LEVELS = (
         "config",
         "skeleton",
         "pickles",
+        "fonts",
     ),
     ("clip",),
     (
