@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 	@echo "pictures: $(DEMO)/contact-sheet.png    videos: $(DEMO)/data/    logs: tensorboard --logdir $(DEMO)/run"
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ ROOT = Path(integralaction.__file__).parent
 
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
-    ("interrupts", "files", "console", "downloads", "settings", "config", "skeleton"),
+    ("interrupts", "files", "console", "escapes", "intervals", "downloads", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
@@ -29,15 +29,16 @@ LEVELS = (
             "data.poses",
             "data.pose_places",
             "data.pose_results",
+            "data.fingerprint",
             "data.pose_files",
             "data.sampling",
             "data.transforms",
         ),
         *("draw", "openpose"),
     ),
-    ("data.dataset", "pose_estimation", "engines", "recipes", "run", "mime"),
+    ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "run", "mime"),
     ("importers", "evaluate", "predict", "convert", "overview"),
-    ("shared_stages",),
+    ("shared_stages", "run_start", "readiness"),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
     ("page",),

@@ -29,12 +29,12 @@ def report(
     split
         Its splits; all but train and val by default.
     out
-        The file; by default report.html in the folder.
+        The file; by default report.html in the folder, with the splits in its name where they are given.
     previews
         Small videos of each pattern of right and wrong answers.
     """
     from integralaction.data.index import read_index
-    from integralaction.report import write_report
+    from integralaction.report import page_path, write_report
     from integralaction.reproduce.items import REPRODUCTION
     from integralaction.reproduce.page import write_reproduction_page
     from integralaction.run import open_run
@@ -46,7 +46,9 @@ def report(
     else:
         opened = open_run(run)
         index = read_index(on or opened.data)
-        path = write_report(opened, index, tuple(split or ()), out or opened.root / "report.html", previews)
+        path = write_report(
+            opened, index, tuple(split or ()), out or page_path(opened, index, tuple(split or ())), previews
+        )
     show(f"page: {path}")
     return 0
 

@@ -1,7 +1,7 @@
 """A run as one self-contained HTML page: answer, tables, figures, gates, videos, settings, and what is not in it."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from PIL import Image
 
 from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
 from integralaction.config import METHODS, SINGLE_STREAMS, Method
+from integralaction.console import say
 from integralaction.data.dataset import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
@@ -21,6 +22,7 @@ from integralaction.evaluate import (
     paired_difference,
     protocols,
     read_predictions,
+    results_name,
     score,
 )
 from integralaction.figures.curves import curves_figure, read_log
@@ -77,6 +79,14 @@ class Found:
 # ---- a run
 
 
+def page_path(run: Run, index: Index, splits: tuple[str, ...]) -> Path:
+    """Where the page lies by default: `report.html`, and of other splits or another data set a name of its own."""
+    usual = tuple(name for name in index.splits if name not in NOT_TESTED)
+    name = "report" if results_name(run, index) == index.name else f"report-{results_name(run, index)}"
+    parts = (name, *(() if not splits or set(splits) == set(usual) else splits))
+    return run.root / f"{'-'.join(parts)}.html"
+
+
 def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path, previews: int = 3) -> Path:
     """Write the page of a tested run.
 
@@ -95,6 +105,9 @@ def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path, pre
     if previews < 0:
         raise ValueError(f"Expected a number of previews of at least 0; found {previews}.")
     found = _find(run, index, splits)
+    if remark := run.changes_of(index):
+        say(remark)
+        found = replace(found, skipped=(remark, *found.skipped))
     gates, gates_skipped = _gates(found)
     figures, figures_skipped = _figures(found)
     curves, curves_skipped = _curves(run)
@@ -162,9 +175,10 @@ def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
     tested = tuple(split for split, methods in there.items() if methods)
     methods = [method for method in run.methods if tested and all(method in there[split] for split in tested)]
     if not methods:
+        run.check_trained()
         raise ValueError(
-            f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none. Make them with "
-            f"`integralaction evaluate {run.root}`."
+            f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none ({skipped[0]}) "
+            f"Make them with `integralaction evaluate {run.root}`."
         )
     for method in run.methods:
         if method not in methods and any(method in there[split] for split in tested):
@@ -228,7 +242,7 @@ def _results(found: Found) -> Section:
 
 def _comparisons(found: Found) -> list[Section]:
     splits = protocols(found.predictions[found.main].videos)
-    lines = tuple(line.removeprefix("- ") for line in comparisons(found.predictions, splits))
+    lines = tuple(comparisons(found.predictions, splits))
     text = ("The same videos, one method against another; an interval that leaves 0 out is hardly chance.",)
     return [Section("comparisons", "integral against the others", text, lines)] if lines else []
 

@@ -109,6 +109,10 @@ class PoseStore(Mapping[str, Poses]):
         """
         return repr(self._states)
 
+    def shards_of(self, videos: Iterable[str]) -> list[Path]:
+        """The shards that hold these videos."""
+        return [self._paths[n] for n in sorted({self._where[video][0] for video in videos if video in self._where})]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
 
