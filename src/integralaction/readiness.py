@@ -11,6 +11,7 @@ from integralaction.files import write_rows
 from integralaction.run import Run, looks_at_poses
 
 WITHOUT_POSES = "without-poses.csv"
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def check_data(recipe: Recipe, index: Index, store: PoseStore) -> None:
@@ -76,8 +77,7 @@ def list_without_poses(run: Run, index: Index, store: PoseStore) -> str:
 def slow_bf16() -> str:
     """A remark on bf16-mixed on a processor without units for it, on which it takes several times as long as 32-true;
     empty where it has them, or does not tell."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
     flags = {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.split()}
     if not flags or flags & {"avx512_bf16", "amx_bf16", "bf16"}:
         return ""

@@ -201,8 +201,8 @@ def load_model(
     Args:
         source: the name of an embedded model (`mime`), a run folder (its first method's model), a folder that
             `save_pretrained` or `integralaction convert` wrote, a model file, another project's checkpoint, or the id
-            of a model on the Hugging Face Hub: hf:OWNER/NAME, or OWNER/NAME where there is no folder OWNER. A name goes
-            before a folder of that name, which is found as ./mime.
+            of a model on the Hugging Face Hub: hf:OWNER/NAME, or OWNER/NAME where there is no folder OWNER, each with
+            @REVISION behind it or not. A name goes before a folder of that name, which is found as ./mime.
         mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
         frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
             taken for granted is said on standard error.

@@ -40,10 +40,12 @@ from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS, MicroBatches
+from integralaction.epoch_progress import EpochProgress
+from integralaction.escapes import spreadsheet
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
-from integralaction.model.hub import is_hub_id
+from integralaction.model.hub import is_hub_id, pinned
 from integralaction.model.loss import (
     classification_loss,
     gate_loss,
@@ -64,6 +66,7 @@ from integralaction.run import (
     load_model,
     looks_at_poses,
     model_of,
+    open_run,
 )
 from integralaction.run_start import check_free, start_run
 from integralaction.shared_stages import SharedStages
@@ -102,7 +105,7 @@ def train(
     check_data(recipe, index, store)
     init = _load_init(recipe, out)
     if init is not None:
-        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init))
+        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init, out))
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
         raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
@@ -128,7 +131,9 @@ def _begin(
         if init is not None and not run.init_path.is_file():
             save(init, run.init_path)
         check_places(run, shared)
-        remarks = [list_without_poses(run, index, store)] if looks_at_poses(run.recipe) else []
+        torn = [run.model_path(method) for method in _missing(run) if run.model_path(method).exists()]
+        remarks = [f"{path} is empty or damaged: it is made again" for path in torn]
+        remarks += [list_without_poses(run, index, store)] if looks_at_poses(run.recipe) else []
         if run.recipe.precision == "bf16-mixed" and device.type == "cpu":
             remarks.append(slow_bf16())
         for remark in filter(None, remarks):
@@ -156,10 +161,16 @@ def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
     return load_model(copy)
 
 
-def _lasting(source: str) -> str:
-    """A path that means the same from every folder; names and hub ids stay."""
-    named = source in EMBEDDED or source.startswith(ON_HUB) or is_hub_id(source)
-    return source if named else str(Path(source).resolve())
+def _lasting(source: str, out: Path) -> str:
+    """What means the same from every folder and for good: an embedded name, a hub id with its revision, a path."""
+    if source in EMBEDDED:
+        return source
+    hub_id = source.removeprefix(ON_HUB)
+    if not source.startswith(ON_HUB) and not is_hub_id(hub_id):
+        return str(Path(source).resolve())
+    # a run that goes on has its own copy, and asks nobody for the revision
+    begun = open_run(out).recipe.init if (out / "settings.yaml").is_file() else ""
+    return begun if begun.startswith(f"{ON_HUB}{hub_id}@") else ON_HUB + pinned(hub_id)
 
 
 def _run_stages(
@@ -179,9 +190,6 @@ def _run_stages(
     # decided once and by all: a process that is late must not take a model just made for one to be left out
     todo = _missing(run)
     _wait_for_all()
-    for method in todo:
-        if run.model_path(method).exists() and _process()[0] == 0:
-            say(f"{run.model_path(method)} is empty or damaged: it is made again")
     for number, method in enumerate(SINGLE_STREAMS):
         if method in todo:
             model = new_model(recipe, method, recipe.seed + number, init)
@@ -526,7 +534,8 @@ def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path)
     if not failed:
         return
     if _process()[0] == 0:
-        write_rows(folder / "failed.csv", [("video", "fault"), *sorted(failed.items())])
+        rows = (tuple(map(spreadsheet, row)) for row in sorted(failed.items()))
+        write_rows(folder / "failed.csv", [("video", "fault"), *rows])
     if len(failed) > most * videos:
         name, fault = next(iter(sorted(failed.items())))
         raise ValueError(
@@ -614,7 +623,7 @@ def _trainer(
         precision=recipe.precision,
         deterministic=True,
         use_distributed_sampler=False,  # MicroBatches knows the processes
-        callbacks=[epoch_end],
+        callbacks=[epoch_end] if sys.stderr.isatty() else [epoch_end, EpochProgress(folder.name)],
         logger=TensorBoardLogger(folder, name="", version="") if stage.epochs else False,
         enable_checkpointing=False,  # EpochEnd writes them
         enable_model_summary=False,

@@ -28,6 +28,12 @@ FORMATS = (
     *("cavsvideo", "avs2", "avs3", "dirac", "yuv4mpegpipe", "dhav", "smjpeg", "amv", "mv", "roq", "smk", "bink"),
 )
 
+# Decoders that mark what they patched, and that take the frames beside an open group of pictures for an error: all
+# others are told to give an error where they would patch.
+FORGIVEN = ("h264", "hevc")
+# Decoders that patch all the same, and only say so.
+HEARD = ("ffv1", "gif")
+
 Identity = tuple[str, int, int]
 
 
@@ -87,11 +93,14 @@ def opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer, 
         stream = _video_stream(path, container)
         data = sys.modules.get("torch.utils.data")
         in_worker = data is not None and data.get_worker_info() is not None
+        threads = threads and stream.codec_context.name not in HEARD  # what other threads say is not heard
         if threads and not in_worker and stream.width * stream.height >= THREADED_PIXELS:
             stream.thread_type = "AUTO"
         else:
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
+        if stream.codec_context.name not in FORGIVEN:
+            stream.codec_context.options = {"err_detect": "explode+crccheck+bitstream+buffer"}
         yield container, stream
 
 
@@ -126,6 +135,24 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Pa
 def decode_packet(packet: av.Packet) -> list[av.VideoFrame] | None:
     """The frames that come out of the decoder when this packet goes in; None where the data are damaged."""
     try:
-        return cast(list[av.VideoFrame], packet.decode())
+        if cast(VideoStream, packet.stream).codec_context.name not in HEARD:
+            return cast(list[av.VideoFrame], packet.decode())
+        with _errors() as errors:
+            decoded = cast(list[av.VideoFrame], packet.decode())
+        return None if errors else decoded
     except av.FFmpegError:
         return None
+
+
+@contextmanager
+def _errors() -> Generator[list[tuple[int, str, str]]]:
+    """The errors that FFmpeg speaks of within, in this thread."""
+    level, repeated = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture(local=True) as errors:
+            yield errors
+    finally:
+        av.logging.set_skip_repeated(repeated)
+        av.logging.set_level(level)

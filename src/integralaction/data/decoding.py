@@ -21,10 +21,34 @@ from av.video.stream import VideoStream
 
 from integralaction.data.containers import blame, decode_packet, identity, opened, packets_of
 from integralaction.data.layout import Layout, frames_of, layout_of
-from integralaction.data.video_info import VideoError, refuse_index, resized
+from integralaction.data.video_info import VideoError, VideoInfo, refuse_index, resized
 
 # A seek empties the decoder and reads the index: decoding this many frames for nothing costs about as much.
 SEEK_GAP = 12
+
+
+def probe_video(path: Path) -> VideoInfo:
+    """Frames, rate and size of a video file.
+
+    Raises:
+        FileNotFoundError, VideoError: as for `probe`.
+    """
+    file = identity(path)
+    with blame(path):
+        frames, layout = frames_of(*file), layout_of(*file)
+        open_ended = layout.clock.broadcast or layout.clock.invented  # no header promises a length
+        whole = layout.whole and not (open_ended and _ends_in_damage(path, layout, len(frames)))
+        return VideoInfo(len(frames), frames.fps, *layout.size, timed=frames.timed, whole=whole)
+
+
+def _ends_in_damage(path: Path, layout: Layout, count: int) -> bool:
+    """Whether one of the last pictures, in decode order, is not whole."""
+    last = {count - 1, *np.flatnonzero(layout.shown >= len(layout.pts) - 2).tolist()}
+    try:
+        read_video(path, np.array(sorted(last)), None)
+    except VideoError:
+        return True
+    return False
 
 
 def read_video(path: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:

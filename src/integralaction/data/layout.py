@@ -19,14 +19,17 @@ from av.format import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from integralaction.data.completeness import check_whole
 from integralaction.data.containers import blame, decode_packet, identity, opened, packets_of
 from integralaction.data.picture_kinds import earlier_pictures
-from integralaction.data.video_info import UNKNOWN_FPS, VideoError, VideoInfo
+from integralaction.data.video_info import UNKNOWN_FPS, VideoError
 
 # Frames whose order is looked at: decoders hold back 16 at most, and few files hold back more than 4.
 CHECKED = 8
-# So many pictures in the right order for each in the wrong one tell of damage, not of wrong times.
+# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure.
 ODD = 20
+# A header and the times that differ by less mean the same rate.
+AGREED = 0.05
 # Frames a second above which a header, and above which times are taken for another clock's.
 FASTEST_HEADER, FASTEST = 999.0, 20_000.0
 # Formats of broadcasts, in which a step of more than 10 s is a change of the clock (ffmpeg's own rule).
@@ -44,6 +47,7 @@ class Layout:
     clock: "Clock"
     size: tuple[int, int]  # height and width as displayed
     turn: tuple[bool, bool, bool]  # from the decoded picture to the displayed: transpose, flip rows, flip columns
+    whole: bool  # see `VideoInfo`
 
     def keys_before(self, wanted: np.ndarray) -> np.ndarray:
         """Positions of the key frames from which these frames (sorted) can be decoded."""
@@ -68,20 +72,35 @@ class Clock:
     """What a file tells of time."""
 
     unit: float  # seconds of a timestamp's step
-    decoding: np.ndarray  # int64 decoding timestamps that the packets have, in their order
+    decoding: np.ndarray  # float64 decoding timestamps of the packets in their order, not a number where missing
     header: float | None  # frames a second that the header promises; None where that is not to be believed
     numbered: bool  # the format has no times but counts its frames at the header's rate (avi)
     invented: bool  # the format has no times at all (bare streams)
     broadcast: bool
 
-    def steady_rate(self) -> float:
-        """Frames a second where presentation times cannot be trusted."""
-        gaps = np.diff(self.decoding) * self.unit
-        if not self.invented and (gaps > 0).any():
-            usual = gaps[(gaps >= 0) & (gaps <= 10 * np.median(gaps[gaps > 0]))]  # the clock may jump
-            if len(usual) / usual.sum() < FASTEST_HEADER:
-                return float(len(usual) / usual.sum())
-        return self.header or UNKNOWN_FPS
+    def steady_rate(self, count: int, pts: np.ndarray) -> float:
+        """Frames a second where presentation times cannot be trusted: the header's where they speak for it.
+
+        Args:
+            count: frames that the decoder gives, which may be fewer than packets.
+            pts: (packets,) int64 presentation timestamps, or none.
+        """
+        measured = [] if self.invented else [self._rate(self.decoding), self._rate(np.sort(pts))]
+        rates = [rate * count / len(self.decoding) for rate in measured if rate is not None]
+        if self.header and (not rates or any(abs(rate / self.header - 1) < AGREED for rate in rates)):
+            return self.header
+        return rates[0] if rates else UNKNOWN_FPS
+
+    def _rate(self, times: np.ndarray) -> float | None:
+        """Packets a second, without the steps of a clock that jumps; None where that is senseless."""
+        places = np.flatnonzero(np.isfinite(times))
+        spans, counts = np.diff(times[places]) * self.unit, np.diff(places)
+        gaps = spans / counts
+        if not (gaps > 0).any():
+            return None
+        usual = (gaps >= 0) & (gaps <= 10 * np.median(gaps[gaps > 0]))
+        rate = float(counts[usual].sum() / spans[usual].sum())
+        return rate if rate <= FASTEST_HEADER else None
 
 
 @lru_cache(maxsize=64)
@@ -89,8 +108,10 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
     """Reads every packet and decodes the first frames; the stamps are there for the cache."""
     with opened(path) as (container, stream):
         packets = _read_packets(path, container, stream)
-        if packets.doubtful or len(packets.pts) < stream.frames:
-            _check_whole(path, stream, size)
+        fewer = len(packets.pts) < stream.frames
+        if packets.doubtful or fewer or not stream.frames:
+            _check_index(path, stream, size)
+        whole = check_whole(path, size, container.format.name, fewer)
         if packets.doubtful:  # what was lost cannot be counted, so no later frame has a certain number
             raise VideoError(
                 f"Expected a whole video, found damaged packets in {path}; fetch it again or leave it out."
@@ -105,7 +126,9 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
         # video two packets may be one frame.
         context = stream.codec_context
         made_up = container.format.name == "avi" and (context.has_b_frames or context.name in ("h264", "hevc"))
-        counted = shown is None or first.interlaced_frame or made_up or not _is_orderly(packets, times, shown, context)
+        counted = (
+            shown is None or first.interlaced_frame or made_up or not _is_orderly(path, packets, times, shown, context)
+        )
         return Layout(
             times,
             np.zeros(0, np.int64) if shown is None else shown,
@@ -114,6 +137,7 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
             _clock(container, stream, packets),
             shape,
             turn,
+            whole,
         )
 
 
@@ -125,7 +149,7 @@ class _Packets:
     """What is noted of the packets while they are read, by position."""
 
     pts: list[int | None]
-    dts: list[int]  # those that there are
+    dts: list[int | None]
     keys: list[int]
     hidden: set[int]  # cut off by an edit list; an alternate reference frame
     earlier: list[bool | None]  # shown before a picture decoded before it; empty where that is not known
@@ -135,8 +159,7 @@ class _Packets:
 
     def read(self, position: int, packet: av.Packet) -> None:
         self.pts.append(packet.pts)
-        if packet.dts is not None:
-            self.dts.append(packet.dts)
+        self.dts.append(packet.dts)
         if packet.is_keyframe:
             self.keys.append(position)
         if packet.is_discard:
@@ -178,12 +201,12 @@ def _reorders(context: VideoCodecContext) -> bool:
     return context.codec.reorder
 
 
-def _check_whole(path: str, stream: VideoStream, size: int) -> None:
+def _check_index(path: str, stream: VideoStream, size: int) -> None:
     """Fewer packets than promised: harmless where an edit list cut them off, not where the file ends early."""
     end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if end > size:
         raise VideoError(
-            f"Expected {stream.frames} frames in {end} bytes, found {size} bytes in {path}; "
+            f"Expected {stream.frames or 'all'} frames in {end} bytes, found {size} bytes in {path}; "
             "the file is cut short: fetch it again or leave it out."
         )
 
@@ -207,7 +230,7 @@ def _order(packets: _Packets) -> tuple[np.ndarray, np.ndarray | None]:
     return times, shown if unique else None
 
 
-def _is_orderly(packets: _Packets, times: np.ndarray, shown: np.ndarray, context: VideoCodecContext) -> bool:
+def _is_orderly(path: str, packets: _Packets, times: np.ndarray, shown: np.ndarray, context: VideoCodecContext) -> bool:
     """Whether the presentation times (all there, no two equal) can be the order in which the decoder gives frames."""
     decoded = np.sort(shown)
     if not _reorders(context):
@@ -232,8 +255,10 @@ def _is_orderly(packets: _Packets, times: np.ndarray, shown: np.ndarray, context
     wrong = sum(kind is not False if is_late else kind is None for kind, is_late in zip(kinds, late, strict=True))
     if context.name != "hevc":  # whose earlier pictures are not all known by their kind
         wrong += sum(kind is False and not is_late for kind, is_late in zip(kinds, late, strict=True))
-    # Among many that are right a wrong one is a damaged packet.
-    return not wrong or (context.name in ("h264", "hevc") and wrong * ODD <= right)
+    if wrong * ODD > right:
+        return False
+    # Among many that are right, a wrong one is a damaged packet or a step of the clock: the decoder tells.
+    return not wrong or _ascend([time for time in _decoded_times(path) if time is not None])
 
 
 def _ascend(times: Sequence[int | None]) -> bool:
@@ -262,7 +287,7 @@ def _clock(container: InputContainer, stream: VideoStream, packets: _Packets) ->
     rates = (float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
     return Clock(
         float(stream.time_base or 0) or 1.0,
-        np.array(packets.dts, np.int64),
+        np.array([np.nan if time is None else time for time in packets.dts], np.float64),
         next((rate for rate in rates if 0 < rate <= FASTEST_HEADER), None),
         container.format.name == "avi",
         bool(container.format.flags & Flags.no_timestamps.value),
@@ -294,13 +319,14 @@ def frames_of(path: str, modified: int, size: int) -> Frames:
     layout = layout_of(path, modified, size)
     clock = layout.clock
     if not layout.counted:
-        return _timed(layout.pts[layout.shown], clock)
+        return _timed(layout.pts[layout.shown], layout)
     times = _decoded_times(path)
     if clock.numbered:
-        times = sorted(clock.decoding.tolist()) if len(clock.decoding) == len(times) else list(range(len(times)))
+        known = len(clock.decoding) == len(times) and np.isfinite(clock.decoding).all()
+        times = sorted(clock.decoding.astype(np.int64).tolist()) if known else list(range(len(times)))
     if not _ascend(times):
-        return _steady(len(times), clock)
-    return _timed(np.array(times, np.int64), clock)
+        return _steady(len(times), layout)
+    return _timed(np.array(times, np.int64), layout)
 
 
 def _decoded_times(path: str) -> list[int | None]:
@@ -310,31 +336,20 @@ def _decoded_times(path: str) -> list[int | None]:
         return [frame.pts for packet in packets for frame in decode_packet(packet) or []]
 
 
-def _timed(times: np.ndarray, clock: Clock) -> Frames:
+def _timed(times: np.ndarray, layout: Layout) -> Frames:
     """Frames at these timestamps, if those can be those of a video."""
+    clock = layout.clock
     seconds = (times - times[0]) * clock.unit if len(times) else np.zeros(0)
-    gaps = np.diff(seconds)
-    steps = clock.broadcast and (gaps > CLOCK_STEP).any()
-    if clock.invented or steps or (len(gaps) and len(gaps) / seconds[-1] > FASTEST):
-        return _steady(len(times), clock)
-    return Frames(seconds, len(gaps) / seconds[-1] if len(gaps) else clock.header or UNKNOWN_FPS, True)
+    if len(times) < 2:
+        return Frames(seconds, clock.header or UNKNOWN_FPS, not clock.invented)
+    rate = float((len(times) - 1) / seconds[-1])
+    steps = clock.broadcast and bool((np.diff(seconds) > CLOCK_STEP).any())
+    return _steady(len(times), layout) if clock.invented or steps or rate > FASTEST else Frames(seconds, rate, True)
 
 
-def _steady(count: int, clock: Clock) -> Frames:
-    rate = clock.steady_rate()
+def _steady(count: int, layout: Layout) -> Frames:
+    rate = layout.clock.steady_rate(count, layout.pts)
     return Frames(np.arange(count) / rate, rate, False)
-
-
-def probe_video(path: Path) -> VideoInfo:
-    """Frames, rate and size of a video file.
-
-    Raises:
-        FileNotFoundError, VideoError: as for `probe`.
-    """
-    file = identity(path)
-    with blame(path):
-        frames, layout = frames_of(*file), layout_of(*file)
-        return VideoInfo(len(frames), frames.fps, *layout.size, timed=frames.timed)
 
 
 def video_times(path: Path) -> np.ndarray:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from integralaction.data.decoding import read_video
+from integralaction.data.decoding import probe_video, read_video
 from integralaction.data.encoding import write_video
 from integralaction.data.images import probe_images, read_images
-from integralaction.data.layout import probe_video, video_times
+from integralaction.data.layout import video_times
 from integralaction.data.video_info import VideoError, VideoInfo, resized
 
 __all__ = ["VideoError", "VideoInfo", "frame_times", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
@@ -22,7 +22,7 @@ def probe(path: Path | str) -> VideoInfo:
         VideoError: it cannot be read as a video, or it promises more than it holds.
     """
     path = Path(path)
-    return probe_images(path) if path.is_dir() else probe_video(path)
+    return probe_images(path) if _is_folder(path) else probe_video(path)
 
 
 def frame_times(path: Path | str) -> np.ndarray:
@@ -36,7 +36,7 @@ def frame_times(path: Path | str) -> np.ndarray:
         FileNotFoundError, VideoError: as for `probe`.
     """
     path = Path(path)
-    if path.is_dir():
+    if _is_folder(path):
         info = probe_images(path)
         return np.arange(info.frames) / info.fps
     return video_times(path)
@@ -65,7 +65,7 @@ def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_sid
             f"Expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers."
         )
     wanted, places = np.unique(asked.astype(np.int64), return_inverse=True)
-    read = read_images if path.is_dir() else read_video
+    read = read_images if _is_folder(path) else read_video
     frames = read(path, wanted, short_side)
     return frames if np.array_equal(wanted, asked) else frames[places]
 
@@ -84,3 +84,10 @@ def read_in_parts(
     for first in range(0, len(numbers), together):
         part = numbers[first : first + together]
         yield part, read_frames(path, part)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have, or a way that is closed: told by who opens it
+        return False

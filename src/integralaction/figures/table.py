@@ -366,7 +366,7 @@ def to_html(table: Table) -> str:
     """
     grouped = any(column.group for column in table.columns)
     rows = ' rowspan="2"' if grouped else ""
-    wide = sum(_widths(table, list(range(len(table.columns))))) + 2 * len(table.columns) > TELEPHONE
+    wide = _line(table, list(range(len(table.columns))), 16) > TELEPHONE
     lines = ['<table class="wide">' if wide else "<table>", f"<caption>{markup(table.title)}</caption>", "<thead>"]
     upper = [f'<th scope="col"{rows}>{markup(table.first)}</th>']
     for span in _spans(table.columns):
@@ -434,7 +434,7 @@ def split_columns(table: Table, most: int) -> list[Table]:
     parts: list[list[int]] = []
     for span in _spans(table.columns):
         together = [*parts[-1], *span] if parts else span
-        if parts and sum(_widths(table, together)) + 2 * len(together) <= most:
+        if parts and _line(table, together, 40) <= most:
             parts[-1] = together
         else:
             parts.append(span)
@@ -444,6 +444,12 @@ def split_columns(table: Table, most: int) -> list[Table]:
         columns = tuple(table.columns[n] for n in numbers)
         made.append(Table(table.name, table.title if not made else "", table.first, columns, rows))
     return [*made[:-1], replace(made[-1], notes=table.notes)]
+
+
+def _line(table: Table, numbers: list[int], label: int) -> int:
+    """Characters of a line of these columns; labels are wrapped where they are longer than `label`."""
+    first, *others = _widths(table, numbers)
+    return min(first, label) + sum(others) + 2 * len(others)
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:

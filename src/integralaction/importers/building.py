@@ -23,6 +23,7 @@ from integralaction.data.dataset import frames_between
 from integralaction.data.index import Index, Video, is_file_name, read_index, say_untrained_classes, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import VideoError, VideoInfo, frame_times, probe
+from integralaction.escapes import spreadsheet
 from integralaction.files import write_rows, write_text
 from integralaction.importers.parts import Parts
 
@@ -179,17 +180,18 @@ def _finished(parts: Parts, found: Found, entries: Sequence[Entry]) -> Imported 
     asked = {(e.video, e.label, e.split, e.group) for e in entries}
     left_out = {remark.item for remark in remarks if not remark.kept}
     same = (index.made_by, index.classes) == (found.made_by, found.classes) and there <= asked
-    return Imported(index, remarks) if same and {e[0] for e in asked - there} <= left_out else None
+    return Imported(index, remarks) if same and {spreadsheet(e[0]) for e in asked - there} <= left_out else None
 
 
 def write_remarks(out: Path, remarks: Sequence[Remark], name: str = LIST) -> None:
-    """The list of remarks as a csv; of names that are no UTF-8 the odd bytes are written out."""
+    """The list of remarks as a csv for people; of names that are no UTF-8 the odd bytes are written out."""
     rows = [(r.item, "yes" if r.kept else "no", r.reason, r.detail) for r in remarks]
-    write_rows(out / name, [_COLUMNS, *rows], errors="backslashreplace")
+    shown = [tuple(map(spreadsheet, row)) for row in rows]
+    write_rows(out / name, [_COLUMNS, *shown], errors="backslashreplace")
 
 
 def read_remarks(out: Path, name: str = LIST) -> tuple[Remark, ...]:
-    """What `write_remarks` wrote.
+    """What `write_remarks` wrote, as it is shown to people.
 
     Raises:
         FileNotFoundError, ValueError: it is not there, or damaged.

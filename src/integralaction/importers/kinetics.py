@@ -15,12 +15,12 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.index import AS_RELEASED, Video
-from integralaction.data.pickles import read_pickle
 from integralaction.data.video import VideoInfo, frame_times
 from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.folder import table_rows
 from integralaction.importers.sources import VIDEOS, read_json, video_files
 from integralaction.importers.spelling import one_spelling
+from integralaction.pickles import read_pickle
 
 SKELETON_FPS = 30.0
 SHORTEST = 57  # frames of the released code's clip: it leaves shorter videos out

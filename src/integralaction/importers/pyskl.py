@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from integralaction.clip import Poses
-from integralaction.data.pickles import read_pickle
 from integralaction.data.video import VideoInfo
 from integralaction.importers.building import ODD, Entry, Found, Remark
 from integralaction.importers.sources import read_lines, video_files
+from integralaction.pickles import read_pickle
 
 
 def find(

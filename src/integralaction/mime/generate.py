@@ -16,6 +16,7 @@ from integralaction.console import progress
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, write_video
+from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.mime.acts import ACTS, Act, place_tells
 from integralaction.mime.scenes import NO_SCENES, SCENES
 from integralaction.mime.settings import COUNTS, SPLITS, MimeSettings
@@ -141,10 +142,14 @@ def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, 
         return
     # spawn: forking a process that already runs the threads of torch may hang
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(processes, count), mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
-    ) as pool:
-        started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
+    with (
+        ProcessPoolExecutor(
+            min(processes, count), mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
+        ) as pool,
+        children_end_too(),
+    ):
+        with unheard_by_children():
+            started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
         for (shard, unit), poses in zip(todo, started, strict=True):
             finish(shard, unit, poses)
 

@@ -101,6 +101,8 @@ def test_claim(claim: Claim, seeds: Sequence[Measured]) -> Tested:
     difference = statistics.mean(c.difference for c in contrasts)
     half = half_interval(contrasts)
     low, high = difference - half, difference + half
+    if claim.scale == 100:  # shares
+        low, high = max(-1.0, low), min(1.0, high)
     verdict: Verdict = "undecided"
     if low > claim.least:
         verdict = "holds"
@@ -352,6 +354,15 @@ VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
 _WIDE = 36  # characters of a claim in a line, so that a terminal of 80 columns holds the table
 
 
+def tally(verdicts: Sequence[str]) -> str:
+    """How many claims hold, do not hold and are undecided, in words."""
+    holds, fails, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
+    return (
+        f"{holds} hold{'s' * (holds == 1)}, {fails} do{'es' * (fails == 1)} not hold, "
+        f"{open_} {'is' if open_ == 1 else 'are'} undecided"
+    )
+
+
 def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     """The claims and their verdicts, in the paper's order."""
     rows = []
@@ -364,8 +375,7 @@ def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
                 (Cell(text="{} [{}, {}]".format(*shown)), Cell(text=one.verdict)),
             )
         )
-    counts = {verdict: sum(one.verdict == verdict for one in tested) for verdict in VERDICTS}
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    told = tally([one.verdict for one in tested])
     few = f"; fewer than {SEEDS} seeds say little of the training's chance" if seeds < SEEDS else ""
     notes = (
         f"{len(tested)} claims over {seeds} seed{'s' if seeds > 1 else ''}: {told}{few}.",
@@ -373,7 +383,7 @@ def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     )
     if of_few := sum(0 < one.videos < FEW for one in tested):
         notes = (*notes, f"Too few videos to rely on: {of_few} of the claims rest on fewer than {FEW} videos a seed.")
-    columns = (Column("measured", "difference"), Column("measured", "verdict"))
+    columns = (Column("", "difference"), Column("", "verdict"))
     return Table("claims", "What the paper states, on these data", "claim", columns, tuple(rows), notes)
 
 
