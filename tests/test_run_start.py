@@ -20,6 +20,7 @@ from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.evaluate import evaluate, read_predictions
 from integralaction.recipes import recipe_named
+from integralaction.report import page_path
 from integralaction.run import Run, load_model, open_run
 from integralaction.train import train
 
@@ -246,6 +247,16 @@ def test_predictions_of_other_poses_or_models_are_not_shown(own: Path, tmp_path:
     with pytest.raises(ValueError, match=r"Expected predictions of the poses of .* evaluate"):
         read_predictions(run, index, "integral", ("in-context",))
     assert command_line(["report", str(run.root), "--split", "in-context"]) == 0  # of the stream that can be shown
+
+
+def test_a_page_of_other_splits_leaves_the_usual_page(data: Path, tmp_path: Path) -> None:
+    index, run = read_index(data), Run(tmp_path / "run", untrained(), data)
+    usual = tmp_path / "run/report.html"
+    assert page_path(run, index, ()) == page_path(run, index, ("out-of-context", "in-context")) == usual
+    assert page_path(run, index, ("train",)) == tmp_path / "run/report-train.html"
+    assert page_path(run, index, ("in-context",)) == tmp_path / "run/report-in-context.html"
+    other = replace(index, root=tmp_path / "elsewhere")
+    assert page_path(run, other, ()) == tmp_path / "run/report-toy-in-elsewhere.html"
 
 
 # ---- more epochs
