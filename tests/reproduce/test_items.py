@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import yaml
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction.cli import run
-from integralaction.config import to_dict
+from integralaction.config import Stage, to_dict
 from integralaction.data.index import read_index
 from integralaction.reproduce.items import ITEMS, expanded
 from integralaction.reproduce.measure import DataPart
@@ -24,7 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set, a second one of mimes alone, a recipe, and everything made from them."""
     root = tmp_path_factory.mktemp("reproduce")
     write_toy_dataset(root / "data")
-    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
+    epoch = Stage(epochs=1, lr=0.05)
+    recipe = replace(toy_recipe(), appearance=epoch, pose=epoch, integration=epoch, augment_integration=False)
+    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(replace(recipe, preload=True))))
     assert run(command(root, "all")) == 0
     return root
 
