@@ -6,6 +6,7 @@ import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from integralaction.console import progress, say
 from integralaction.files import write_whole
@@ -84,6 +85,8 @@ def _opened(address: str) -> Any:
     except queue.Empty:
         gone.set()
         raise TimeoutError(f"no answer within {CONNECT:.0f} s") from None
+    if isinstance(answer, HTTPError):  # which holds the connection
+        answer.close()
     if isinstance(answer, OSError):
         raise answer
     if isinstance(answer, Exception):
