@@ -17,6 +17,10 @@ LEVELS = (
         *(
             "data.pickles",
             "data.video_info",
+            "data.picture_kinds",
+            "data.containers",
+            "data.completeness",
+            "data.layout",
             "data.decoding",
             "data.images",
             "data.encoding",

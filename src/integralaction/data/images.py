@@ -33,7 +33,7 @@ def probe_images(folder: Path) -> VideoInfo:
     size = _open_image(images[0])[1]
     for path in images[1:]:
         _check_size(path, _open_image(path)[1], size)
-    return VideoInfo(len(images), UNKNOWN_FPS, *size)
+    return VideoInfo(len(images), UNKNOWN_FPS, *size, timed=False)
 
 
 def read_images(folder: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:
