@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -108,3 +109,16 @@ def test_a_video_shorter_than_a_clip_is_said(video: Path, tmp_path: Path, capsys
     write_video(tmp_path / "short.mp4", np.zeros((2, SIZE, SIZE, 3), np.uint8), 10)
     predict_video(model_of(), tmp_path / "short.mp4", None)
     assert "short.mp4 has 2 frames, a clip spans 3" in capsys.readouterr().err
+
+
+def test_broken_times_are_said(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """As an encoder that stands still writes them: all packets of one time."""
+    broken = tmp_path / "broken.mkv"
+    with av.open(str(video)) as source, av.open(str(broken), "w") as target:
+        copy = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream, packet.pts, packet.dts = copy, 0, 0
+                target.mux(packet)
+    predict_video(model_of(), broken, None)
+    assert "broken.mkv: its times cannot be trusted" in capsys.readouterr().err
