@@ -9,7 +9,7 @@ ROOT = Path(integralaction.__file__).parent
 
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
-    ("interrupts", "files", "console", "downloads", "settings", "config", "skeleton"),
+    ("interrupts", "files", "console", "downloads", "escapes", "intervals", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),

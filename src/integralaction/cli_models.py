@@ -130,19 +130,18 @@ def audit(
     device
         Where the model runs.
     """
-    from integralaction.audit import VideoVersions, contact_sheet, print_audit, tested, write_audit
+    from integralaction.audit import VideoVersions, audit_name, contact_sheet, print_audit, tested, write_audit
     from integralaction.audit import audit as run_audit
     from integralaction.data.dataset import ClipReader
     from integralaction.data.index import read_index
     from integralaction.data.poses import PoseStore
-    from integralaction.evaluate import results_name
     from integralaction.run import choose_device, open_run
 
     opened = open_run(run)
     index = read_index(data or opened.data)
     found = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
     print_audit(found, Tables())
-    show(f"tables: {write_audit(found, opened.root / 'results', results_name(opened, index))}")
+    show(f"tables: {write_audit(found, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
     if sheet is not None:
         tested = tested(index, tuple(split or ()))
         reader = ClipReader(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)

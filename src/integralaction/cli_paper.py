@@ -29,7 +29,7 @@ def report(
     split
         Its splits; all but train and val by default.
     out
-        The file; by default report.html in the folder.
+        The file; by default report.html in the folder, or report-SPLIT.html where splits are named.
     previews
         Small videos of each pattern of right and wrong answers.
     """
@@ -42,11 +42,11 @@ def report(
     if previews < 0:
         raise ValueError(f"Expected no negative number of previews; found {previews}. Take 0 for none.")
     if (run / REPRODUCTION).is_file():
-        path = write_reproduction_page(run, out or run / "report.html")
+        path = write_reproduction_page(run, out)
     else:
         opened = open_run(run)
         index = read_index(on or opened.data)
-        path = write_report(opened, index, tuple(split or ()), out or opened.root / "report.html", previews)
+        path = write_report(opened, index, tuple(split or ()), out, previews)
     show(f"page: {path}")
     return 0
 

@@ -19,22 +19,24 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from torch.utils.data import DataLoader, Subset
 
 from integralaction.clip import Batch
 from integralaction.config import Method
-from integralaction.console import progress
+from integralaction.console import printable, progress
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import AS_RELEASED, Index, Video
 from integralaction.data.poses import PoseStore
+from integralaction.escapes import markdown, spreadsheet
 from integralaction.files import write_whole
+from integralaction.intervals import difference_interval, few_videos, share_interval
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
-RESAMPLES = 10_000
 RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps
 NOT_TESTED = ("train", "val")
 _KEY = "integralaction.videos"
@@ -77,7 +79,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Score:
-    """One cell of a results table; shares in 0..1, `low` and `high` the 95 % bootstrap interval of top-1."""
+    """One cell of a results table; shares in 0..1, `low` and `high` the 95 % interval of top-1."""
 
     method: str
     split: str
@@ -279,7 +281,8 @@ def _write_predictions(run: Run, index: Index, split: str, method: Method, tenso
         for i, video in enumerate(predictions.videos):
             where = [video.video, video.start, video.end, video.label]
             shown = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
-            writer.writerow([*where, predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown])
+            answer = [predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown]
+            writer.writerow(map(spreadsheet, (*where, *answer)))
 
 
 def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, ...]) -> Predictions:
@@ -309,10 +312,10 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
 
 
 def score(predictions: Predictions, split: str) -> Score:
-    """Top-1 with its bootstrap interval, top-5 and mean gate on one split."""
+    """Top-1 with its interval, top-5 and mean gate on one split."""
     part = predictions.of_split(split)
     rank = part.rank()
-    low, high = bootstrap_interval(rank == 0)
+    low, high = share_interval(rank == 0)
     gate = float(np.nanmean(part.gate)) if np.isfinite(part.gate).any() else float("nan")
     return Score(
         predictions.method,
@@ -326,27 +329,13 @@ def score(predictions: Predictions, split: str) -> Score:
     )
 
 
-def bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean of (V,) values under resampling of the videos; the same values give the same."""
-    low, high = np.quantile(_resampled_means(np.asarray(values, np.float64)), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def paired_difference(ours: Predictions, theirs: Predictions, split: str) -> tuple[float, float, float]:
-    """Top-1 of ours minus theirs on the same videos, with its 95 % bootstrap interval: (difference, low, high)."""
+    """Top-1 of ours minus theirs on the same videos, with its 95 % interval: (difference, low, high)."""
     a, b = ours.of_split(split), theirs.of_split(split)
     if [v.video for v in a.videos] != [v.video for v in b.videos]:
         raise ValueError(f"Expected predictions on the same videos; {ours.method} and {theirs.method} differ.")
     difference = (a.rank() == 0).astype(np.float64) - (b.rank() == 0)
-    return float(difference.mean()), *bootstrap_interval(difference)
-
-
-def _resampled_means(values: np.ndarray) -> np.ndarray:
-    random = np.random.default_rng(0)
-    # the mean of a resample depends only on how often each distinct value is drawn
-    distinct, counts = np.unique(values, return_counts=True)
-    draws = random.multinomial(len(values), counts / len(values), size=RESAMPLES)
-    return draws @ distinct / len(values)
+    return float(difference.mean()), *difference_interval(difference)
 
 
 def write_results(run: Run, index: Index) -> None:
@@ -361,17 +350,19 @@ def write_results(run: Run, index: Index) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "videos", "top1", "low", "high", "top5", "gate"])
         for s in scores:
-            numbers = [f"{x:.4f}" for x in (s.top1, s.low, s.high, s.top5)]
-            writer.writerow([s.method, s.split, s.videos, *numbers, "" if np.isnan(s.gate) else f"{s.gate:.4f}"])
+            numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
+            gate = "" if np.isnan(s.gate) else f"{s.gate:.4f}"
+            writer.writerow(map(spreadsheet, (s.method, s.split, s.videos, *numbers, gate)))
     with _aside(folder / f"{name}-classes.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "class", "videos", "top1", "gate"])
         for p in predictions.values():
             for split in splits:
-                writer.writerows(_per_class(p.of_split(split), split))
+                writer.writerows(map(spreadsheet, row) for row in _per_class(p.of_split(split), split))
     with _aside(folder / f"{name}.md") as file:
         file.write(results_table(scores, splits))
-        file.write("\n" + "\n".join(comparisons(predictions, splits)) + "\n")
+        lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)]
+        file.write("\n" + "\n".join([*lines, *_few(scores)]) + "\n")
 
 
 def protocols(videos: Sequence[Video]) -> list[str]:
@@ -417,7 +408,7 @@ def results_table(scores: list[Score], splits: list[str]) -> str:
     methods = list(dict.fromkeys(s.method for s in scores))
     count = {split: by_cell[methods[0], split].videos for split in splits}
     lines = [
-        "| method | " + " | ".join(f"{split} ({count[split]})" for split in splits) + " |",
+        "| method | " + " | ".join(f"{markdown(split)} ({count[split]})" for split in splits) + " |",
         "|---" * (len(splits) + 1) + "|",
     ]
     for method in methods:
@@ -430,7 +421,7 @@ def results_table(scores: list[Score], splits: list[str]) -> str:
 
 
 def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> list[str]:
-    """The paper's method against each other one, split by split, as lines to read."""
+    """The paper's method against each other one, split by split, a sentence each."""
     if "integral" not in predictions:
         return []
     lines = []
@@ -440,24 +431,31 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
                 continue
             gap, low, high = paired_difference(predictions["integral"], theirs, split)
             lines.append(
-                f"- {split}: integral - {method} = {100 * gap:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+                f"{split}: integral - {method} = {100 * gap:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
             )
     return lines
 
 
+def _few(scores: Sequence[Score]) -> list[str]:
+    """A line that names the splits of too few videos, where there are such."""
+    line = few_videos({s.split: s.videos for s in scores})
+    return ["", markdown(line)] if line else []
+
+
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:
     """The table of results for people: methods by splits, top-1 in per cent with its interval; what the gate did."""
-    splits = protocols(next(iter(predictions.values())).videos)
-    table = Table(title="top-1 in % [95 % interval]", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
+    first = next(iter(predictions.values()))
+    splits = protocols(first.videos)
+    counts = {split: len(first.of_split(split).videos) for split in splits}
+    table = Table(title=Text("top-1 in % [95 % interval]"), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column("method", no_wrap=True)
     for split in splits:
-        count = len(next(iter(predictions.values())).of_split(split).videos)
-        table.add_column(f"{split}\n{count} videos", justify="right", no_wrap=True)
+        table.add_column(Text(printable(f"{split}\n{counts[split]} videos")), justify="right", no_wrap=True)
     gates = []
     for p in predictions.values():
         scores = [score(p, split) for split in splits]
         style = "bold" if p.method == "integral" else ""
-        cells = [f"{100 * s.top1:.1f} [{100 * s.low:.0f}, {100 * s.high:.0f}]" for s in scores]
+        cells = [Text(f"{100 * s.top1:.1f} [{100 * s.low:.0f}, {100 * s.high:.0f}]") for s in scores]
         table.add_row(p.method, *cells, style=style)
         if not np.isnan(scores[0].gate):
             gates.append((p.method, [f"{s.gate:.2f}" for s in scores]))
@@ -468,7 +466,14 @@ def print_results(predictions: dict[Method, Predictions], console: Console) -> N
         table.add_row(f"  {method}", *cells)
     console.print(table)
     if gates:
-        console.print("The gate is 1 where appearance is let in and 0 where the pose alone answers.\n", highlight=False)
+        _print(console, "The gate is 1 where appearance is let in and 0 where the pose alone answers.\n")
     decisive = [split for split in splits if split.startswith("out-of-context")] or splits
     for line in comparisons(predictions, decisive):
-        console.print(line, highlight=False)
+        _print(console, f"- {line}")
+    if few := few_videos(counts):
+        _print(console, few)
+
+
+def _print(console: Console, line: str) -> None:
+    """A line as it is: a name in square brackets is no colour."""
+    console.print(Text(printable(line)))

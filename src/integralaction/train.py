@@ -39,6 +39,7 @@ from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.epoch_progress import EpochProgress
+from integralaction.escapes import spreadsheet
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import save, start_from_imagenet
@@ -490,7 +491,8 @@ def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path)
     if not failed:
         return
     if _process()[0] == 0:
-        write_rows(folder / "failed.csv", [("video", "fault"), *sorted(failed.items())])
+        rows = (tuple(map(spreadsheet, row)) for row in sorted(failed.items()))
+        write_rows(folder / "failed.csv", [("video", "fault"), *rows])
     if len(failed) > most * videos:
         name, fault = next(iter(sorted(failed.items())))
         raise ValueError(

@@ -50,6 +50,7 @@ _SETTINGS: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # text stays text
+    "text.parse_math": False,  # a name may hold dollar signs; what is mathematics says so
     "svg.fonttype": "none",
     "svg.hashsalt": "integralaction",
     "figure.constrained_layout.use": True,

@@ -24,6 +24,7 @@ from integralaction.data.images import IMAGES
 from integralaction.data.index import Index, Video, is_file_name, write_index
 from integralaction.data.poses import SHARD, write_shard
 from integralaction.data.video import VideoError, VideoInfo, probe
+from integralaction.escapes import spreadsheet
 from integralaction.files import write_rows, write_text
 
 ENOUGH = 0.9  # share of a video's frames that its poses reach without a remark
@@ -152,9 +153,10 @@ def build(found: Found, out: Path, note: Note | None = None) -> Imported:
 
 
 def write_remarks(out: Path, remarks: Sequence[Remark], name: str = LIST) -> None:
-    """The list of remarks as a csv; of names that are no UTF-8 the odd bytes are written out."""
+    """The list of remarks as a csv for people; of names that are no UTF-8 the odd bytes are written out."""
     rows = [(r.item, "yes" if r.kept else "no", r.reason, r.detail) for r in remarks]
-    write_rows(out / name, [("item", "kept", "reason", "detail"), *rows], errors="backslashreplace")
+    shown = [tuple(map(spreadsheet, row)) for row in rows]
+    write_rows(out / name, [("item", "kept", "reason", "detail"), *shown], errors="backslashreplace")
 
 
 def summary(imported: Imported) -> str:
