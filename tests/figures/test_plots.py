@@ -204,7 +204,8 @@ def test_few_classes_have_their_shares_in_the_cells_and_any_names() -> None:
         assert {f"{100 * share:.0f}" for share in matrix.ravel()} <= set(texts)
     (height,) = {round(axes.get_window_extent().height / figure.dpi, 2) for axes in figure.axes}
     assert height < 1.9  # inches
-    assert confusion_figure(matrices_of(("in-context",), METHODS, 14, 14), [*map(str, range(14))]).axes[0].texts == []
+    many = confusion_figure(matrices_of(("in-context",), METHODS, 14, 14), [*map(str, range(14))])
+    assert not any(len(axes.texts) for axes in many.axes)
 
 
 def test_many_classes_are_not_written_out() -> None:

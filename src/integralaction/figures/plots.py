@@ -138,10 +138,10 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
             side = cell * len(classes)
         # a row is at least as high as its name, at 9 points, is long
         heights = [max(0.09 * max(map(len, names[test])), present[test].mean() * side) for test in tests]
-        below = 1.35 if named else 0.55
-        if few:  # as long as the names below are, lest the matrices grow
-            below = 0.6 + 0.047 * max(map(len, classes))
-        figure = new_figure(WIDTH, sum(heights) + 0.35 * len(tests) + below)
+        beside = 0.35 * len(tests) + (1.35 if named else 0.55)
+        if few:  # no more than the names below need, lest the matrices grow
+            beside = 0.12 * len(tests) + 0.45 + 0.047 * max(map(len, classes))
+        figure = new_figure(WIDTH, sum(heights) + beside)
         grid = figure.subplots(len(tests), len(methods), squeeze=False, gridspec_kw={"height_ratios": heights})
         for row, test in enumerate(tests):
             shown = np.flatnonzero(present[test])
