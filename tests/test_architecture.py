@@ -17,6 +17,7 @@ LEVELS = (
         *(
             "data.pickles",
             "data.video_info",
+            "data.clock",
             "data.picture_kinds",
             "data.containers",
             "data.completeness",
