@@ -133,6 +133,8 @@ def test_times_too_coarse_for_the_rate(tmp_path):
     packets, encoder = encode_packets(60, bf="0", g="12")
     path = mux(tmp_path / "v.mkv", packets, encoder, lambda n, p: (n * 10 // 25, n * 10 // 25), base=1000)
     check_order(path, 60)
+    fast = encode(tmp_path / "fast.mkv", 60, times=[i // 12 for i in range(60)], bf="0")
+    assert probe(fast).fps == pytest.approx(1200, rel=0.25)  # by five ticks of the clock
 
 
 def test_a_packed_stream_copied_from_avi(shared, tmp_path):

@@ -22,7 +22,7 @@ class Clock:
 
     unit: float  # seconds of a timestamp's step
     decoding: np.ndarray  # float64 decoding timestamps of the packets in their order, not a number where missing
-    header: float | None  # frames a second that the header promises; None where that is not to be believed
+    header: float  # frames a second that the header promises; 0 where it promises none
     numbered: bool  # the format has no times but counts its frames at the header's rate (avi)
     invented: bool  # the format has no times at all (bare streams)
     broadcast: bool
@@ -36,9 +36,13 @@ class Clock:
         """
         measured = [] if self.invented else [self._rate(self.decoding), self._rate(np.sort(pts))]
         rates = [rate * count / len(self.decoding) for rate in measured if rate is not None]
-        if self.header and (not rates or any(abs(rate / self.header - 1) < AGREED for rate in rates)):
+        if any(abs(rate - self.header) < AGREED * rate for rate in rates):
             return self.header
-        return rates[0] if rates else UNKNOWN_FPS
+        return rates[0] if rates else self.believed()
+
+    def believed(self) -> float:
+        """Frames a second that the header promises, where nothing else tells."""
+        return self.header if 0 < self.header <= FASTEST_HEADER else UNKNOWN_FPS
 
     def _rate(self, times: np.ndarray) -> float | None:
         """Packets a second, without the steps of a clock that jumps; None where that is senseless."""
@@ -49,7 +53,7 @@ class Clock:
             return None
         usual = (gaps >= 0) & (gaps <= 10 * np.median(gaps[gaps > 0]))
         rate = float(counts[usual].sum() / spans[usual].sum())
-        return rate if rate <= FASTEST_HEADER else None
+        return rate if rate <= FASTEST else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +78,7 @@ def timed_frames(times: np.ndarray, clock: Clock, pts: np.ndarray) -> Frames:
     """Frames at these timestamps (int64, ascending), if those can be those of a video; `pts` are the packets'."""
     seconds = (times - times[0]) * clock.unit if len(times) else np.zeros(0)
     if len(times) < 2:
-        return Frames(seconds, clock.header or UNKNOWN_FPS, not clock.invented)
+        return Frames(seconds, clock.believed(), not clock.invented)
     rate = float((len(times) - 1) / seconds[-1])
     steps = clock.broadcast and bool((np.diff(seconds) > CLOCK_STEP).any())
     return (

@@ -19,7 +19,7 @@ from av.format import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from integralaction.data.clock import BROADCAST, FASTEST_HEADER, Clock, Frames, steady_frames, timed_frames
+from integralaction.data.clock import BROADCAST, Clock, Frames, steady_frames, timed_frames
 from integralaction.data.completeness import check_whole
 from integralaction.data.containers import blame, decode_packet, heard_errors, identity, opened, packets_of
 from integralaction.data.picture_kinds import earlier_pictures
@@ -248,11 +248,10 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def _clock(container: InputContainer, stream: VideoStream, packets: _Packets) -> Clock:
-    rates = (float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
     return Clock(
         float(stream.time_base or 0) or 1.0,
         np.array([np.nan if time is None else time for time in packets.dts], np.float64),
-        next((rate for rate in rates if 0 < rate <= FASTEST_HEADER), None),
+        float(stream.average_rate or stream.guessed_rate or 0),
         container.format.name == "avi",
         bool(container.format.flags & Flags.no_timestamps.value),
         container.format.name in BROADCAST,
