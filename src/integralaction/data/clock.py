@@ -47,6 +47,8 @@ class Clock:
     def _rate(self, times: np.ndarray) -> float | None:
         """Packets a second, without the steps of a clock that jumps; None where that is senseless."""
         places = np.flatnonzero(np.isfinite(times))
+        if len(places) < len(times) / 2:
+            return None
         spans, counts = np.diff(times[places]) * self.unit, np.diff(places)
         gaps = spans / counts
         if not (gaps > 0).any() or (gaps < 0).mean() > 1 / BACK:

@@ -69,14 +69,17 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
         packets = _read_packets(path, container, stream)
         # A reader that meets what makes no sense goes on where it can: frames between are lost. An end within an
         # element is looked at below.
-        packets.doubtful |= any(
+        garbled = any(
             name == container.format.name and "ended prematurely" not in message for _, name, message in errors
         )
         fewer = len(packets.pts) < stream.frames
-        if packets.doubtful or fewer or not stream.frames:
+        if packets.doubtful or garbled or fewer or not stream.frames:
             _check_index(path, stream, size)
         whole = check_whole(path, size, container.format.name, fewer)
-        if packets.doubtful:  # what was lost cannot be counted, so no later frame has a certain number
+        # Where recordings were joined the counters of a transport stream jump as they do where packets were lost: then
+        # a picture is damaged. What was lost cannot be counted, so no later frame has a certain number.
+        joined = packets.doubtful and container.format.name == "mpegts" and _decodes_whole(path)
+        if garbled or (packets.doubtful and not joined):
             raise VideoError(
                 f"Expected a whole video, found damaged packets in {path}; fetch it again or leave it out."
             )
@@ -272,6 +275,13 @@ def frames_of(path: str, modified: int, size: int) -> Frames:
     if not _ascend(times):
         return steady_frames(len(times), clock, layout.pts)
     return timed_frames(np.array(times, np.int64), clock, layout.pts)
+
+
+def _decodes_whole(path: str) -> bool:
+    """Whether the decoder finds no fault in any picture."""
+    with opened(path) as (container, stream):
+        decoded = [decode_packet(packet) for packet in packets_of(container, stream)]
+        return not any(frames is None or any(frame.is_corrupt for frame in frames) for frames in decoded)
 
 
 def _decoded_times(path: str) -> list[int | None]:
