@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -179,6 +180,8 @@ def _read_image(path: Path) -> Image.Image:
     try:
         with _open_frame(path) as image:
             image.load()
+            if image.format in ("JPEG", "MPO"):
+                _check_jpeg(path)
             turned = ImageOps.exif_transpose(image)
             if turned.mode.startswith("I"):  # 16 bits: 65535 is white
                 values = np.asarray(turned).astype(np.int64)
@@ -187,6 +190,22 @@ def _read_image(path: Path) -> Image.Image:
             return turned.convert("RGB")
     except Exception as error:
         raise _unreadable(path, error) from None
+
+
+def _check_jpeg(path: Path) -> None:
+    """Ask FFmpeg whether a JPEG is damaged, which Pillow's decoder patches with grey without a word.
+
+    Raises:
+        VideoError: it is.
+    """
+    decoder = av.CodecContext.create("mjpeg", "r")
+    decoder.thread_count, decoder.options = 1, {"err_detect": "explode"}
+    try:
+        decoder.decode(av.Packet(path.read_bytes()))
+    except av.InvalidDataError as error:
+        raise _unreadable(path, error) from None
+    except av.FFmpegError:  # of a rare kind that FFmpeg does not know
+        return
 
 
 def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:
