@@ -1,7 +1,7 @@
 """Frames of folders of images."""
 
+import logging
 import re
-import threading
 import warnings
 from collections.abc import Sequence
 from itertools import groupby, pairwise
@@ -43,7 +43,10 @@ _KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, JPEG 2000, AVIF, TGA, SGI, PCX o
 _MOVING = ("GIF", "PNG", "WEBP", "AVIF")
 _OF_FRAMES = re.compile("mask|depth|flow|seg|alpha|matte|label|normal|dispar")  # what pictures of frames are called
 _ORIENTATION = 0x0112
-_warnings_lock = threading.Lock()
+
+# Pillow refuses what is too large, and prints lines of its own about what is large, and about what it cannot read
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -124,10 +127,7 @@ def _opened(path: Path, formats: tuple[str, ...]) -> Image.Image:
     if not path.is_file():  # a pipe would be waited for
         raise VideoError(f"Expected an image, found a folder, a pipe or a link to nothing at {path}; leave it out.")
     try:
-        # filters of warnings belong to the whole program
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is large but not too large
-            return Image.open(path, formats=formats)
+        return Image.open(path, formats=formats)
     except Exception as error:  # whatever it is, it is this file's fault
         raise _unreadable(path, error) from None
 
