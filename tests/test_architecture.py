@@ -22,7 +22,6 @@ LEVELS = (
         "pickles",
         "fonts",
     ),
-    ("interrupts", "files", "console", "downloads", "escapes", "intervals", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
