@@ -20,7 +20,9 @@ LEVELS = (
         "config",
         "skeleton",
         "pickles",
+        "fonts",
     ),
+    ("interrupts", "files", "console", "downloads", "escapes", "intervals", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),

@@ -117,7 +117,7 @@ def test_wrong_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
         assert message in capsys.readouterr().err
 
 
-def test_a_killed_command_goes_on(tmp_path: Path) -> None:
+def test_a_killed_command_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     videos = 6 * UNIT
     network = rtmo_network(tmp_path / "n.onnx")
     data_set(tmp_path / "data", videos)
@@ -128,10 +128,13 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     running.communicate()
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "data/pose.parts").glob("*.safetensors")}
     assert 2 <= len(done) < 6
-    other = start(tmp_path / "data", rtmo_network(tmp_path / "other.onnx"))
-    assert "Expected the estimation that was begun" in finished(other)
-    assert "24 videos of 2 classes" in finished(start(tmp_path / "data", network))
-    finished(start(tmp_path / "whole", network))
+    command = ["pose", str(tmp_path / "data"), "--device", "cpu", "--weights"]
+    assert run([*command, str(rtmo_network(tmp_path / "other.onnx"))]) == 2
+    assert "Expected the estimation that was begun" in capsys.readouterr().err
+    assert run([*command, str(network)]) == 0
+    assert "24 videos of 2 classes" in capsys.readouterr().out
+    command[1] = str(tmp_path / "whole")
+    assert run([*command, str(network)]) == 0
     check_whole(tmp_path / "data", videos)
     shard = "poses-00000.safetensors"
     assert (tmp_path / "data" / shard).read_bytes() == (tmp_path / "whole" / shard).read_bytes()

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy import toy_recipe, write_toy_dataset
+import torch
+from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction import readiness
 from integralaction import train as training
 from integralaction.config import Recipe, Stage
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
+from integralaction.model.network import IntegralAction
 from integralaction.recipes import RECIPES
 from integralaction.run import Run
 from integralaction.train import train
@@ -77,9 +79,8 @@ def test_weights_to_start_from(data: Path, tmp_path: Path, no_stage_runs: list[s
     for start in (tmp_path / "nowhere", tmp_path):
         refused(data, tmp_path / "run", no_stage_runs, "resnet18", ConnectionError, start=str(start), model=model)
     refused(data, tmp_path / "run", no_stage_runs, "Expected width 1.0", start=str(tmp_path))
-    torch = pytest.importorskip("torch")
-    networks = pytest.importorskip("torchvision", reason="makes ImageNet's files").models
-    torch.save(networks.resnet18().state_dict(), tmp_path / "resnet18-f37072fd.pth")
+    appearance = IntegralAction(replace(model, method="appearance-only", classes=CLASSES)).appearance
+    torch.save(appearance.resnet.state_dict(), tmp_path / "resnet18-f37072fd.pth")
     refused(data, tmp_path / "run", no_stage_runs, "resnet34", ConnectionError, start=str(tmp_path), model=model)
 
 

@@ -20,6 +20,7 @@ from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.evaluate import evaluate, read_predictions
 from integralaction.recipes import recipe_named
+from integralaction.report import page_path
 from integralaction.run import Run, load_model, open_run
 from integralaction.train import train
 
@@ -171,7 +172,7 @@ def test_an_evaluation_says_that_the_training_data_changed(
     assert "The training data of" in (err := capsys.readouterr().err) and "other labels" in err
 
 
-def test_other_test_videos_and_copies_change_nothing(own: Path, tmp_path: Path) -> None:
+def test_other_test_videos_and_copies_change_nothing(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = train(untrained(), own, tmp_path / "run", "cpu")
     index = read_index(own)
     for shard in own.glob("poses-*.safetensors"):
@@ -181,8 +182,10 @@ def test_other_test_videos_and_copies_change_nothing(own: Path, tmp_path: Path) 
         shutil.copy(tmp_path / "copy", shard)
     kept = tuple(replace(v, note="seen") for v in index.videos if v.split != "out-of-context")
     write_index(replace(index, videos=kept))
+    capsys.readouterr()
     train(untrained(), own, run.root, "cpu")
     assert open_run(run.root).changes_of(read_index(own)) == ""
+    assert "has other rows than when" in capsys.readouterr().err
 
 
 def test_a_run_of_an_older_version_goes_on(own: Path, tmp_path: Path) -> None:
@@ -246,6 +249,16 @@ def test_predictions_of_other_poses_or_models_are_not_shown(own: Path, tmp_path:
     assert command_line(["report", str(run.root), "--split", "in-context"]) == 0  # of the stream that can be shown
 
 
+def test_a_page_of_other_splits_leaves_the_usual_page(data: Path, tmp_path: Path) -> None:
+    index, run = read_index(data), Run(tmp_path / "run", untrained(), data)
+    usual = tmp_path / "run/report.html"
+    assert page_path(run, index, ()) == page_path(run, index, ("out-of-context", "in-context")) == usual
+    assert page_path(run, index, ("train",)) == tmp_path / "run/report-train.html"
+    assert page_path(run, index, ("in-context",)) == tmp_path / "run/report-in-context.html"
+    other = replace(index, root=tmp_path / "elsewhere")
+    assert page_path(run, other, ()) == tmp_path / "run/report-toy-in-elsewhere.html"
+
+
 # ---- more epochs
 
 
@@ -295,27 +308,41 @@ def test_fewer_epochs_or_another_schedule_are_refused(data: Path, tmp_path: Path
 # ---- damage, and what is not finished
 
 
-@pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[: len(whole) // 2]], ids=["empty", "half"])
-def test_torn_files_are_made_again(
+DAMAGE = pytest.mark.parametrize(
+    "damage", [lambda whole: b"", lambda whole: whole[: len(whole) // 2]], ids=["empty", "half"]
+)
+
+
+@DAMAGE
+def test_torn_models_and_checkpoints_are_made_again(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, damage: Callable[[bytes], bytes]
 ) -> None:
-    recipe = untrained(appearance=schedule(1), pose=schedule(1), integration=schedule(1), augment_integration=False)
-    run = train(recipe, data, tmp_path / "run", "cpu", shared=tmp_path / "shared")
-    whole = {
-        path: path.read_bytes() for path in (*run.root.glob("*.safetensors"), *tmp_path.rglob("shared/**/*.safe*"))
-    }
-    assert len(whole) == 3 + 3
+    recipe = untrained(appearance=schedule(1), integration=schedule(1), augment_integration=False)
+    run = train(recipe, data, tmp_path / "run", "cpu")
+    whole = {path: path.read_bytes() for path in run.root.glob("*.safetensors")}
+    assert len(whole) == 3
     for torn in (*whole, *run.root.glob("stages/*/last.ckpt")):
         if torn.name == "last.ckpt":
             run.model_path(torn.parent.name).unlink()
-        elif torn.parent != run.root:  # of the shared folder: seen by the next run
-            shutil.rmtree(run.root)
         torn.write_bytes(damage(torn.read_bytes()))
         capsys.readouterr()
-        train(recipe, data, run.root, "cpu", shared=tmp_path / "shared")
-        if torn.parent.parent.name != "shared":
-            assert f"{torn} is empty or damaged" in capsys.readouterr().err
+        train(recipe, data, run.root, "cpu")
+        assert f"{torn} is empty or damaged" in capsys.readouterr().err
         assert {path: path.read_bytes() for path in whole} == whole, torn
+
+
+@DAMAGE
+def test_torn_shared_files_are_made_again(data: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    recipe, shared = untrained(appearance=schedule(1), augment_integration=False), tmp_path / "shared"
+    first = train(recipe, data, tmp_path / "run", "cpu", shared=shared)
+    models = {path.name: path.read_bytes() for path in first.root.glob("*.safetensors")}
+    whole = {path: path.read_bytes() for path in shared.rglob("*.safetensors")}
+    assert len(whole) == 3
+    for torn in whole:
+        torn.write_bytes(damage(torn.read_bytes()))
+    again = train(recipe, data, tmp_path / "again", "cpu", shared=shared)
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert {path.name: path.read_bytes() for path in again.root.glob("*.safetensors")} == models
 
 
 def test_a_run_with_a_torn_model_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -372,6 +399,6 @@ def test_a_torn_copy_of_the_start_is_named(data: Path, tmp_path: Path) -> None:
 
 
 def test_fingerprints_tell_what_differs() -> None:
-    one = Fingerprint(3, "a", "b", "c")
+    one = Fingerprint(3, "a", "b", "c", "d")
     assert one.changes(one) == ""
     assert one.changes(replace(one, labels="x", poses="y")) == "other labels, other poses"

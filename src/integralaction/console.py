@@ -50,7 +50,7 @@ class Tables(Console):
     """Standard output for tables and text whose words are names of others: none is taken for markup or an escape."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        options |= {"markup": False, "emoji": False}
+        options |= {"markup": False, "emoji": False, "highlight": False}
         return super().render_str(printable(text), **options)
 
 

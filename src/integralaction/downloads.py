@@ -6,6 +6,7 @@ import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from integralaction.console import progress, say
 from integralaction.files import write_whole
@@ -66,17 +67,26 @@ def _opened(address: str) -> Any:
     """The server's answer. Looking up its name has no time limit of its own: it is waited for from outside."""
     answers: queue.Queue[Any] = queue.Queue()
 
+    gone = threading.Event()
+
     def ask() -> None:
         try:
-            answers.put(urllib.request.urlopen(address, timeout=CONNECT))
+            answer = urllib.request.urlopen(address, timeout=CONNECT)
         except Exception as error:
             answers.put(error)
+            return
+        answers.put(answer)
+        if gone.is_set():  # nobody waits for it any more
+            answer.close()
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        answer = answers.get(timeout=CONNECT)
+        answer = answers.get(timeout=CONNECT + 0.5)  # the connection's own limit speaks first
     except queue.Empty:
+        gone.set()
         raise TimeoutError(f"no answer within {CONNECT:.0f} s") from None
+    if isinstance(answer, HTTPError):  # which holds the connection
+        answer.close()
     if isinstance(answer, OSError):
         raise answer
     if isinstance(answer, Exception):
@@ -86,4 +96,4 @@ def _opened(address: str) -> Any:
 
 def _reason(error: OSError) -> str:
     reason = getattr(error, "reason", None)
-    return str(reason or error) or type(error).__name__
+    return str(reason if isinstance(reason, OSError) else error) or type(error).__name__

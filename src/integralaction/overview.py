@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,7 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoError, read_frames
 from integralaction.draw import draw_poses
 from integralaction.files import write_whole
+from integralaction.fonts import fitting
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
 
@@ -111,7 +112,7 @@ def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
     chosen = _chosen(index, seed)
     rows = -(-len(chosen) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (CELL + _GAP) + _GAP, rows * (CELL + _HEAD + _GAP) + _GAP), (250, 250, 250))
-    brush, font, small = ImageDraw.Draw(sheet), ImageFont.load_default(14), ImageFont.load_default(11)
+    brush = ImageDraw.Draw(sheet)
     shown = 0
     for video in chosen:
         cell = _cell(index, store, video)
@@ -119,8 +120,9 @@ def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
             continue
         left = _GAP + shown % COLUMNS * (CELL + _GAP)
         top = _GAP + shown // COLUMNS * (CELL + _HEAD + _GAP)
-        brush.text((left, top), _fitting(video.label or "(no label)", font), (25, 25, 30), font)
-        brush.text((left, top + 17), _fitting(f"{video.split}  {video.video}", small), (110, 110, 120), small)
+        fitting(video.label or "(no label)", 14, CELL, in_the_middle=True).draw(brush, (left, top), (25, 25, 30))
+        about = fitting(f"{video.split}  {video.video}", 11, CELL, in_the_middle=True)
+        about.draw(brush, (left, top + 17), (110, 110, 120))
         sheet.paste(cell, (left + (CELL - cell.width) // 2, top + _HEAD + (CELL - cell.height) // 2))
         shown += 1
     with write_whole(path) as aside:
@@ -156,17 +158,3 @@ def _cell(index: Index, store: PoseStore, video: Video) -> Image.Image | None:
         joints[..., :2] *= (picture.width / frame.shape[1], picture.height / frame.shape[0])
         draw_poses(picture, joints, skeleton_named(store.skeleton), least_score=MIN_SCORE)
     return picture
-
-
-def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """The text, its middle left out where it is wider than a cell."""
-    if font.getlength(text) <= CELL:
-        return text
-    kept = len(text)
-    while kept > 4 and font.getlength(_short(text, kept)) > CELL:
-        kept -= 1
-    return _short(text, kept)
-
-
-def _short(text: str, kept: int) -> str:
-    return f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}"

@@ -70,8 +70,7 @@ def predict_video(
     source = poses if isinstance(poses, PoseSource) else pose_source(poses, config.method, device.type)
     known = _poses_in(source, model, video, info)
     reader = _reader(model, video, info, known)
-    if info.frames < config.span:
-        say(f"{video} has {info.frames} frames, a clip spans {config.span}: the clip is filled with its last frame.")
+    _remark(video, info, config.span)
     batch = TestClips(reader)[0]
     frames = None if batch.frames is None else batch.frames.to(device)
     joints = batch.joints.to(device) if config.method != "appearance-only" else None
@@ -88,6 +87,16 @@ def predict_video(
         streams={name: p.mean(dim=0).cpu().numpy() for name, p in alone.items() if p is not None},
         persons=Persons(source.name, known, None if joints is None else _pose_share(batch.joints, config.size)),
     )
+
+
+def _remark(video: Path, info: VideoInfo, span: int) -> None:
+    """Say what makes an answer about a video less than it seems."""
+    if not info.timed and not video.is_dir():
+        say(f"{video}: its times cannot be trusted; its frames are taken in the order of the decoder.")
+    if not info.whole:
+        say(f"{video} ends as a file does that lost its end: the answer is about the frames that are left.")
+    if info.frames < span:
+        say(f"{video} has {info.frames} frames, a clip spans {span}: the clip is filled with its last frame.")
 
 
 def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method, device: str = "cpu") -> PoseSource:

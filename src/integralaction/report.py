@@ -177,8 +177,8 @@ def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
     if not methods:
         run.check_trained()
         raise ValueError(
-            f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none ({skipped[0]}) "
-            f"Make them with `integralaction evaluate {run.root}`."
+            f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none. Make them with "
+            f"`integralaction evaluate {run.root}`. {skipped[0]}"
         )
     for method in run.methods:
         if method not in methods and any(method in there[split] for split in tested):

@@ -125,15 +125,13 @@ class Run:
         """
         if self.training_data is None or index.root.resolve() != self.data.resolve():
             return ""
-        changes = "no training videos"
-        if "train" in index.splits:
-            changes = self.training_data.changes(fingerprint(self.recipe, index))
+        changes = self.training_data.changes(fingerprint(self.recipe, index))
         return f"The training data of {self.root} have changed since: {index.root} has {changes}." if changes else ""
 
 
 def fingerprint(recipe: Recipe, index: Index) -> Fingerprint:
     """That of the training videos of a data set, as far as the recipe looks at them."""
-    return Fingerprint.of(index.split("train"), looks_at_poses(recipe))
+    return Fingerprint.of(index, looks_at_poses(recipe))
 
 
 def looks_at_poses(recipe: Recipe) -> bool:

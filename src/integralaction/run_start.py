@@ -86,6 +86,8 @@ def _check_same(run: Run, values: dict[str, Any], held: dict[str, Any]) -> list[
                 f"Expected the training data of the run that is already in {run.root}; found {run.data} with "
                 f"{changes}. Put the data back as they were, or give another --out."
             )
+        if before.others != run.training_data.others:
+            say(f"{run.data} has other rows than when {run.root} began, but none in its training split: it goes on.")
     return longer
 
 

@@ -98,7 +98,8 @@ def train(
             run of other settings.
         ArithmeticError: the loss is no longer finite.
     """
-    index = read_index(data).split("train")
+    whole = read_index(data)
+    index = whole.split("train")
     say_untrained_classes(index)
     store = PoseStore.of(data)
     recipe = replace(recipe, model=model_of(recipe, index.classes))
@@ -109,7 +110,7 @@ def train(
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
         raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
-    run = Run(out, recipe, data, fingerprint(recipe, index))
+    run = Run(out, recipe, data, fingerprint(recipe, whole))
     check_free(out)
     for method in _missing(run):
         new_model(recipe, method, recipe.seed, init)  # what it starts from is there, and fits

@@ -5,6 +5,7 @@ Whatever a file raises is that file's fault and becomes a `VideoError` that name
 
 import stat
 import sys
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ FORMATS = (
     *("cavsvideo", "avs2", "avs3", "dirac", "yuv4mpegpipe", "dhav", "smjpeg", "amv", "mv", "roq", "smk", "bink"),
 )
 
+# Brands of mp4's relatives that hold a picture.
+STILLS = ("avif", "heic", "heix", "heim", "heis", "mif1")
 # Decoders that mark what they patched, and that take the frames beside an open group of pictures for an error: all
 # others are told to give an error where they would patch.
 FORGIVEN = ("h264", "hevc")
@@ -107,7 +110,7 @@ def opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer, 
 def _video_stream(path: str, container: InputContainer) -> VideoStream:
     cover = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
+    if not streams or container.metadata.get("major_brand") in STILLS:
         kinds = " and ".join(sorted({s.type for s in container.streams} - {"video"})) or "still pictures"
         raise VideoError(f"Expected a video, found {kinds} in {path}; leave it out.")
     best = container.streams.best("video")
@@ -137,22 +140,37 @@ def decode_packet(packet: av.Packet) -> list[av.VideoFrame] | None:
     try:
         if cast(VideoStream, packet.stream).codec_context.name not in HEARD:
             return cast(list[av.VideoFrame], packet.decode())
-        with _errors() as errors:
+        with heard_errors() as errors:
             decoded = cast(list[av.VideoFrame], packet.decode())
         return None if errors else decoded
     except av.FFmpegError:
         return None
 
 
+class _Listeners:
+    """How many listen to FFmpeg, which speaks to nobody otherwise, and how it was set before the first."""
+
+    lock = threading.Lock()
+    count = 0
+    level: int | None = None
+    repeated = True
+
+
 @contextmanager
-def _errors() -> Generator[list[tuple[int, str, str]]]:
-    """The errors that FFmpeg speaks of within, in this thread."""
-    level, repeated = av.logging.get_level(), av.logging.get_skip_repeated()
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)
+def heard_errors() -> Generator[list[tuple[int, str, str]]]:
+    """The errors that FFmpeg speaks of within, in this thread: level, who speaks (a format, a codec), message."""
+    with _Listeners.lock:
+        if not _Listeners.count:
+            _Listeners.level, _Listeners.repeated = av.logging.get_level(), av.logging.get_skip_repeated()
+            av.logging.set_level(av.logging.ERROR)
+            av.logging.set_skip_repeated(False)
+        _Listeners.count += 1
     try:
         with av.logging.Capture(local=True) as errors:
             yield errors
     finally:
-        av.logging.set_skip_repeated(repeated)
-        av.logging.set_level(level)
+        with _Listeners.lock:
+            _Listeners.count -= 1
+            if not _Listeners.count:
+                av.logging.set_skip_repeated(_Listeners.repeated)
+                av.logging.set_level(_Listeners.level)

@@ -43,7 +43,9 @@ def probe_video(path: Path) -> VideoInfo:
 
 def _ends_in_damage(path: Path, layout: Layout, count: int) -> bool:
     """Whether one of the last pictures, in decode order, is not whole."""
-    last = {count - 1, *np.flatnonzero(layout.shown >= len(layout.pts) - 2).tolist()}
+    last = {count - 1}
+    if not layout.counted:
+        last.update(np.flatnonzero(layout.shown >= len(layout.pts) - 2).tolist())
     try:
         read_video(path, np.array(sorted(last)), None)
     except VideoError:

@@ -4,11 +4,11 @@ Digests of contents, not of times: a copy of a data set is the same one.
 """
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
-from integralaction.data.index import Index
+from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 
 WHOLE = 2**20  # bytes of a shard up to which each of them is looked at
@@ -17,35 +17,43 @@ BLOCKS, BLOCK = 16, 4096  # of a larger one its head and so many blocks of so ma
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Digests of some videos of a data set.
+    """Digests of the training videos of a data set.
 
     Attributes:
         videos: how many rows.
         rows: of all that the index says of them but the labels.
         labels: of these.
         poses: of the pose shards that hold them, see `poses_digest`; empty where nothing looks at poses.
+        others: of the rows of the other splits.
     """
 
     videos: int
     rows: str
     labels: str
     poses: str
+    others: str
 
     @classmethod
     def of(cls, index: Index, with_poses: bool) -> "Fingerprint":
-        """The fingerprint of the videos of an index."""
-        rows = ((v.video, v.frames, v.fps, v.height, v.width, v.start, v.end) for v in index.videos)
-        labels = (v.label for v in index.videos)
-        poses = poses_digest(index) if with_poses else ""
-        return cls(len(index.videos), _digest(*rows), _digest(*labels), poses)
+        """The fingerprint of a data set."""
+        videos = tuple(v for v in index.videos if v.split == "train")
+        others = ((v.split, v.label, *_place(v)) for v in index.videos if v.split != "train")
+        poses = poses_digest(replace(index, videos=videos)) if with_poses else ""
+        labels = _digest(*(v.label for v in videos))
+        return cls(len(videos), _digest(*map(_place, videos)), labels, poses, _digest(*others))
 
     def changes(self, now: "Fingerprint") -> str:
-        """What is another now, in words; empty: nothing."""
+        """What of the training videos is another now, in words; empty: nothing."""
         names = [f.name for f in fields(self) if getattr(self, f.name) != getattr(now, f.name)]
         if "videos" in names:
             return f"{now.videos} training videos instead of {self.videos}"
         words = {"rows": "other rows of videos.csv", "labels": "other labels", "poses": "other poses"}
-        return ", ".join(words[name] for name in names)
+        return ", ".join(word for name, word in words.items() if name in names)
+
+
+def _place(video: Video) -> tuple:
+    """Where a video lies and what is looked at of it."""
+    return (video.video, video.frames, video.fps, video.height, video.width, video.start, video.end)
 
 
 def poses_digest(index: Index) -> str:

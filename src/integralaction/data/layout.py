@@ -20,13 +20,14 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from integralaction.data.completeness import check_whole
-from integralaction.data.containers import blame, decode_packet, identity, opened, packets_of
+from integralaction.data.containers import blame, decode_packet, heard_errors, identity, opened, packets_of
 from integralaction.data.picture_kinds import earlier_pictures
 from integralaction.data.video_info import UNKNOWN_FPS, VideoError
 
 # Frames whose order is looked at: decoders hold back 16 at most, and few files hold back more than 4.
 CHECKED = 8
-# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure.
+# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure. So many
+# steps of a clock forward for each back: then it is a clock.
 ODD = 20
 # A header and the times that differ by less mean the same rate.
 AGREED = 0.05
@@ -96,7 +97,7 @@ class Clock:
         places = np.flatnonzero(np.isfinite(times))
         spans, counts = np.diff(times[places]) * self.unit, np.diff(places)
         gaps = spans / counts
-        if not (gaps > 0).any():
+        if not (gaps > 0).any() or (gaps < 0).mean() > 1 / ODD:
             return None
         usual = (gaps >= 0) & (gaps <= 10 * np.median(gaps[gaps > 0]))
         rate = float(counts[usual].sum() / spans[usual].sum())
@@ -106,8 +107,13 @@ class Clock:
 @lru_cache(maxsize=64)
 def layout_of(path: str, modified: int, size: int) -> Layout:
     """Reads every packet and decodes the first frames; the stamps are there for the cache."""
-    with opened(path) as (container, stream):
+    with heard_errors() as errors, opened(path) as (container, stream):
         packets = _read_packets(path, container, stream)
+        # A reader that meets what makes no sense goes on where it can: frames between are lost. An end within an
+        # element is looked at below.
+        packets.doubtful |= any(
+            name == container.format.name and "ended prematurely" not in message for _, name, message in errors
+        )
         fewer = len(packets.pts) < stream.frames
         if packets.doubtful or fewer or not stream.frames:
             _check_index(path, stream, size)

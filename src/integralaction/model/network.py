@@ -9,6 +9,7 @@ B clips, T RGB frames, T' pose frames (T times pose_frame_factor), P persons, K 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, UInt8
@@ -111,6 +112,10 @@ class IntegralAction(nn.Module):
                 if config.pose_pooling == "convolution":
                     self.pose_pooling = PosePooling(self.pose.channels, config.pose_frame_factor)
                 self.classifier = new_linear(integration.channels, classes)
+
+    if TYPE_CHECKING:  # torch leaves open what a module gives
+
+        def __call__(self, frames: Tensor | None, joints: Tensor | None) -> Output: ...
 
     def forward(
         self,
