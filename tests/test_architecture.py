@@ -9,13 +9,23 @@ ROOT = Path(integralaction.__file__).parent
 
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
-    ("interrupts", "files", "console", "downloads", "escapes", "intervals", "settings", "config", "skeleton"),
+    (
+        "interrupts",
+        "files",
+        "console",
+        "downloads",
+        "escapes",
+        "intervals",
+        "settings",
+        "pickles",
+        "config",
+        "skeleton",
+    ),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
-        *("model.loss", "model.checkpoint", "model.hub", "model.foreign"),
+        *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
         *(
-            "data.pickles",
             "data.video_info",
             "data.picture_kinds",
             "data.containers",

@@ -176,7 +176,7 @@ class KeypointRCNN:
             ConnectionError: the download failed.
             ValueError: the file holds other weights.
         """
-        import torch
+        from integralaction.model.archive import read_archive
 
         try:
             from torchvision.models import detection  # ty: ignore[import-not-found]
@@ -191,7 +191,7 @@ class KeypointRCNN:
             if path is None:
                 path = _torchvision_file(detection.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.url)
             self._network = detection.keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-            self._network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            self._network.load_state_dict(read_archive(path))
         except OSError:
             raise
         except Exception as error:  # of the unpickler, or a list of wrong keys

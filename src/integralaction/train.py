@@ -43,7 +43,7 @@ from integralaction.escapes import spreadsheet
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import save, start_from_imagenet
-from integralaction.model.hub import is_hub_id
+from integralaction.model.hub import is_hub_id, pinned
 from integralaction.model.loss import (
     classification_loss,
     gate_loss,
@@ -53,7 +53,7 @@ from integralaction.model.loss import (
     trust_weights,
 )
 from integralaction.model.network import Features, IntegralAction, channels_last
-from integralaction.run import EMBEDDED, ON_HUB, Run, adopt_streams, choose_device, load_model, model_of, start_run
+from integralaction.run import EMBEDDED, Run, adopt_streams, choose_device, load_model, model_of, open_run, start_run
 from integralaction.shared_stages import SharedStages
 
 
@@ -89,7 +89,7 @@ def train(
     recipe = replace(recipe, model=model_of(recipe, index.classes))
     init = _load_init(recipe, out)
     if init is not None:
-        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init))
+        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init, out))
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
         raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
@@ -114,10 +114,15 @@ def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
     return load_model(copy if copy.is_file() and (out / "settings.yaml").is_file() else recipe.init)
 
 
-def _lasting(source: str) -> str:
-    """A path that means the same from every folder; names and hub ids stay."""
-    named = source in EMBEDDED or source.startswith(ON_HUB) or is_hub_id(source)
-    return source if named else str(Path(source).resolve())
+def _lasting(source: str, out: Path) -> str:
+    """What means the same from every folder and for good: an embedded name, a hub id with its revision, a path."""
+    if source in EMBEDDED:
+        return source
+    if not is_hub_id(source):
+        return str(Path(source).resolve())
+    # a run that goes on has its own copy, and asks nobody for the revision
+    begun = open_run(out).recipe.init if (out / "settings.yaml").is_file() else ""
+    return begun if begun.startswith(f"{source}@") else pinned(source)
 
 
 def _run_stages(
