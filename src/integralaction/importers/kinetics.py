@@ -6,7 +6,7 @@ them by number instead, as the released code does, which lags where a video has 
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -283,11 +283,15 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
         raise ValueError(f"Expected kinetics-skeleton's folder of JSON files or its *_data.npy; found {path}.")
     try:
         data = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except FileNotFoundError:
+        raise FileNotFoundError(f"Expected kinetics-skeleton's *_data.npy; {path} is not there.") from None
+    except Exception as error:  # its head is read as Python writes values, which fails in whatever way it comes to
         raise ValueError(f"Expected a NumPy array in {path}; it cannot be read ({error}).") from error
     names = _sample_names(label)
-    if data.ndim != 5 or data.shape[1] != 3 or data.shape[3] != 18 or len(data) != len(names):
-        raise ValueError(f"Expected {len(names)} x 3 x frames x 18 x persons in {path}; found {data.shape}.")
+    if data.dtype.kind != "f" or data.ndim != 5 or data.shape[1] != 3 or data.shape[3] != 18 or len(data) != len(names):
+        raise ValueError(
+            f"Expected {len(names)} x 3 x frames x 18 x persons in {path}; found {data.shape} of {data.dtype}."
+        )
     row_of = {name: row for row, name in enumerate(names)}
     # of numbers that begin at 1 the first frame is empty in every video
     begins = 0 if np.any(data[:256, 2, 0]) else 1
@@ -308,8 +312,9 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
 
 def _sample_names(path: Path) -> list[str]:
     content = read_pickle(path)
-    if not isinstance(content, tuple | list) or len(content) != 2 or not isinstance(content[0], Iterable):
+    names = content[0] if isinstance(content, tuple | list) and len(content) == 2 else None
+    if not isinstance(names, list | tuple | np.ndarray) or getattr(names, "ndim", 1) != 1:
         raise ValueError(
             f"Expected the names and labels of kinetics-skeleton in {path}; found {type(content).__name__}."
         )
-    return [str(name).removesuffix(".json") for name in content[0]]
+    return [str(name).removesuffix(".json") for name in names]
