@@ -31,6 +31,7 @@ ENOUGH = 0.9  # share of a video's frames that its poses reach without a remark
 LIST = "import.csv"  # what was left out, and what was kept with something missing
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".gif")
+VIDEOS += (".mts", ".m2ts", ".ogv", ".vob", ".asf", ".mxf", ".3g2", ".m2v", ".f4v", ".divx", ".dv", ".y4m")
 
 # what reading a file of another make comes to
 ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError, OSError, EOFError)
