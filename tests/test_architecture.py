@@ -10,17 +10,8 @@ ROOT = Path(integralaction.__file__).parent
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
     (
-        "interrupts",
-        "files",
-        "console",
-        "escapes",
-        "intervals",
-        "downloads",
-        "settings",
-        "config",
-        "skeleton",
-        "pickles",
-        "fonts",
+        *("interrupts", "files", "console", "escapes", "intervals", "downloads", "fonts"),
+        *("settings", "config", "skeleton", "pickles"),
     ),
     ("clip",),
     (
@@ -57,8 +48,7 @@ LEVELS = (
     ("page",),
     ("reproduce",),
     ("report", "app"),
-    ("cli_models", "cli_data", "cli_import"),
-    ("cli_predict", "cli_paper"),
+    ("cli_predict", "cli_data", "cli_import", "cli_models", "cli_paper"),
     ("cli",),
     ("", "__main__"),
 )
