@@ -147,3 +147,18 @@ def test_what_is_an_id() -> None:
         "",
     )
     assert all(map(hub.is_hub_id, good)) and not any(map(hub.is_hub_id, bad))
+
+
+def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that goes on does not ask the hub again, whose newest revision may be another by then."""
+    from dataclasses import replace
+
+    from integralaction import train
+    from integralaction.config import Recipe
+    from integralaction.run import start_run
+
+    monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
+    assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@newest"
+    start_run(tmp_path / "run", replace(Recipe(), init="me/tiny@first"), tmp_path / "data")
+    assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@first"
+    assert train._lasting("me/other", tmp_path / "run") == "me/other@newest"
