@@ -26,6 +26,8 @@ from integralaction.figures.table import (
     to_csv,
     to_json,
 )
+from integralaction.importers.building import Remark, write_remarks
+from integralaction.train import check_failed
 
 NAMES = (
     "[red]in[/red]",
@@ -50,6 +52,17 @@ def test_no_spreadsheet_calculates_a_name(name: str) -> None:
 @pytest.mark.parametrize("value", ["-0.5", "+8.9 [+4.1, +13.8]", "", "boxing", "it's", -0.5, 3, None, "–"])
 def test_numbers_and_plain_words_stay(value: object) -> None:
     assert spreadsheet(value) == value
+
+
+def test_lists_of_other_peoples_files_are_neutral(tmp_path: Path) -> None:
+    """What was left out of an import, and what could not be read in training, by the names of the files."""
+    name = "=cmd|' /C calc'!A0.mp4"
+    write_remarks(tmp_path, [Remark(name, "a reason", "-1 frames of \x1b[31m")])
+    check_failed({name: "@fault"}, 100, 0.5, tmp_path)
+    for file in ("import.csv", "failed.csv"):
+        cells = [cell for row in csv.reader((tmp_path / file).read_text().splitlines()) for cell in row]
+        assert f"'{name}" in cells and not any(cell.startswith(("=", "@", "-", "+")) for cell in cells)
+        assert "\x1b" not in "".join(cells)
 
 
 def test_marks_in_markdown_html_and_latex() -> None:
