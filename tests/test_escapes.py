@@ -97,11 +97,12 @@ def test_a_table_of_such_names() -> None:
 
 def test_wide_tables_are_split_between_groups() -> None:
     columns = tuple(Column(group, f"top-{k}") for group in ("in-context", "out-of-context", "no-pose") for k in (1, 5))
-    table = Table("t", "title", "method", columns, (Row("integral", (Cell(10.5, 0.4),) * 6),), ("a note",))
+    rows = (Row("integral", (Cell(10.5, 0.4),) * 6), Row("published", (*(Cell(text="70.1"),) * 4, Cell(), Cell())))
+    table = Table("t", "title", "method", columns, rows, ("a note",))
     parts = split_columns(table, 60)
     assert [len(part.columns) for part in parts] == [4, 2] and tuple(c for p in parts for c in p.columns) == columns
     assert [part.title for part in parts] == ["title", ""] and [part.notes for part in parts] == [(), ("a note",)]
-    assert all(row.label == "integral" for part in parts for row in part.rows)
+    assert [[row.label for row in part.rows] for part in parts] == [["integral", "published"], ["integral"]]
     assert split_columns(table, 1000) == [table]
 
 
