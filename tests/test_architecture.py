@@ -10,25 +10,16 @@ ROOT = Path(integralaction.__file__).parent
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
     (
-        "interrupts",
-        "files",
-        "console",
-        "escapes",
-        "intervals",
-        "downloads",
-        "settings",
-        "config",
-        "skeleton",
-        "pickles",
-        "fonts",
+        *("interrupts", "files", "console", "escapes", "intervals", "downloads", "fonts"),
+        *("settings", "config", "skeleton", "pickles"),
     ),
-    ("interrupts", "files", "console", "downloads", "escapes", "intervals", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
         *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
         *(
             "data.video_info",
+            "data.clock",
             "data.picture_kinds",
             "data.containers",
             "data.completeness",
@@ -57,8 +48,7 @@ LEVELS = (
     ("page",),
     ("reproduce",),
     ("report", "app"),
-    ("cli_models", "cli_data", "cli_import"),
-    ("cli_predict", "cli_paper"),
+    ("cli_predict", "cli_data", "cli_import", "cli_models", "cli_paper"),
     ("cli",),
     ("", "__main__"),
 )

@@ -321,11 +321,11 @@ def test_options_stand_anywhere(line: str, given: dict, monkeypatch: pytest.Monk
 
 
 def test_folders_and_patterns_are_their_videos(tmp_path: Path) -> None:
-    for name in ("clip10.mp4", "clip2.MOV", "deep/clip1.avi", "notes.txt", ".hidden.mp4", "frames/1.jpg"):
+    for name in ("clip10.mp4", "clip2.MOV", "deep/clip1.avi", "00001.MTS", "notes.txt", ".hidden.mp4", "frames/1.jpg"):
         (tmp_path / "phone" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "phone" / name).touch()
     phone = tmp_path / "phone"
-    videos = [phone / name for name in ("clip2.MOV", "clip10.mp4", "deep/clip1.avi", "frames")]
+    videos = [phone / name for name in ("00001.MTS", "clip2.MOV", "clip10.mp4", "deep/clip1.avi", "frames")]
     assert video_paths([str(phone)]) == (videos, [])
     assert video_paths([str(phone / "*.mp4"), str(phone / "frames")]) == ([phone / "clip10.mp4", phone / "frames"], [])
     assert video_paths([str(phone / "no*"), "gone.mp4"])[1] == ["gone.mp4"]

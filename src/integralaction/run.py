@@ -31,7 +31,6 @@ from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
 from integralaction.settings import read_yaml
 
-ON_HUB = "hf:"  # before the id of a model on the hub that must not be taken for a path
 EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
 
 
@@ -199,8 +198,8 @@ def load_model(
     Args:
         source: the name of an embedded model (`mime`), a run folder (its first method's model), a folder that
             `save_pretrained` or `integralaction convert` wrote, a model file, another project's checkpoint, or the id
-            of a model on the Hugging Face Hub: hf:OWNER/NAME, or OWNER/NAME where there is no folder OWNER, each with
-            @REVISION behind it or not. A name goes before a folder of that name, which is found as ./mime.
+            of a model on the Hugging Face Hub: hf:OWNER/NAME, or OWNER/NAME where there is no folder OWNER, with or
+            without @REVISION. A name goes before a folder of that name, which is found as ./mime.
         mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
         frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
             taken for granted is said on standard error.
@@ -218,9 +217,7 @@ def load_model(
         for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
             say(note)
         return _named(foreign.model, source)
-    hub_id = str(source).removeprefix(ON_HUB)
-    on_hub = str(source).startswith(ON_HUB) or (not path.exists() and is_hub_id(hub_id))
-    on_hub = on_hub and source not in EMBEDDED
+    on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
     if source not in EMBEDDED and not path.exists() and not on_hub:
         raise FileNotFoundError(
             f"Expected a run folder, a model file, the id of a model on the hub (OWNER/NAME) or an embedded model "
@@ -235,7 +232,7 @@ def load_model(
         with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as inside:
             return _named(load(inside), source)
     if on_hub:
-        return _named(load(download(hub_id)), source)
+        return _named(load(download(str(source))), source)
     if (path / MODEL_FILE).is_file():
         return _named(load(path / MODEL_FILE), source)
     if path.is_dir():

@@ -58,7 +58,6 @@ from integralaction.model.network import Features, IntegralAction, channels_last
 from integralaction.readiness import check_data, check_places, list_without_poses, slow_bf16
 from integralaction.run import (
     EMBEDDED,
-    ON_HUB,
     Run,
     adopt_streams,
     choose_device,
@@ -166,12 +165,11 @@ def _lasting(source: str, out: Path) -> str:
     """What means the same from every folder and for good: an embedded name, a hub id with its revision, a path."""
     if source in EMBEDDED:
         return source
-    hub_id = source.removeprefix(ON_HUB)
-    if not source.startswith(ON_HUB) and not is_hub_id(hub_id):
+    if not is_hub_id(source):
         return str(Path(source).resolve())
     # a run that goes on has its own copy, and asks nobody for the revision
     begun = open_run(out).recipe.init if (out / "settings.yaml").is_file() else ""
-    return begun if begun.startswith(f"{ON_HUB}{hub_id}@") else ON_HUB + pinned(hub_id)
+    return begun if begun.startswith(f"{source}@") else pinned(source)
 
 
 def _run_stages(

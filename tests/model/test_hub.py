@@ -147,3 +147,10 @@ def test_what_is_an_id() -> None:
         "",
     )
     assert all(map(hub.is_hub_id, good)) and not any(map(hub.is_hub_id, bad))
+
+
+def test_a_prefix_tells_the_hub_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert not hub.is_hub_id("runs/x")  # a mistyped run is not asked of the hub
+    assert hub.is_hub_id("hf:runs/x") and hub.is_hub_id("somebody/x@main")

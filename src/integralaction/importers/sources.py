@@ -13,6 +13,7 @@ from integralaction.importers.building import Remark
 _FRAMES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
 _OF_THE_SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini")  # Windows leaves them in folders
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".gif")
+VIDEOS += (".mts", ".m2ts", ".ogv", ".vob", ".asf", ".mxf", ".3g2", ".m2v", ".f4v", ".divx", ".dv", ".y4m")
 
 
 def read_json(path: Path) -> Any:

@@ -138,9 +138,11 @@ class IntegralAction(nn.Module):
     def features(self, frames: Tensor | None, joints: Tensor | None) -> Features:
         """The streams alone: see `forward`."""
         self._check(frames, joints)
-        if frames is not None and frames.is_floating_point():  # NumPy's floats have 64 bits
-            frames = frames.to(next(self.parameters()).dtype)
-        joints = joints.float() if joints is not None and joints.dtype == torch.float64 else joints
+        dtype = next(self.parameters()).dtype  # NumPy's floats have 64 bits, those of a model mostly 32
+        if frames is not None and frames.is_floating_point():
+            frames = frames.to(dtype)
+        if joints is not None:
+            joints = joints.to(torch.promote_types(dtype, torch.float32))  # places need more than half precision
         appearance = pose = heatmaps = pafs = None
         if self.appearance is not None:
             appearance = self.appearance(frames)
@@ -235,7 +237,7 @@ def _check_frames(frames: Tensor, count: int) -> None:
         raise ValueError(f"Expected at least one clip of at least one pixel; found frames {tuple(frames.shape)}.")
     if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
         raise ValueError(f"Expected frames as uint8 0..255 or float 0..1; found {frames.dtype}.")
-    if frames.dtype != torch.uint8 and frames.device.type == "cpu":  # elsewhere it would wait for the device
+    if frames.dtype != torch.uint8 and _can_look(frames):
         low, high = (float(value) for value in torch.aminmax(frames.detach()))
         if not (low >= -MARGIN and high <= 1 + MARGIN):
             raise ValueError(
@@ -251,7 +253,7 @@ def _check_joints(joints: Tensor, count: int, skeleton: str) -> None:
         )
     if not joints.dtype.is_floating_point:
         raise ValueError(f"Expected joints as floats: x, y, score 0..1; found {joints.dtype}. Give joints.float().")
-    if joints.device.type == "cpu" and joints.numel():
+    if joints.numel() and _can_look(joints):
         scores = joints[..., 2].detach()
         scores = torch.nan_to_num(scores, 0, 0, 0)
         low, high = float(scores.min()), float(scores.max())
@@ -260,6 +262,12 @@ def _check_joints(joints: Tensor, count: int, skeleton: str) -> None:
                 f"Expected joints as x, y, score 0..1; found scores of {low:.4g} to {high:.4g}. Divide them by the "
                 "largest that there can be."
             )
+
+
+def _can_look(tensor: Tensor) -> bool:
+    """Whether a tensor's values can be looked at for nothing: on a GPU that would wait for it, and a compiler has
+    none."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _check_tensor(value: object, name: str, device: torch.device) -> None:
