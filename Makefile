@@ -13,12 +13,13 @@ demo: $(VENV)/installed
 	@$(BIN)/integralaction train mime-demo --data $(DEMO)/data --out $(DEMO)/run
 	@echo "3/4  testing: ten clips a video"
 	@$(BIN)/integralaction evaluate $(DEMO)/run
+	@echo "This is one seed: one set of videos, one training. The README has the mean of five."
 	@echo "4/4  one video: an archer without a bow, somewhere else"
 	@$(BIN)/integralaction predict $(DEMO)/data/out-of-context/archery/00000.mp4 --model $(DEMO)/run --poses $(DEMO)/data
 	@echo "pictures: $(DEMO)/contact-sheet.png    videos: $(DEMO)/data/    logs: tensorboard --logdir $(DEMO)/run"
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 hardening: $(VENV)/installed
 	$(BIN)/python -m tools.hardening --write
