@@ -119,7 +119,7 @@ def _from_zero(frames: dict[int, np.ndarray], count: int) -> tuple[dict[int, np.
     """The frames counted from 0: files that count from 1 have no frame 0, and their last is the number of frames."""
     first, last = min(frames, default=0), max(frames, default=0)
     if first >= 1 and last == count:
-        told = ("poses of frames numbered from 1", f"{first} to {last} of {count} frames; taken as {first - 1} to ...")
+        told = ("poses of frames numbered from 1", f"{first} to {last} of {count} frames; taken as {first - 1} to {last - 1}")
         return {number - 1: persons for number, persons in frames.items()}, (told,)
     if first == 1 and last < count:
         told = ("poses without frame 0", f"numbers {first} to {last} of {count} frames, taken as counted from 0")
