@@ -1,6 +1,11 @@
 """Settings in YAML are read with limits, and as people mean them."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from integralaction.settings import LARGEST, parse_yaml, read_yaml, write_yaml
 
@@ -78,3 +83,50 @@ def test_files(tmp_path):
     path.write_bytes(b" " * (LARGEST + 1))
     with pytest.raises(ValueError, match="at most"):
         read_yaml(path)
+
+
+HOSTILE = (
+    "!!python/object/apply:builtins.open [{path}, w]",
+    "!!python/object/new:pathlib.Path [{path}]",
+    "!!python/name:builtins.open",
+    "!!python/tuple [1]",
+    "{{name: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{path}]]}}",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_data_set_builds_nothing_but_plain_values(tmp_path, text):
+    from integralaction.data.index import read_index
+
+    (tmp_path / "videos.csv").write_text("video,label,split,frames,fps,height,width\n")
+    (tmp_path / "dataset.yaml").write_text(
+        "format: 1\nname: a\nskeleton: coco17\nclasses: [a, b]\nmade_by: " + text.format(path=tmp_path / "made")
+    )
+    with pytest.raises(ValueError, match=r"Expected YAML in .*could not determine a constructor"):
+        read_index(tmp_path)
+    assert not (tmp_path / "made").exists()
+
+
+KEYS = st.text(min_size=1, max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_what_is_written_is_read_again(values):
+    with tempfile.TemporaryDirectory() as folder:
+        write_yaml(Path(folder) / "a.yaml", values)
+        assert read_yaml(Path(folder) / "a.yaml") == values
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab01:-[]{}&*!|>#'\"%@`,?~<=\n\t \\\x00\x85\ufeff", max_size=30))
+def test_any_text_is_values_or_a_sentence(text):
+    try:
+        parse_yaml(text, "a text")
+    except ValueError as error:
+        assert str(error).startswith("Expected ")

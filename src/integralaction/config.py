@@ -1,6 +1,7 @@
 """Settings as frozen dataclasses. The defaults are the paper's values; contradictions are refused in a sentence."""
 
 import difflib
+import math
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args
 
@@ -36,6 +37,12 @@ Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Head = Literal["keep", "new"]
 Strategy = Literal["fixed", "fine-tuned", "joint"]
 GatePrior = Literal["uniform", "trust", "outcome"]
+
+# far beyond what anybody trains; a file that says more would take memory and minutes before anything is noticed
+_MOST = {"channels": 2**14, "frames": 2**10, "stride": 2**16, "pose_frame_factor": 2**10, "size": 2**12, "shift": 2**12}
+_MOST_CLASSES = 100_000
+_MOST_PIXELS = 2**25  # of a clip: its frames times height and width
+_MOST_PLACES = 2**22  # of a clip's pose maps: their frames times height and width
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -105,6 +112,16 @@ class ModelConfig:
         for name in ("channels", "frames", "stride", "pose_frame_factor"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Expected {name} of at least 1; found {getattr(self, name)}.")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"Expected {name} of at most {most}; found {getattr(self, name)}.")
+        if len(self.classes) > _MOST_CLASSES:
+            raise ValueError(f"Expected at most {_MOST_CLASSES} classes; found {len(self.classes)}.")
+        if self.frames * self.size**2 > _MOST_PIXELS or self.pose_frames * self.map_size**2 > _MOST_PLACES:
+            raise ValueError(
+                f"Expected clips of at most {_MOST_PIXELS} pixels and pose maps of at most {_MOST_PLACES} places; "
+                f"found {self.frames} frames and {self.pose_frames} pose frames at a size of {self.size}."
+            )
         if self.size < 32 or self.size % 32:
             raise ValueError(f"Expected a size that is a multiple of 32 pixels; found {self.size}.")
         if self.stride % self.pose_frame_factor:
@@ -156,7 +173,7 @@ class Stage:
     warmup: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 0 or self.lr <= 0 or self.warmup < 0:
+        if self.epochs < 0 or not 0 < self.lr < math.inf or self.warmup < 0:
             raise ValueError(
                 f"Expected epochs and warmup of at least 0 and a positive lr; found {self.epochs}, {self.warmup} "
                 f"and {self.lr}."
@@ -245,8 +262,9 @@ class Recipe:
                 "Expected model.stream_answers with gate_prior=outcome, which asks what each stream alone says; found "
                 "false."
             )
-        if self.gate_lambda < 0:
-            raise ValueError(f"Expected a gate_lambda of at least 0; found {self.gate_lambda}.")
+        for name in ("gate_lambda", "momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"Expected {name} of at least 0; found {getattr(self, name)}.")
         if self.accumulate < 1 or self.batch_size < 1 or self.batch_size % self.accumulate:
             raise ValueError(
                 f"Expected a batch_size that accumulate divides; found {self.batch_size} and {self.accumulate}."
@@ -295,6 +313,8 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
     """
     if not isinstance(values, dict):
         raise ValueError(f"Expected settings as `name: value` in {where}; found {values!r}.")
+    if name := _true_for_a_number(kind, values):
+        raise ValueError(f"{where}: Expected a number for {name}; found true or false.")
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
@@ -347,6 +367,18 @@ def _sentence(kind: type, error: ValidationError) -> str:
     if problem["type"] == "value_error":
         return message
     return f"{path or kind.__name__}: {message}; found {problem['input']!r}."
+
+
+def _true_for_a_number(kind: Any, values: dict[str, Any], prefix: str = "") -> str:
+    """The name of a number that is given as true or false, which would be read as 1 or 0."""
+    for f in fields(kind):
+        value = values.get(f.name)
+        if f.type in (int, float) and isinstance(value, bool):
+            return prefix + f.name
+        is_group = is_dataclass(f.type) and isinstance(value, dict)
+        if is_group and (name := _true_for_a_number(f.type, value, f"{prefix}{f.name}.")):
+            return name
+    return ""
 
 
 def _names(kind: Any, prefix: str = "") -> list[str]:

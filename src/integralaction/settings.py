@@ -36,6 +36,11 @@ _PLAIN = (
 for _kind, _form, _first in _PLAIN:
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_form})$"), list(_first))
+_BREAKS = set("\x85\u2028\u2029")  # line ends of YAML 1.1, which would be read as spaces
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if _BREAKS & set(text) else None),
+)
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
 
 

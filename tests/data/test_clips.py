@@ -224,3 +224,16 @@ def kinetics_skeleton(path: Path, height: int, width: int) -> Poses:
         ]
         frames[frame["frame_index"]] = np.array(persons).reshape(-1, 18, 3)
     return Poses.from_frames("openpose18", frames)
+
+
+def test_random_crops_have_all_four_scales_and_neighbours_beside_them() -> None:
+    """Wang et al.'s corner crops without the corners: 1, .875, .75, .66 of the size, sides at most one step apart."""
+    random = np.random.default_rng(0)
+    size, sides = 224, [224, 196, 168, 148]
+    crops = [random_crop(256, 340, size, random) for _ in range(2000)]
+    pairs = {(crop.height, crop.width) for crop in crops}
+    assert pairs == {(a, b) for i, a in enumerate(sides) for j, b in enumerate(sides) if abs(i - j) <= 1}
+    for side in sides:  # a quarter of the first sides each
+        assert 0.2 < np.mean([crop.height == side for crop in crops]) < 0.3
+    assert {crop.flip for crop in crops} == {True, False}
+    assert all(crop.left + crop.width <= 340 and crop.top + crop.height <= 256 for crop in crops)

@@ -1,13 +1,18 @@
 """Our own model files: round trip, same bytes, and what a wrong file is told."""
 
+import hashlib
+import json
+import resource
+import struct
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from integralaction.config import ModelConfig
-from integralaction.model.checkpoint import load, save, start_from_imagenet
+from integralaction.config import ModelConfig, to_dict
+from integralaction.model import checkpoint
+from integralaction.model.checkpoint import is_ours, load, save, start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import Shift, TSMResNet
 from integralaction.run import load_model
@@ -54,6 +59,120 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="Expected a model in safetensors format"):
         load(path)
+
+
+def model_file(path: Path, about: object, tensors: dict | None = None) -> Path:
+    """A file of ours with settings as they are given."""
+    text = about if isinstance(about, str) else json.dumps(about)
+    save_file(tensors or {"w": torch.zeros(1)}, path, metadata={"integralaction.model": text})
+    return path
+
+
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.5, 0.999])
+def test_a_file_that_was_not_written_to_its_end_is_told_as_one(tmp_path: Path, part: float) -> None:
+    path = tmp_path / "model.safetensors"
+    save(IntegralAction(CONFIG), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+    for read in (load, load_model):
+        with pytest.raises(ValueError, match="It was not written or copied to its end: make or fetch it again"):
+            read(path)
+
+
+@pytest.mark.parametrize("about", ["{", "[" * 100_000, "[]", "null", '"a"', "1" * 5000, "{}", '{"format": [1]}'])
+def test_settings_that_cannot_be_read_are_a_sentence(tmp_path: Path, about: str) -> None:
+    with pytest.raises(ValueError, match="Expected ") as refused:
+        load(model_file(tmp_path / "m.safetensors", about))
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"channels": n} for n in (1_500_000, 2**70, -1, 0, "a", None, 1.5, [8])),
+        *({"frames": n} for n in (10**9, 2**70, -2)),
+        *({"size": n} for n in (2**30, 32 * 10**6, 33)),
+        *({"frames": 1000, "size": 4096}, {"pose_frame_factor": 1024, "stride": 1024, "size": 1024}),
+        *({"classes": []}, {"classes": ["a"]}, {"classes": "ab"}, {"classes": None}, {"classes": [1, {}]}),
+        *({"width": float("nan")}, {"width": 1e300}, {"appearance_depth": 19}, {"method": []}, {"skeleton": "x"}),
+        *({"shift": 2**60}, {"score_weight": float("nan")}, {"stranger": 1}),
+    ],
+)
+def test_settings_beyond_reason_are_refused_before_anything_is_built(tmp_path: Path, change: dict) -> None:
+    path = model_file(tmp_path / "m.safetensors", {"format": 1, "config": {**to_dict(CONFIG), **change}})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r"Expected|m\.safetensors: "):
+        load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
+
+
+def test_weights_are_compared_before_memory_is_taken(tmp_path: Path) -> None:
+    """Settings within the limits that ask for 10 GB, in a file of a kilobyte."""
+    config = ModelConfig(classes=("a", "b"), width=4.0, appearance_depth=101, pose_depth=101, channels=2**14)
+    path = model_file(tmp_path / "m.safetensors", {"format": 1, "config": to_dict(config)})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r"found missing: .*; surplus: w"):
+        load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
+
+
+def test_a_head_that_lies_is_refused(tmp_path: Path) -> None:
+    for number, about in enumerate(
+        (
+            {"w": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
+            {"w": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}},
+            {"w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}},
+            {"w": []},
+            [],
+        )
+    ):
+        head = json.dumps(about).encode()
+        path = tmp_path / f"{number}.safetensors"
+        path.write_bytes(struct.pack("<Q", len(head)) + head + bytes(4))
+        assert not is_ours(path)
+        for read in (load, load_model):
+            with pytest.raises(ValueError, match="Expected a model in safetensors format"):
+                read(path)
+    path.write_bytes(struct.pack("<Q", 2**63) + b"{}")
+    with pytest.raises(ValueError, match="Expected a model in safetensors format"):
+        load(path)
+
+
+@pytest.mark.parametrize(("kind", "message"), [(torch.float64, "found others"), (torch.float32, "found NaN")])
+def test_weights_of_another_kind_and_infinite_ones_are_refused(tmp_path: Path, kind: torch.dtype, message: str) -> None:
+    weights = IntegralAction(CONFIG).state_dict()
+    weights["classifier.bias"] = torch.tensor([0, float("nan")], dtype=kind)
+    path = model_file(tmp_path / "m.safetensors", {"format": 1, "config": to_dict(CONFIG)}, weights)
+    with pytest.raises(ValueError, match=message):
+        load(path)
+
+
+def test_imagenet_weights_are_known_by_their_whole_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in the folder of downloads, and a download, of the right name whose hash differs in one digit."""
+    source = TSMResNet(18, 1.0, Shift(1))
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    for name, digest in checkpoint._IMAGENET.values():
+        assert len(digest) == 64 and name.endswith(f"-{digest[:8]}.pth")
+    torch.save(source.state_dict(), tmp_path / "own.pth")
+    digest = hashlib.sha256((tmp_path / "own.pth").read_bytes()).hexdigest()
+    name = f"resnet18-{digest[:8]}.pth"
+    resnet = TSMResNet(18, 1.0, Shift(4))
+
+    (tmp_path / name).write_bytes((tmp_path / "own.pth").read_bytes())
+    monkeypatch.setattr(checkpoint, "_IMAGENET_URL", tmp_path.as_uri() + "/")
+    wrong = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+    monkeypatch.setitem(checkpoint._IMAGENET, 18, (name, wrong))
+    with pytest.raises(ValueError, match="Expected the file with SHA-256"):
+        start_from_imagenet(resnet, 18, "imagenet")
+    assert not list(folder.iterdir())
+    monkeypatch.setitem(checkpoint._IMAGENET, 18, (name, digest))
+    start_from_imagenet(resnet, 18, "imagenet")
+    assert torch.equal(resnet.conv1.weight, source.conv1.weight)
+    (folder / name).write_bytes((tmp_path / "own.pth").read_bytes() + b"\0")
+    with pytest.raises(ValueError, match="Remove it, and the same command downloads it again"):
+        start_from_imagenet(resnet, 18, "imagenet")
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

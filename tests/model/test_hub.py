@@ -77,9 +77,12 @@ def server(tmp_path: Path) -> Any:
     hub.save_pretrained(IntegralAction(CONFIG), tmp_path / "me/tiny")
     content = (tmp_path / "me/tiny/model.safetensors").read_bytes()
 
+    asked: list[str] = []
+
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            known = self.path == "/me/tiny/resolve/main/model.safetensors"
+            asked.append(self.path)
+            known = self.path in {f"/me/tiny/resolve/{name}/model.safetensors" for name in ("main", "v1", "a" * 40)}
             self.send_response(200 if known else 404)
             if known:
                 self.send_header("ETag", '"0123"')
@@ -98,16 +101,56 @@ def server(tmp_path: Path) -> Any:
 
     serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=serving.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{serving.server_port}"
+    yield f"http://127.0.0.1:{serving.server_port}", asked
     serving.shutdown()
     serving.server_close()
 
 
-def test_a_hub_id_is_downloaded(tmp_path: Path, server: str) -> None:
-    environment = {**os.environ, "HF_ENDPOINT": server, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1"}
-    code = "import sys; from integralaction import load_model; print(load_model(sys.argv[1]).config.classes)"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run([*command, "me/tiny"], env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
-    assert done.stdout.strip() == "('a', 'b')", done.stderr
-    lost = subprocess.run([*command, "me/other"], env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
-    assert "Expected the model me/other of the hub (no file or folder has this name)" in lost.stderr
+def test_a_hub_id_is_downloaded(tmp_path: Path, server: tuple[str, list[str]]) -> None:
+    """One file alone, of the revision that is asked for; without one it is said which was the newest."""
+    address, asked = server
+    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1"}
+    code = """
+import sys
+from integralaction import load_model
+from integralaction.model.hub import pinned
+for name in sys.argv[1:]:
+    try:
+        print(load_model(name).config.classes, pinned(name))
+    except ConnectionError as error:
+        print(error)
+"""
+    names = ["me/tiny", "me/tiny@v1", "me/other", "me/tiny@v2"]
+    command = [sys.executable, "-c", code, *names]
+    done = subprocess.run(command, env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
+    newest, first, lost, unknown = done.stdout.strip().splitlines()
+    assert newest == f"('a', 'b') me/tiny@{'a' * 40}", done.stderr
+    assert first == "('a', 'b') me/tiny@v1"
+    assert "Expected the model me/other of the hub (no file or folder has this name)" in lost
+    assert "Expected the model me/tiny@v2 of the hub" in unknown
+    assert f"me/tiny@{'a' * 40} names it for good" in done.stderr and "me/tiny@v1@" not in done.stderr
+    assert all(path.endswith("/model.safetensors") for path in asked), asked
+
+
+def test_what_is_an_id() -> None:
+    good = ("me/tiny", "me/tiny@main", "me/tiny@v1.0", "me/tiny@refs/pr/1", "a-b/c.d_e@" + "f" * 40)
+    bad = (
+        "tiny",
+        "me/tiny@",
+        "me/tiny@a b",
+        "a/b/c",
+        "me/tiny@a@b",
+        "../x",
+        "me/x.pth",
+        "me/tiny@../x.pth",
+        "/me/tiny",
+        "",
+    )
+    assert all(map(hub.is_hub_id, good)) and not any(map(hub.is_hub_id, bad))
+
+
+def test_a_prefix_tells_the_hub_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert not hub.is_hub_id("runs/x")  # a mistyped run is not asked of the hub
+    assert hub.is_hub_id("hf:runs/x") and hub.is_hub_id("somebody/x@main")

@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 
 from integralaction.clip import Poses
-from integralaction.data.pickles import read_pickle
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import ODD, Entry, Found, Remark, read_lines, video_files
+from integralaction.importers.building import ODD, Entry, Found, Remark
+from integralaction.importers.sources import read_lines, video_files
+from integralaction.pickles import read_pickle
+
+MOST_FRAMES = 1_000_000  # of a video: nine hours
+MOST_CLASSES = 100_000
+LARGEST_SIDE = 100_000  # of a picture, in pixels
 
 
 def find(
@@ -60,8 +65,8 @@ def find(
                 Remark(name, "no such video" if not found else "several videos of that name", ", ".join(found))
             )
             continue
-        number = annotation.get("label")
-        label = names[number] if isinstance(number, int | np.integer) and 0 <= number < len(names) else ""
+        number = _label(annotation)
+        label = names[number] if number is not None and number < len(names) else ""
         try:
             info = _info(annotation) if files is None else None
         except ODD as error:
@@ -76,17 +81,26 @@ def find(
 
 def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict], dict[str, str], list[Remark]]:
     """The annotations, our split of each by name, and a remark for each name in two of the chosen splits."""
-    if isinstance(content, list) and all(isinstance(one, dict) for one in content) and content:
+    if isinstance(content, list) and all(isinstance(one, Mapping) for one in content) and content:
         if splits:
             raise ValueError(
                 f"Expected no --split for {file}, a bare list of annotations without splits. Leave it out."
             )
         return content, {}, []
-    if not isinstance(content, Mapping) or not {"split", "annotations"} <= content.keys() or not content["annotations"]:
+    if not isinstance(content, Mapping) or not {"split", "annotations"} <= content.keys():
         raise ValueError(
             f"Expected split and annotations, or a list of annotations, in {file}; found {_kind(content)}."
         )
-    there = {str(name): [str(one) for one in names] for name, names in content["split"].items()}
+    annotations, theirs_by_name = content["annotations"], content["split"]
+    are_dicts = isinstance(annotations, list | tuple) and all(isinstance(one, Mapping) for one in annotations)
+    if not are_dicts or not annotations:
+        raise ValueError(f"Expected a list of dicts as annotations in {file}; found {_kind(annotations)}.")
+    if not isinstance(theirs_by_name, Mapping) or not theirs_by_name:
+        raise ValueError(f"Expected names of videos by split in {file}; found {_kind(theirs_by_name)}.")
+    for name, names in theirs_by_name.items():
+        if not isinstance(names, list | tuple | set | frozenset | np.ndarray) or getattr(names, "ndim", 1) != 1:
+            raise ValueError(f"Expected a list of names as the split {name} of {file}; found {_kind(names)}.")
+    there = {str(name): [str(one) for one in names] for name, names in theirs_by_name.items()}
     chosen = dict(pair.partition("=")[::2] for pair in splits)
     if not chosen and len(there) == 2 and any("train" in name for name in there):
         chosen = {name: "train" if "train" in name else "test" for name in there}
@@ -101,12 +115,17 @@ def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict],
         for name in there[theirs]:
             if split_of.setdefault(name, ours) != ours:
                 remarks.append(Remark(name, "in two of the chosen splits", f"{split_of[name]} is taken", kept=True))
-    return list(content["annotations"]), split_of, remarks
+    return list(annotations), split_of, remarks
 
 
 def _refuse_3d(annotations: list[dict], file: Path) -> None:
     first = annotations[0]
-    if "keypoint" in first and ("keypoint_score" not in first or np.shape(first["keypoint"])[-1] != 2):
+    try:
+        keypoint: Any = first.get("keypoint")
+        shape = np.shape(keypoint)
+    except ODD:  # lists of lists of several lengths, which are told for each video
+        shape = ()
+    if "keypoint" in first and ("keypoint_score" not in first or shape[-1:] == (3,)):
         raise ValueError(
             f"Expected 2D poses in {file} (keypoint of x and y, keypoint_score); found 3D ones. They are not "
             "aligned with "
@@ -116,18 +135,44 @@ def _refuse_3d(annotations: list[dict], file: Path) -> None:
 
 
 def _class_names(annotations: list[dict], classes: Path | None, file: Path) -> tuple[str, ...]:
-    numbers = [int(one["label"]) for one in annotations if isinstance(one.get("label"), int | np.integer)]
-    count = max(numbers, default=-1) + 1
+    count = max((number for one in annotations if (number := _label(one)) is not None), default=-1) + 1
+    if count > MOST_CLASSES:
+        raise ValueError(f"Expected labels of at most {MOST_CLASSES} classes in {file}; found {count - 1} as a label.")
     names = tuple(f"class {number}" for number in range(count)) if classes is None else read_lines(classes)
     if len(names) < count or not names:
         raise ValueError(f"Expected {count} class names for the labels of {file}; found {len(names)}.")
     return names
 
 
+def _label(annotation: Mapping[str, Any]) -> int | None:
+    """The number of its class; None where it has none."""
+    number = annotation.get("label")
+    is_number = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    return int(number) if is_number and number >= 0 else None
+
+
 def _info(annotation: Mapping[str, Any]) -> VideoInfo:
     """What the annotation tells of a video that is not there."""
-    height, width = (int(side) for side in annotation.get("img_shape", annotation.get("original_shape")))
-    return VideoInfo(int(annotation["total_frames"]), 30.0, height, width)
+    height, width = _size(annotation)
+    return VideoInfo(_count(annotation), 30.0, height, width)
+
+
+def _count(annotation: Mapping[str, Any]) -> int:
+    """Its number of frames."""
+    count = annotation["total_frames"]
+    if not isinstance(count, int | np.integer) or not 0 < count <= MOST_FRAMES:
+        raise ValueError(f"Expected total_frames from 1 to {MOST_FRAMES}; found {count!r:.100}.")
+    return int(count)
+
+
+def _size(annotation: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width in pixels of the picture that its places lie in."""
+    sides = annotation.get("img_shape")
+    sides = annotation.get("original_shape") if sides is None else sides
+    pair = list(sides) if isinstance(sides, list | tuple | np.ndarray) else []
+    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and 0 < n <= LARGEST_SIDE for n in pair):
+        raise ValueError(f"Expected height and width as img_shape; found {sides!r:.100}.")
+    return int(pair[0]), int(pair[1])
 
 
 def _reader(annotation: Mapping[str, Any], keypoints: Path | None):
@@ -143,14 +188,14 @@ def poses_of(annotation: Mapping[str, Any], keypoints: Path | None, info: VideoI
     Raises:
         ValueError: it is not of as many frames as the video, or lacks something.
     """
-    total = int(annotation["total_frames"])
+    total = _count(annotation)
     if total != info.frames:
         raise ValueError(f"Expected poses of the {info.frames} frames of the video; found {total} frames.")
-    height, width = annotation.get("img_shape") or annotation["original_shape"]
+    height, width = _size(annotation)
     scale = np.array([info.width / width, info.height / height], np.float32)
     if "keypoint" in annotation:
-        places = np.asarray(annotation["keypoint"], np.float32)  # persons, frames, joints, 2
-        scores = np.asarray(annotation["keypoint_score"], np.float32)
+        places = _numbers(annotation["keypoint"])  # persons, frames, joints, 2
+        scores = _numbers(annotation["keypoint_score"])
         if (
             places.ndim != 4
             or places.shape[1] != total
@@ -183,11 +228,25 @@ def _listed(annotation: Mapping[str, Any], keypoints: Path | None, total: int) -
             "Expected --keypoints FOLDER for annotations whose poses lie in files of their own; found none."
         )
     content = _kept_pickle(keypoints / Path(str(annotation["raw_file"])).name)
-    rows = np.asarray(content[annotation["frame_dir"]]["keypoint"], np.float32)
+    rows = _numbers(content[annotation["frame_dir"]]["keypoint"])
     numbers = np.asarray(annotation["frame_inds"])
-    if rows.ndim != 3 or rows.shape[1:] != (17, 3) or len(rows) != len(numbers):
-        raise ValueError(f"Expected {len(numbers)} x 17 x 3 joints; found {rows.shape}.")
-    return {t: rows[numbers == t] for t in range(total)}
+    if numbers.ndim != 1 or rows.ndim != 3 or rows.shape[1:] != (17, 3) or len(rows) != len(numbers):
+        raise ValueError(f"Expected N x 17 x 3 joints and N frame numbers; found {rows.shape} and {numbers.shape}.")
+    if len(numbers) and not (numbers.dtype.kind in "iu" and numbers.min() >= 0 and numbers.max() < total):
+        raise ValueError(
+            f"Expected frame numbers from 0 to {total - 1} as frame_inds; found {numbers.min()} to {numbers.max()}."
+        )
+    order = np.argsort(numbers, kind="stable")
+    first = np.searchsorted(numbers[order], np.arange(total + 1))
+    return {t: rows[order[first[t] : first[t + 1]]] for t in range(total)}
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """Numbers as float32; what is too large for it becomes infinite, and with it the joint a lost one."""
+    if not isinstance(values, np.ndarray | list | tuple):
+        raise TypeError(f"Expected an array of numbers; found {_kind(values)}.")
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -198,5 +257,7 @@ def _kept_pickle(path: Path) -> Any:
 
 def _kind(content: Any) -> str:
     return (
-        f"the keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, Mapping) else type(content).__name__
+        f"the keys {', '.join(f'{key!s:.100}' for key in list(content)[:5])}"
+        if isinstance(content, Mapping)
+        else type(content).__name__
     )

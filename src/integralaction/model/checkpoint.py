@@ -1,5 +1,6 @@
 """Save and load our own models: one safetensors file, in which the settings travel with the weights."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,19 +9,23 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from integralaction.config import Depth, ModelConfig, from_dict, to_dict
+from integralaction.downloads import download
 from integralaction.files import write_whole
+from integralaction.model.archive import read_archive
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
 
 FORMAT = 1
 _KEY = "integralaction.model"
 
-# torchvision's releases; the hash in the name is checked after the download
+_LONGEST = 100_000_000  # bytes of a safetensors file's head
+
+# torchvision's releases and their whole SHA-256, of which the name has the first eight digits
 _IMAGENET = {
-    18: "resnet18-f37072fd.pth",
-    34: "resnet34-b627a593.pth",
-    50: "resnet50-0676ba61.pth",
-    101: "resnet101-63fe2227.pth",
+    18: ("resnet18-f37072fd.pth", "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"),
+    34: ("resnet34-b627a593.pth", "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f"),
+    50: ("resnet50-0676ba61.pth", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"),
+    101: ("resnet101-63fe2227.pth", "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a"),
 }
 _IMAGENET_URL = "https://download.pytorch.org/models/"
 
@@ -44,16 +49,71 @@ def load(path: Path) -> IntegralAction:
         raise FileNotFoundError(f"Expected a model file; {path} is not there.")
     try:
         with safe_open(path, "pt") as handle:
-            about = json.loads((handle.metadata() or {}).get(_KEY, "null"))
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"Expected a model in safetensors format in {path}; it cannot be read ({error}).") from error
+            about = (handle.metadata() or {}).get(_KEY)
+            parts = {name: handle.get_slice(name) for name in handle.keys()}  # noqa: SIM118 (it is no dict)
+            held = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(unreadable(path, error)) from error
+    config = _config(about, path)
+    # compared before anything is built: settings of a few bytes could ask for any amount of memory
+    with torch.device("meta"):
+        wanted = IntegralAction(config).state_dict()
+    _compare(
+        {name: tuple(tensor.shape) for name, tensor in wanted.items()},
+        {name: shape for name, (shape, _) in held.items()},
+        str(path),
+    )
+    others = [
+        name for name, (_, kind) in held.items() if kind != ("F32" if wanted[name].is_floating_point() else "I64")
+    ]
+    if others:
+        raise ValueError(f"Expected weights as F32 and counters as I64 in {path}; found others: {', '.join(others)}.")
+    weights = load_file(path)
+    if odd := [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]:
+        raise ValueError(
+            f"Expected finite weights in {path}; found NaN or infinity in {len(odd)} tensors, {odd[0]} first. Its "
+            "training went astray, or the file is damaged: train again with a smaller lr, or fetch it again."
+        )
+    model = IntegralAction(config)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _config(about: str | None, path: Path) -> ModelConfig:
+    """The settings that travel with the weights."""
     if about is None:
         raise ValueError(f"Expected a model of this project in {path}; found a safetensors file without its settings.")
-    if about.get("format") != FORMAT:
-        raise ValueError(f"Expected model format {FORMAT} in {path}; found {about.get('format')!r}.")
-    model = IntegralAction(from_dict(ModelConfig, about["config"], str(path)))
-    copy_weights(model, load_file(path), str(path))
-    return model.eval()
+    try:
+        settings = json.loads(about)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"Expected a model of this project in {path}; its settings cannot be read.") from error
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+        found = settings.get("format") if isinstance(settings, dict) else settings
+        raise ValueError(f"Expected model format {FORMAT} in {path}; found {found!r:.100}.")
+    config = from_dict(ModelConfig, settings.get("config"), str(path))
+    if len(config.classes) < 2:
+        raise ValueError(f"Expected a model of at least two classes in {path}; found {list(config.classes)}.")
+    return config
+
+
+def unreadable(path: Path, error: Exception) -> str:
+    """The sentence for a safetensors file that cannot be opened: empty, cut short, or another file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = int.from_bytes(file.read(8), "little")
+        begins = file.read(1) == b"{"
+    if size == 0:
+        found = "an empty file"
+    elif begins and head <= _LONGEST and size < 8 + head:
+        found = f"{size} bytes, of which the first {8 + head} should be its head"
+    elif begins and "ncomplete" in str(error):
+        found = f"{size} bytes, which are not as many as its head says"
+    else:
+        return f"Expected a model in safetensors format in {path}; it cannot be read ({error})."
+    return (
+        f"Expected a model in safetensors format in {path}; found {found}. It was not written or copied to its end: "
+        "make or fetch it again."
+    )
 
 
 def is_ours(path: Path) -> bool:
@@ -61,7 +121,7 @@ def is_ours(path: Path) -> bool:
     try:
         with safe_open(path, "pt") as handle:
             return _KEY in (handle.metadata() or {})
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, ValueError):
         return False
 
 
@@ -71,26 +131,35 @@ def copy_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], wher
     Raises:
         ValueError: keys are missing or surplus, or shapes differ; every one is named.
     """
-    wanted = module.state_dict()
-    missing = sorted(wanted.keys() - weights.keys())
-    surplus = sorted(weights.keys() - wanted.keys())
+    shapes, held = (
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (module.state_dict(), weights)
+    )
+    _compare(shapes, held, where)
+    module.load_state_dict(weights)
+
+
+_Shapes = dict[str, tuple[int, ...]]
+
+
+def _compare(wanted: _Shapes, held: _Shapes, where: str) -> None:
+    missing = sorted(wanted.keys() - held.keys())
+    surplus = sorted(held.keys() - wanted.keys())
     misshapen = [
-        f"{name} {tuple(weights[name].shape)} instead of {tuple(wanted[name].shape)}"
-        for name in wanted.keys() & weights.keys()
-        if wanted[name].shape != weights[name].shape
+        f"{name} {held[name]} instead of {wanted[name]}"
+        for name in wanted.keys() & held.keys()
+        if wanted[name] != held[name]
     ]
     if missing or surplus or misshapen:
         groups = {"missing": missing, "surplus": surplus, "of another shape": sorted(misshapen)}
         found = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in groups.items() if keys)
         raise ValueError(f"Expected the {len(wanted)} tensors of the model in {where}; found {found}.")
-    module.load_state_dict(weights)
 
 
 def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
     """Give a ResNet ImageNet's weights; a ResNet without a stem takes those of its layers (section 3.5).
 
     Args:
-        source: `imagenet` (downloaded once, its hash checked) or a folder with torchvision's files.
+        source: `imagenet` (downloaded once, its hash checked each time) or a folder with torchvision's files.
 
     Raises:
         ConnectionError: no such file, or no network for the download.
@@ -98,27 +167,41 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
     """
     if resnet.stem_channels != 64:
         raise ValueError("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start=random.")
-    name = _IMAGENET[depth]
+    name, digest = _IMAGENET[depth]
     path = Path(source) / name
     try:
         if source == "imagenet":
-            weights = torch.hub.load_state_dict_from_url(
-                _IMAGENET_URL + name, check_hash=True, map_location="cpu", weights_only=True
-            )
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
+            path = _downloaded(name, digest)
+        weights = read_archive(path)
     except OSError as error:
         wanted = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
         raise ConnectionError(
             f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start=FOLDER, or give "
             "start=random."
         ) from error
-    except Exception as error:  # on a file of another kind the unpickler fails in whatever way it comes to
-        raise ValueError(f"Expected torchvision's weights in {name}; it is another file, or damaged.") from error
-    if not isinstance(weights, dict):
+    if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise ValueError(f"Expected a state dict in {name}; found {type(weights).__name__}.")
     # older files have no num_batches_tracked; momentum averages, which these are, do not use it
     counters = {k: v for k, v in resnet.state_dict().items() if k.endswith("num_batches_tracked")}
     unused = ("fc.",) if resnet.has_stem else ("fc.", "conv1.", "bn1.")
     kept = {key: tensor for key, tensor in weights.items() if not key.startswith(unused)}
     copy_weights(resnet, {**counters, **kept}, name)
+
+
+def _downloaded(name: str, digest: str) -> Path:
+    """The file of that name in PyTorch's own folder of downloads, whose hash is checked whole and each time."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not path.is_file():
+        download(_IMAGENET_URL + name, path, digest)
+    _check_digest(path, digest)
+    return path
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
+        raise ValueError(
+            f"Expected the file with SHA-256 {digest} in {path}; found {found}. Remove it, and the same command "
+            "downloads it again."
+        )

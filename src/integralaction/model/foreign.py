@@ -7,22 +7,20 @@ Read are snapshots of the released IntegralAction code, TSM as MIT and as MMActi
 torchvision's names. What keys and shapes cannot tell is told (`Told`), and what was not told is said.
 """
 
-import pickle
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from integralaction.config import Depth, Method, ModelConfig, changed
-from integralaction.model.checkpoint import copy_weights
+from integralaction.model.archive import read_archive
+from integralaction.model.checkpoint import copy_weights, unreadable
 from integralaction.model.network import IntegralAction
 from integralaction.model.streams import IMAGENET_DEVIATION, IMAGENET_MEAN
 from integralaction.skeleton import skeleton_named
@@ -116,17 +114,6 @@ def recognise(path: Path) -> Kind:
 # ---- from the file to tensors
 
 
-class _Inert:
-    """Stands for an object of another project's file: it is built, holds nothing and is never used."""
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-# training checkpoints of MMEngine keep their log beside the weights
-_INERT = ("mmengine.logging.history_buffer.HistoryBuffer",)
-
-
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The network's tensors in a checkpoint (`.pth`, `.tar`, safetensors), by key, without `module.` before them.
 
@@ -190,47 +177,15 @@ def _load(path: Path) -> Any:
     if _is_safetensors(path):
         try:
             return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise ValueError(
-                f"Expected a model in safetensors format in {path}; it cannot be read ({error})."
-            ) from error
-    try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_allowed()):
-            warnings.simplefilter("ignore")  # of TorchScript, which is refused below
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        told = re.search(r"GLOBAL (\S+)", str(error))
-        if told is None:
-            raise ValueError(f"Expected a checkpoint in {path}; it is another file, or damaged.") from error
-        raise ValueError(
-            f"Expected a checkpoint of tensors and plain containers in {path}; found {told[1]} in it, which could run "
-            "code. Nothing was loaded. Save its state dict alone where it was made, and give that."
-        ) from error
-    except Exception as error:  # on a file of another kind the unpickler fails in whatever way it comes to
-        if "TorchScript" in str(error):
-            raise ValueError(
-                f"Expected a checkpoint of tensors in {path}; found a TorchScript archive, which holds code. Save its "
-                "state dict alone where it was made, and give that."
-            ) from error
-        raise ValueError(f"Expected a checkpoint in {path}; it is another file, or damaged.") from error
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ValueError(unreadable(path, error)) from error
+    return read_archive(path)
 
 
 def _is_safetensors(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(9)
     return path.suffix == ".safetensors" or (start[8:] == b"{" and int.from_bytes(start[:8], "little") < 10**8)
-
-
-def _allowed() -> list:
-    """NumPy's arrays and numbers, under the names of its versions 1 and 2, and what is built as nothing."""
-    core = __import__("numpy._core" if hasattr(np, "_core") else "numpy.core", fromlist=["multiarray"]).multiarray
-    parts = ((core._reconstruct, "_reconstruct"), (core.scalar, "scalar"))
-    modules = ("numpy.core.multiarray", "numpy._core.multiarray")
-    arrays = [(part, f"{module}.{name}") for part, name in parts for module in modules]
-    kinds = [
-        getattr(np.dtypes, name) for name in np.dtypes.__all__ if name.startswith(("Float", "Int", "UInt", "Bool"))
-    ]
-    return [np.ndarray, np.dtype, *arrays, *kinds, *((_Inert, name) for name in _INERT)]
 
 
 # ---- whose keys these are

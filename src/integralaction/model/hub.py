@@ -1,15 +1,19 @@
 """Our models as the Hugging Face Hub keeps them: a folder with `model.safetensors`, `config.json` and `README.md`."""
 
 import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 from integralaction.config import to_dict
+from integralaction.console import say
 from integralaction.files import write_text
 from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction
 
 MODEL_FILE = "model.safetensors"
+ON_HUB = "hf:"  # before an id that must not be taken for a path
 
 _INSTALL = "Expected huggingface_hub for {}; it is not installed. Run: pip install 'integralaction[hub]'."
 
@@ -56,10 +60,7 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
     """
     from tempfile import TemporaryDirectory
 
-    try:
-        from huggingface_hub import HfApi
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(_INSTALL.format(repo_id)) from error
+    HfApi = _library(repo_id).HfApi
     if not is_hub_id(repo_id):
         raise ValueError(f"Expected the id of a model as OWNER/NAME; found {repo_id!r}.")
     api = HfApi(token=token)
@@ -75,31 +76,58 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name has the form of a hub id, OWNER/NAME, and not that of a file or of a place in a folder."""
+    """Whether a name is that of a model on the hub: hf:OWNER/NAME, or OWNER/NAME that has not the form of a file or of
+    a place in a folder, with or without @REVISION."""
+    if name.startswith(ON_HUB):
+        return True
     if name.endswith((".safetensors", ".pth", ".pt", ".tar", ".ckpt", ".bin")) or Path(name).parent.is_dir():
         return False
     part = r"[\w-]+(\.[\w-]+)*"
-    return re.fullmatch(f"{part}/{part}", name) is not None
+    return re.fullmatch(rf"{part}/{part}(@[\w./-]+)?", name) is not None
 
 
-def download(repo_id: str) -> Path:
-    """The model file of a hub id, downloaded once.
+def pinned(name: str) -> str:
+    """A hub id with the revision that its model has now: OWNER/NAME@COMMIT. One with a revision stays as it is.
+
+    Raises:
+        ConnectionError, ModuleNotFoundError: as `download`.
+    """
+    return name if "@" in name else f"{name}@{download(name).parent.name}"
+
+
+def download(name: str) -> Path:
+    """The model file of a hub id, downloaded once; nothing else of the repository is fetched.
+
+    Args:
+        name: OWNER/NAME, of which the newest revision is taken and said on standard error, or OWNER/NAME@REVISION,
+            with or without hf: before it.
 
     Raises:
         ConnectionError: the hub cannot be reached, or has no such model.
         ModuleNotFoundError: without the extra `hub`.
     """
+    hf_hub_download = _library(f"the model {name} (no file or folder has this name)").hf_hub_download
+    repo_id, _, revision = name.removeprefix(ON_HUB).partition("@")
     try:
-        from huggingface_hub import hf_hub_download
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(_INSTALL.format(f"the model {repo_id} (no file or folder has this name)")) from error
-    try:
-        return Path(hf_hub_download(repo_id, MODEL_FILE))
+        path = Path(hf_hub_download(repo_id, MODEL_FILE, revision=revision or None))
     except Exception as error:  # of the hub's library and of the one below it
         raise ConnectionError(
-            f"Expected the model {repo_id} of the hub (no file or folder has this name); it cannot be had "
+            f"Expected the model {name} of the hub (no file or folder has this name); it cannot be had "
             f"({_line(error)})."
         ) from error
+    if not revision:  # the file lies in a folder that is named after its commit
+        say(f"{repo_id}: the newest revision; {repo_id}@{path.parent.name} names it for good.")
+    return path
+
+
+def _library(purpose: str) -> Any:
+    """The hub's library, told to report nothing: it would tell what is installed, and ask who runs it."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, when it is imported
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(_INSTALL.format(purpose)) from error
+    return huggingface_hub
 
 
 def _line(error: Exception) -> str:
