@@ -22,13 +22,13 @@ LEVELS = (
         "pickles",
         "fonts",
     ),
-    ("interrupts", "files", "console", "downloads", "escapes", "intervals", "settings", "config", "skeleton"),
     ("clip",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
         *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
         *(
             "data.video_info",
+            "data.clock",
             "data.picture_kinds",
             "data.containers",
             "data.completeness",
