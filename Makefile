@@ -4,7 +4,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test hardening lint format clean
 
 demo: $(VENV)/installed
 	@echo "1/4  rendering the embedded benchmark"
@@ -19,12 +19,15 @@ demo: $(VENV)/installed
 	@echo "pictures: $(DEMO)/contact-sheet.png    videos: $(DEMO)/data/    logs: tensorboard --logdir $(DEMO)/run"
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+hardening: $(VENV)/installed
+	$(BIN)/python -m tools.hardening --write
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/ty check src
+	$(BIN)/ty check src tools
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .

@@ -124,7 +124,7 @@ def test_predictions_of_other_videos_are_not_taken_for_these(run: Run) -> None:
     index = read_index(run.data)
     evaluate(run, index, (), CPU)
     other = replace(index, videos=tuple(replace(video, frames=11) for video in index.videos))
-    with pytest.raises(ValueError, match="Expected predictions on the videos of"):
+    with pytest.raises(ValueError, match="Expected predictions of the videos of"):
         testing.read_predictions(run, other, "integral", TESTED)
 
 
@@ -284,3 +284,33 @@ def test_runs_with_other_streams_are_not_tested_together(run: Run, tmp_path: Pat
         ) as told:
             evaluate_together(runs, index, (), CPU)
         assert str(runs[1].root) in str(told.value) and answers(runs[1]) == before
+
+
+@pytest.mark.parametrize(("rank", "counts"), [(0, 1.0), (4, 1.0), (5, 0.0), (6, 0.0)])
+def test_top_5_counts_the_first_five(rank: int, counts: float) -> None:
+    classes = tuple("abcdefgh")
+    probabilities = np.linspace(0.3, 0.01, 8, dtype=np.float32)[None]
+    video = (Video("0.mp4", classes[rank], "test", 10, 10.0, 8, 8),)
+    gate = np.full(1, np.nan, np.float32)
+    found = score(Predictions("integral", classes, video, np.array([rank]), probabilities, gate), "test")
+    assert (found.top5, found.top1) == (counts, float(rank == 0))
+
+
+def test_a_torn_part_of_an_evaluation_is_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = read_index(run.data)
+    whole = evaluate(run, index, ("in-context",), CPU)["integral"]
+    write = testing._write_predictions
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(testing, "_write_predictions", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run, index, ("in-context",), CPU)
+    monkeypatch.setattr(testing, "_write_predictions", write)
+    (part,) = (run.root / "predictions/toy/in-context").glob("part-*/*.safetensors")
+    for content in (b"", part.read_bytes()[:-1]):
+        part.parent.mkdir(exist_ok=True)
+        part.write_bytes(content)
+        again = evaluate(run, index, ("in-context",), CPU)["integral"]
+        np.testing.assert_array_equal(again.probabilities, whole.probabilities)

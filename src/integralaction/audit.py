@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +27,7 @@ from rich.text import Text
 from torch.nn import functional as F
 
 from integralaction.clip import Batch, Clip, collate
-from integralaction.console import printable, track
+from integralaction.console import printable, say, track
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
@@ -35,6 +35,7 @@ from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.escapes import markdown
 from integralaction.evaluate import NOT_TESTED, digest, predict_clips, results_name, weights_digest
 from integralaction.files import write_rows, write_text, write_whole
+from integralaction.fonts import fitting
 from integralaction.intervals import few_videos, share_interval
 from integralaction.model.network import channels_last
 from integralaction.model.pose_maps import MIN_SCORE
@@ -245,6 +246,9 @@ def audit(run: Run, index: Index, splits: tuple[str, ...], device: torch.device,
     Raises:
         ValueError: there are no such videos, too few have poses or classes, or the run's model looks at poses alone.
     """
+    run.check_trained()
+    if remark := run.changes_of(index):
+        say(remark)
     index = tested(index, splits)
     store = PoseStore.of(index.root)
     streams = run.methods[-1]
@@ -433,11 +437,10 @@ def contact_sheet(versions: VideoVersions, index: Index, path: Path, rows: int =
     usable = np.array([versions.posed(number) for number in range(len(index.videos))])
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(usable))[:rows]
     cell, head, gap = 160, 20, 4
-    font = ImageFont.load_default(13)
     sheet = Image.new("RGB", (len(VERSIONS) * (cell + gap), head + len(chosen) * (cell + head + gap)), (250, 250, 250))
     brush = ImageDraw.Draw(sheet)
     for column, version in enumerate(VERSIONS):
-        brush.text((column * (cell + gap) + 2, 2), version, (25, 25, 30), font)
+        fitting(version, 13, cell).draw(brush, (column * (cell + gap) + 2, 2), (25, 25, 30))
     for row, number in enumerate(chosen.tolist()):
         partner = versions.partner(number, usable)
         shown = versions.frames(number, partner, np.array([index.videos[number].frames // 2]))
@@ -450,6 +453,6 @@ def contact_sheet(versions: VideoVersions, index: Index, path: Path, rows: int =
             )
             sheet.paste(picture, (column * (cell + gap), top + head))
         told = f"{index.videos[number].label}; swapped: before {index.videos[partner].label}"
-        brush.text((2, top + 3), told, (110, 110, 120), font)
+        fitting(told, 13, sheet.width - 4).draw(brush, (2, top + 3), (110, 110, 120))
     with write_whole(path) as aside:
         sheet.save(aside, "PNG")

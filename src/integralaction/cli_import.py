@@ -258,7 +258,7 @@ def import_penn_action(
 
 
 @imports.command(name="poses")
-def import_poses(data: Path, files: Path, /, *, pose_units: Literal["pixels", "unit", "centred"] | None = None) -> int:
+def import_poses(data: Path, files: Path, /, *, pose_units: str | None = None) -> int:
     """Give the videos of a data set that have no poses those of files, each by the video's name.
 
     Parameters
@@ -266,10 +266,12 @@ def import_poses(data: Path, files: Path, /, *, pose_units: Literal["pixels", "u
     data
         The data set folder.
     files
-        OpenPose's JSON files (all in one folder, or a folder a video), COCO results or AlphaPose's (NAME.json for each
-        video), or another data set folder.
+        OpenPose's JSON files (all in one folder, or a folder a video), COCO results or annotations or AlphaPose's
+        (NAME.json for each video, in folders as the videos are or all in one; or one file of all videos, whose images
+        are named after them), or another data set folder.
     pose_units
-        Units of the places: pixels, 0..1 or -1..1 of the video; by default as their values tell.
+        Units of the places: pixels, unit (0..1 of the video), centred (-1..1), or the size of the pictures that the
+        poses were found in, as 1920x1080; by default as their values tell.
     """
     from integralaction.data.index import read_index
     from integralaction.importers.building import summary

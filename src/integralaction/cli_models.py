@@ -194,7 +194,7 @@ def convert(
     """
     from integralaction.convert import account, check_folder, merge, write
     from integralaction.convert import convert as run_conversion
-    from integralaction.importers.building import read_lines
+    from integralaction.importers.sources import read_lines
     from integralaction.model.checkpoint import is_ours
     from integralaction.model.foreign import Told
 

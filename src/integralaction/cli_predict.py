@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -28,7 +28,7 @@ def predict(
     poses: str | None = None,
     weights: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
     pose_model: Path | None = None,
-    pose_units: Literal["pixels", "unit", "centred"] | None = None,
+    pose_units: str | None = None,
     save_frames: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
     device: Device = "auto",
@@ -54,9 +54,11 @@ def predict(
     pose_model
         An OpenPose network of 18 joints as an ONNX file, instead of --poses.
     pose_units
-        Units of poses in JSON files: pixels, 0..1 or -1..1 of the video; by default as their values tell.
+        Units of poses in JSON files: pixels, unit (0..1 of the video), centred (-1..1), or the size of the pictures
+        that the poses were found in, as 1920x1080; by default as their values tell.
     save_frames
-        A folder for the clips' frames with poses and gate drawn on them, a folder a video.
+        A folder for the clips' frames with poses and gate drawn on them, a folder a video, in which no pictures of
+        others may lie.
     json_
         Print one JSON object a line instead.
     device
@@ -67,11 +69,13 @@ def predict(
         say(f"integralaction: Expected a video or a folder of images at {path}, found nothing; check the path.")
     if not paths:
         return 1
+    from integralaction.data.pose_files import check_units
+    from integralaction.overlay import save_frames as save
     from integralaction.pose_estimation import PoseEstimator
     from integralaction.predict import as_dict, as_text, predict_video
-    from integralaction.predict import save_frames as save
     from integralaction.run import choose_device, load_model
 
+    check_units(pose_units)
     target = choose_device(device)
     loaded = load_model(model or "mime").to(target)
     if model is None:
@@ -123,7 +127,7 @@ def video_paths(given: Sequence[str]) -> tuple[list[Path], list[str]]:
 def _videos_in(folder: Path) -> list[Path]:
     """The videos of a folder; the folder itself where it holds images and no videos, or nothing that looks like one."""
     from integralaction.data.images import IMAGES
-    from integralaction.importers.building import VIDEOS, video_files
+    from integralaction.importers.sources import VIDEOS, video_files
 
     names = [name for names in video_files(folder)[0].values() for name in names]
     videos = [folder / name for name in names if name.lower().endswith(VIDEOS)]

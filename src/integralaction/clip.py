@@ -163,6 +163,14 @@ class Batch:
         """The same batch in page-locked memory, from which copies to a GPU are faster."""
         return self._each(torch.Tensor.pin_memory)
 
+    def share_memory(self) -> "Batch":
+        """The same batch in memory that processes share.
+
+        Raises:
+            RuntimeError: there is no room left.
+        """
+        return self._each(torch.Tensor.share_memory_)
+
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
         frames = None if self.frames is None else change(self.frames)
         return Batch(frames, change(self.joints), change(self.labels), change(self.videos), self.replaced)

@@ -7,10 +7,10 @@ tested on the same stream features, computed once.
 import csv
 import hashlib
 import shutil
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
@@ -20,16 +20,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 
 from integralaction.clip import Batch
 from integralaction.config import Method
-from integralaction.console import printable, progress
+from integralaction.console import printable, progress, say
 from integralaction.data.dataset import ClipReader, TestClips
-from integralaction.data.index import AS_RELEASED, Index, Video
+from integralaction.data.fingerprint import poses_digest
+from integralaction.data.index import AS_RELEASED, Index, Video, say_untrained_classes
+from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches
 from integralaction.data.poses import PoseStore
+from integralaction.data.sampling import TEST_CLIPS
 from integralaction.escapes import markdown, spreadsheet
 from integralaction.files import write_whole
 from integralaction.intervals import difference_interval, few_videos, share_interval
@@ -39,7 +42,7 @@ from integralaction.run import Run
 CHUNK = 256  # videos after which an evaluation can be continued
 RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps
 NOT_TESTED = ("train", "val")
-_KEY = "integralaction.videos"
+_KEY = "integralaction.videos"  # the name of what predictions depend on, of which older ones say the videos alone
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,10 @@ def evaluate_together(
         ValueError: as for `evaluate`, or the streams differ.
     """
     run = runs[0]
+    for other in runs:
+        other.check_trained()
+        if remark := other.changes_of(index):
+            say(remark)
     if len({streams_digest(other) for other in runs}) > 1:
         raise ValueError(
             f"Expected runs with the same streams; those of {', '.join(str(r.root) for r in runs)} differ."
@@ -131,6 +138,8 @@ def evaluate_together(
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
+    if index.root.resolve() == run.data.resolve():
+        say_untrained_classes(index)
     models: list[dict[Method, IntegralAction]] = []
     for other in runs:
         models.append({})
@@ -170,21 +179,22 @@ def _evaluate_split(
     # the model with the most streams: both, where the run has both
     streams = models[0][run.methods[-1]]
     reader = ClipReader(index, store, streams.config)
-    if reader.without_poses:
-        print(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses", file=sys.stderr)
+    if reader.without_poses and streams.config.method != "appearance-only":
+        say(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses")
     clips = TestClips(reader)
     parts.mkdir(parents=True, exist_ok=True)
     paths = []
-    with progress(f"testing {index.name} {split}", len(clips)) as advance:
+    batch_bytes = bytes_of_clips(streams.config, TEST_CLIPS)
+    with progress(f"testing {index.name} {split}", len(clips)) as advance, heeded_loaders():
         for first in range(0, len(clips), CHUNK):
             path = parts / f"{first:07d}.safetensors"
             paths.append(path)
             numbers = range(first, min(first + CHUNK, len(clips)))
-            if path.is_file():
+            if _is_whole(path):
                 advance(len(numbers))
                 continue
             rows = []
-            for batch in DataLoader(Subset(clips, numbers), batch_size=None, num_workers=run.recipe.workers):
+            for batch in load_batches(Subset(clips, numbers), run.recipe.workers, batch_bytes):
                 rows.append(predict_clips(by_name, streams, batch.to(device)))
                 advance(1)
             _save({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
@@ -235,9 +245,14 @@ def results_name(run: Run, index: Index) -> str:
 
 
 def weights_digest(run: Run) -> str:
-    """A digest of all weights of a run."""
+    """A digest of all weights of a run.
+
+    Raises:
+        FileNotFoundError, ValueError: see `Run.check_trained`.
+    """
+    run.check_trained()
     made = hashlib.sha256()
-    for method in (*run.recipe.streams, *run.recipe.integrations):
+    for method in run.trained:
         made.update(run.model_path(method).read_bytes())
     return made.hexdigest()
 
@@ -260,9 +275,33 @@ def digest(index: Index, *others: str) -> str:
     return made.hexdigest()[:16]
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a file of tensors is there, and not empty or cut off."""
+    try:
+        with safe_open(path, "numpy"):
+            return True
+    except (SafetensorError, OSError):
+        return False
+
+
 def _save(tensors: dict[str, np.ndarray], path: Path, of: str) -> None:
     with write_whole(path) as aside:
         save_file(tensors, aside, metadata={_KEY: of})
+
+
+def _basis(run: Run, index: Index, method: Method) -> tuple[str, str, str]:
+    """Digests of what predictions depend on: the videos of a split, their poses, the weights, these where all are
+    there."""
+    streams: tuple[Method, ...] = ("appearance-only", "pose-only")
+    paths = [run.model_path(name) for name in (streams if method == "score-average" else (method,))]
+    weights = [_file_digest(path, path.stat().st_mtime_ns) for path in paths if path.is_file()]
+    poses = "none" if method == "appearance-only" else poses_digest(index)
+    return digest(index), poses, "+".join(weights) if len(weights) == len(paths) else ""
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: Path, _changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _write_predictions(run: Run, index: Index, split: str, method: Method, tensors: dict[str, np.ndarray]) -> None:
@@ -272,7 +311,7 @@ def _write_predictions(run: Run, index: Index, split: str, method: Method, tenso
     gate = tensors.get("gate", np.full(len(probabilities), np.nan, np.float32))
     path = _folder(run, index, split) / f"{method}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _save({"probabilities": probabilities, "gate": gate}, path, digest(index))
+    _save({"probabilities": probabilities, "gate": gate}, path, " ".join(_basis(run, index, method)))
     predictions = read_predictions(run, index, method, (split,))
     rank, best = predictions.rank(), probabilities.argmax(axis=1)
     with _aside(path.with_suffix(".csv")) as file:
@@ -290,7 +329,8 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: they were made of other videos than the data set has now.
+        ValueError: they were made of other videos or poses than the data set has now, by other weights than the run
+            has, or are damaged.
     """
     probabilities, gate, videos = [], [], []
     for split in splits:
@@ -300,11 +340,21 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
                 f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`."
             )
         part = index.split(split)
-        with safe_open(path, "numpy") as handle:
-            if (handle.metadata() or {}).get(_KEY) != digest(part):
-                raise ValueError(f"Expected predictions on the videos of {index.root} in {path}; evaluate again.")
-            probabilities.append(handle.get_tensor("probabilities"))
-            gate.append(handle.get_tensor("gate"))
+        again = f"Make them again: integralaction evaluate {run.root}."
+        try:
+            with safe_open(path, "numpy") as handle:
+                then = (handle.metadata() or {}).get(_KEY, "").split(" ")
+                probabilities.append(handle.get_tensor("probabilities"))
+                gate.append(handle.get_tensor("gate"))
+        except SafetensorError as error:
+            raise ValueError(f"Expected predictions in {path}; it is empty or damaged. {again}") from error
+        now = _basis(run, part, method)
+        parts = (f"the videos of {index.root}", f"the poses of {index.root}", f"the model {method} of {run.root}")
+        changed = [what for what, a, b in zip(parts, then, now, strict=False) if b and a != b]
+        if changed:
+            raise ValueError(
+                f"Expected predictions of {changed[0]} as now in {path}; found those of an earlier state. {again}"
+            )
         videos += part.videos
     classes = run.recipe.model.classes
     labels = np.array([classes.index(video.label) for video in videos])

@@ -16,14 +16,11 @@ from integralaction.console import one_line, progress, say
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.pose_files import Units, read_poses
-from integralaction.data.video import VideoInfo, probe, read_in_parts
-from integralaction.draw import draw_frame
-from integralaction.files import write_whole
+from integralaction.data.video import VideoInfo, probe
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.pose_estimation import NAMES, Named, PoseEstimator, estimate_poses, estimator_named
 from integralaction.pose_estimation import estimator_installed as is_estimator_installed
-from integralaction.skeleton import skeleton_named
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
 
@@ -88,7 +85,7 @@ def predict_video(
         frames=np.stack([reader.wanted(0, start) for start in reader.starts(0)]),
         gates=None if output.gate is None else output.gate.mean(dim=2).cpu().numpy(),
         streams={name: p.mean(dim=0).cpu().numpy() for name, p in alone.items() if p is not None},
-        persons=Persons(source.name, known, None if joints is None else _pose_share(batch.joints)),
+        persons=Persons(source.name, known, None if joints is None else _pose_share(batch.joints, config.size)),
     )
 
 
@@ -197,10 +194,13 @@ def _reader(model: IntegralAction, video: Path, info: VideoInfo, poses: Poses) -
     return ClipReader(index, {video.name: poses}, model.config)
 
 
-def _pose_share(joints: torch.Tensor) -> float:
-    """Share of the clips' frames, (N, T', P, K, 3), in which at least one person's pose is usable."""
-    found = (joints[..., 2] > MIN_SCORE).float().mean(dim=3) >= USABLE_JOINTS
-    return float(found.any(dim=2).float().mean())
+def _pose_share(joints: torch.Tensor, size: int) -> float:
+    """Share of the clips' frames, (N, T', P, K, 3), in which at least one person's pose is usable: enough joints, of
+    which one at least is in the picture of `size` x `size` pixels that the model sees."""
+    found = joints[..., 2] > MIN_SCORE
+    inside = found & (joints[..., :2] >= 0).all(dim=4) & (joints[..., :2] <= size - 1).all(dim=4)
+    usable = (found.float().mean(dim=3) >= USABLE_JOINTS) & inside.any(dim=3)
+    return float(usable.any(dim=2).float().mean())
 
 
 def as_text(prediction: Prediction) -> str:
@@ -233,33 +233,3 @@ def as_dict(prediction: Prediction) -> dict[str, Any]:
         "pose_share": prediction.persons.share,
         "clips": len(prediction.frames),
     }
-
-
-def save_frames(prediction: Prediction, folder: Path) -> int:
-    """Write every frame of every clip with its poses, the clip's answer and the gate, as FOLDER/clip0-frame000016.jpg.
-
-    Pictures of that form which an earlier call left in the folder are removed.
-
-    Returns:
-        How many pictures were written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("clip*-frame*.jpg"):
-        old.unlink()
-    skeleton = skeleton_named(prediction.persons.poses.skeleton)
-    written = 0
-    for clip, wanted in enumerate(prediction.frames):
-        best = int(prediction.clip_probabilities[clip].argmax())
-        answer = f"{prediction.classes[best]} {100 * prediction.clip_probabilities[clip, best]:.0f} %"
-        place = {int(number): t for t, number in reversed(list(enumerate(wanted)))}  # the last frame may be repeated
-        for numbers, frames in read_in_parts(prediction.video, wanted):
-            for number, frame in zip(numbers, frames, strict=True):
-                gate = None if prediction.gates is None else float(prediction.gates[clip, place[number]])
-                title = f"clip {clip}, frame {number}: {answer}"
-                persons = prediction.persons.poses.at(np.array([number]))[0]
-                picture = draw_frame(frame, persons, skeleton, MIN_SCORE, title, gate)
-                path = folder / f"clip{clip}-frame{number:06d}.jpg"
-                with write_whole(path) as aside:
-                    picture.save(aside, "JPEG", quality=90)
-                written += 1
-    return written

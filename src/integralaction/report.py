@@ -1,7 +1,7 @@
 """A run as one self-contained HTML page: answer, tables, figures, gates, videos, settings, and what is not in it."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from PIL import Image
 
 from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
 from integralaction.config import METHODS, SINGLE_STREAMS, Method
+from integralaction.console import say
 from integralaction.data.dataset import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
@@ -97,6 +98,9 @@ def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path | No
     if previews < 0:
         raise ValueError(f"Expected a number of previews of at least 0; found {previews}.")
     found = _find(run, index, splits)
+    if remark := run.changes_of(index):
+        say(remark)
+        found = replace(found, skipped=(remark, *found.skipped))
     gates, gates_skipped = _gates(found)
     figures, figures_skipped = _figures(found)
     curves, curves_skipped = _curves(run)
@@ -171,9 +175,10 @@ def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
     tested = tuple(split for split, methods in there.items() if methods)
     methods = [method for method in run.methods if tested and all(method in there[split] for split in tested)]
     if not methods:
+        run.check_trained()
         raise ValueError(
             f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none. Make them with "
-            f"`integralaction evaluate {run.root}`."
+            f"`integralaction evaluate {run.root}`. {skipped[0]}"
         )
     for method in run.methods:
         if method not in methods and any(method in there[split] for split in tested):
@@ -452,7 +457,7 @@ def preview(index: Index, store: PoseStore, video: Video) -> bytes:
         FileNotFoundError: there is no such video.
         ValueError: it cannot be read.
     """
-    source = Source.of(video)
+    source = Source.of(video, index.path(video))
     step = max(1, round(video.fps / FPS))
     count = min(source.frames, max(1, round(SECONDS * video.fps)))
     wanted = source.first + (source.frames - count) // 2 + np.arange(0, count, step)

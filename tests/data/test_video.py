@@ -1,12 +1,12 @@
 """Frames are found by what is in them: each test video carries its frame numbers as blocks of black and white."""
 
 import struct
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numbered import HEIGHT, WIDTH, decode_all, encode, number, numbered, numbers
 from PIL import Image
 
 from integralaction.data import decoding
@@ -22,66 +22,6 @@ from integralaction.data.video import (
 from integralaction.data.video_info import UNKNOWN_FPS
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "videos"
-HEIGHT, WIDTH, BLOCK = 48, 64, 16  # 12 blocks: 12 bits
-
-
-def numbered(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """A picture of a number: bit i is block i, in rows from the top left; what is beside the blocks is grey."""
-    bits = np.array([number >> i & 1 for i in range(12)], np.uint8).reshape(3, 4) * 205 + 25
-    picture = np.full((height, width, 3), 90, np.uint8)
-    picture[:HEIGHT, :WIDTH] = bits.repeat(BLOCK, 0).repeat(BLOCK, 1)[..., None]
-    return picture
-
-
-def number(picture: np.ndarray) -> int:
-    """The number in a picture; fails where a block is neither black nor white."""
-    pixels = picture[:HEIGHT, :WIDTH].astype(float).mean(2).reshape(3, BLOCK, 4, BLOCK)
-    blocks = pixels[:, 4:12, :, 4:12].mean((1, 3)).ravel()
-    assert ((blocks < 70) | (blocks > 185)).all(), "a block is neither black nor white"
-    return int(sum(1 << i for i, block in enumerate(blocks) if block > 128))
-
-
-def numbers(pictures) -> list[int]:
-    return [number(picture) for picture in pictures]
-
-
-def encode(
-    path: Path,
-    count: int,
-    codec: str = "libx264",
-    pix_fmt: str = "yuv420p",
-    size: tuple[int, int] = (HEIGHT, WIDTH),
-    times: list[int] | None = None,
-    turn: tuple[int, bool] | None = None,
-    container: dict[str, str] | None = None,
-    **options: str,
-) -> Path:
-    """Frames 0, 1, 2, ... at these times (in 1/100 s; None: 25 frames a second)."""
-    with av.open(str(path), "w", options=container or {}) as file:
-        if codec == "libx265":
-            options["x265-params"] += ":log-level=none:pools=none:frame-threads=1"
-        stream = file.add_stream(codec, rate=25, options={"threads": "1", **options})
-        stream.height, stream.width = size
-        stream.pix_fmt = pix_fmt
-        if times is not None:
-            stream.codec_context.time_base = Fraction(1, 100)
-        if turn is not None:
-            stream.set_display_rotation(turn[0], hflip=turn[1])
-        for i in range(count):
-            frame = av.VideoFrame.from_ndarray(numbered(i, *size), format="rgb24")
-            frame.pts = i if times is None else int(times[i])
-            frame.time_base = Fraction(1, 25 if times is None else 100)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-    return path
-
-
-def decode_all(path: Path) -> list[np.ndarray]:
-    """The slow way: everything from the start, in the order the decoder gives it."""
-    with av.open(str(path)) as file:
-        return [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-
-
 B = {"bf": "3", "preset": "veryfast", "x264-params": "b-adapt=0"}
 ALT = {"g": "20", "auto-alt-ref": "1", "lag-in-frames": "16", "b": "1M", "cpu-used": "8"}
 IRREGULAR = np.cumsum([1 + (i * i) % 7 for i in range(80)]).tolist()

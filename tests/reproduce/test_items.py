@@ -27,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("reproduce")
     write_toy_dataset(root / "data")
     once = Stage(epochs=1, lr=0.05)
-    recipe = replace(toy_recipe(), appearance=once, pose=once, integration=once)
-    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(recipe)))
+    recipe = replace(toy_recipe(), appearance=once, pose=once, integration=once, augment_integration=False)
+    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(replace(recipe, preload=True))))
     assert run(command(root, "all")) == 0
     return root
 

@@ -26,7 +26,8 @@ from integralaction.data.video_info import UNKNOWN_FPS, VideoError
 
 # Frames whose order is looked at: decoders hold back 16 at most, and few files hold back more than 4.
 CHECKED = 8
-# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure.
+# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure. So many
+# steps of a clock forward for each back: then it is a clock.
 ODD = 20
 # A header and the times that differ by less mean the same rate.
 AGREED = 0.05
@@ -96,7 +97,7 @@ class Clock:
         places = np.flatnonzero(np.isfinite(times))
         spans, counts = np.diff(times[places]) * self.unit, np.diff(places)
         gaps = spans / counts
-        if not (gaps > 0).any():
+        if not (gaps > 0).any() or (gaps < 0).mean() > 1 / ODD:
             return None
         usual = (gaps >= 0) & (gaps <= 10 * np.median(gaps[gaps > 0]))
         rate = float(counts[usual].sum() / spans[usual].sum())

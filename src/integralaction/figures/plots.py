@@ -15,6 +15,7 @@ WIDTH = 7.0  # inches, of a page's text
 MOST_NAMED = 54  # classes that are written out below the confusion matrices of a row, all of these together
 LINE = 24  # characters of a legend's line
 NEEDLE = 8  # so many times narrower than the axis, a distribution has an axis of its own
+BARS = 40  # of a distribution at most
 LEAST = 0.01  # width of the axis of a distribution, of gates 0..1
 FEW = 24  # columns of a row of matrices up to which their cells are small squares with numbers
 CELL = 0.42  # side of such a cell at most, inches
@@ -37,7 +38,9 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
         rows = figure.subplots(len(gates), 1, sharex=is_shared, squeeze=False)[:, 0]
         for axes, (model, tests), (low, high) in zip(rows, gates.items(), own, strict=True):
             low, high = whole if is_shared else (low, high)
-            bins, fine = np.linspace(low, high, 41), np.linspace(low, high, 400)
+            most = max(len(values) for values in tests.values())
+            bins = np.linspace(low, high, min(BARS, max(8, 2 * math.isqrt(most))) + 1)  # of few videos broad ones
+            fine = np.linspace(low, high, 400)
             tops: list[float] = []
             for number, (test, values) in enumerate(tests.items()):
                 colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
@@ -130,17 +133,21 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
         margin = 1.25 if named else 0.35
         side = (WIDTH - margin - 0.3) / len(methods)
         few = len(classes) * len(methods) <= FEW
+        cell = min(side / len(classes), CELL) if few else 0.0
         if few:
-            side = min(side, CELL * len(classes))
+            side = cell * len(classes)
         # a row is at least as high as its name, at 9 points, is long
         heights = [max(0.09 * max(map(len, names[test])), present[test].mean() * side) for test in tests]
-        figure = new_figure(WIDTH, sum(heights) + 0.35 * len(tests) + (1.35 if named else 0.55))
+        beside = 0.35 * len(tests) + (1.35 if named else 0.55)
+        if few:  # no more than the names below need, lest the matrices grow
+            beside = 0.12 * len(tests) + 0.45 + 0.047 * max(map(len, classes))
+        figure = new_figure(WIDTH, sum(heights) + beside)
         grid = figure.subplots(len(tests), len(methods), squeeze=False, gridspec_kw={"height_ratios": heights})
         for row, test in enumerate(tests):
             shown = np.flatnonzero(present[test])
             for column, method in enumerate(methods):
                 axes = grid[row, column]
-                _draw_matrix(axes, matrices[test, method][shown], few)
+                _draw_matrix(axes, matrices[test, method][shown], cell)
                 if row == 0:
                     axes.set_title(method, color=COLOURS.get(method, "black"), fontweight="bold")
                 if row == len(tests) - 1:
@@ -153,12 +160,12 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
     return figure
 
 
-def _draw_matrix(axes: Axes, matrix: np.ndarray, few: bool) -> None:
-    """A matrix of shares; of few classes as squares with numbers."""
-    axes.imshow(matrix, cmap="Greys", vmin=0, vmax=1, aspect="equal" if few else "auto", interpolation="nearest")
-    for (row, column), share in np.ndenumerate(matrix) if few else ():
+def _draw_matrix(axes: Axes, matrix: np.ndarray, cell: float) -> None:
+    """A matrix of shares; where the side of a cell is given, in inches, as squares with numbers."""
+    axes.imshow(matrix, cmap="Greys", vmin=0, vmax=1, aspect="equal" if cell else "auto", interpolation="nearest")
+    for (row, column), share in np.ndenumerate(matrix) if cell else ():
         colour = "white" if share > 0.5 else "black"
-        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", size=5.5, color=colour)
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", size=24 * cell, color=colour)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -13,7 +13,8 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import ODD, Entry, Found, Remark, read_lines, video_files
+from integralaction.importers.building import ODD, Entry, Found, Remark
+from integralaction.importers.sources import read_lines, video_files
 from integralaction.pickles import read_pickle
 
 MOST_FRAMES = 1_000_000  # of a video: nine hours
