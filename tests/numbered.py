@@ -40,10 +40,13 @@ def encode(
     times: list[int] | None = None,
     turn: tuple[int, bool] | None = None,
     container: dict[str, str] | None = None,
+    grain: int = 0,
+    format: str | None = None,
     **options: str,
 ) -> Path:
-    """Frames 0, 1, 2, ... at these times (in 1/100 s; None: 25 frames a second)."""
-    with av.open(str(path), "w", options=container or {}) as file:
+    """Frames 0, 1, 2, ... at these times (in 1/100 s; None: 25 frames a second), with so much noise over them."""
+    chance = np.random.default_rng(0)
+    with av.open(str(path), "w", format=format, options=container or {}) as file:
         if codec == "libx265":
             options["x265-params"] += ":log-level=none:pools=none:frame-threads=1"
         stream = file.add_stream(codec, rate=25, options={"threads": "1", **options})
@@ -54,7 +57,8 @@ def encode(
         if turn is not None:
             stream.set_display_rotation(turn[0], hflip=turn[1])
         for i in range(count):
-            frame = av.VideoFrame.from_ndarray(numbered(i, *size), format="rgb24")
+            noise = chance.integers(0, grain + 1, (*size, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(numbered(i, *size) + noise, format="rgb24")
             frame.pts = i if times is None else int(times[i])
             frame.time_base = Fraction(1, 25 if times is None else 100)
             file.mux(stream.encode(frame))

@@ -28,6 +28,7 @@ LEVELS = (
         *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
         *(
             "data.video_info",
+            "data.clock",
             "data.picture_kinds",
             "data.containers",
             "data.completeness",

@@ -126,7 +126,7 @@ def test_killed_run_comes_to_the_same_weights(
         if line.startswith(f"{stage} ") and " 2/3 " in line:
             killed.send_signal(signal.SIGKILL)
             break
-    assert killed.wait(10) == -signal.SIGKILL
+    assert killed.wait(60) == -signal.SIGKILL
     killed.stderr.close()
     assert not (tmp_path / "killed" / f"{stage}.safetensors").exists()
 
@@ -304,9 +304,9 @@ def test_ctrl_c_is_a_sentence_and_loses_nothing(data: Path, tmp_path: Path) -> N
             running.send_signal(signal.SIGINT)
             break
     rest = running.stderr.read()
-    assert running.wait(30) == 1, rest
+    assert running.wait(30) == 130, rest
     running.stderr.close()
-    assert "integralaction: stopped; the same command continues where it was." in rest
+    assert "integralaction: Stopped; the same command continues where it was." in rest
     assert "Traceback" not in rest
     assert (tmp_path / "run/stages/appearance-only/last.ckpt").is_file()
     assert not (tmp_path / "run/appearance-only.safetensors").exists()

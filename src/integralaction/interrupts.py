@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 # commands that go on where they were stopped
-CONTINUED = ("mime", "import", "pose", "train", "evaluate", "reproduce")
+CONTINUED = ("mime", "import", "pose", "convert", "train", "evaluate", "audit", "reproduce")
 
 _state: dict[str, int] = {"signal": 0}  # the signal that stopped this call; 0: none
 

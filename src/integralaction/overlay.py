@@ -80,5 +80,5 @@ def _is_own(path: Path) -> bool:
     try:
         with Image.open(path, formats=("JPEG",)) as picture:
             return picture.info.get("comment") == _MARK
-    except (OSError, SyntaxError, ValueError):
+    except Exception:  # what cannot be read is nobody's of ours
         return False

@@ -27,7 +27,7 @@ _HEAD, _GAP = 34, 6
 def print_overview(index: Index, console: Console) -> None:
     """Counts by split and class, lengths in frames, and what the pose store holds, split by split."""
     store = PoseStore.of(index.root)
-    head = f"{index.name}: {len(index.videos)} videos, {len(index.classes)} classes, {index.skeleton}"
+    head = f"{index.name}: {len(index.videos)} videos, {len(index.classes)} classes, {store.skeleton or index.skeleton}"
     console.print(_plain(head))
     if index.made_by:
         console.print(_plain(f"made by: {index.made_by}\n"), soft_wrap=True)

@@ -62,7 +62,8 @@ class SharedStages:
         run.stage_path(method).mkdir(parents=True, exist_ok=True)
         for name in ("log.csv", "failed.csv"):
             if (kept / name).is_file():
-                shutil.copyfile(kept / name, run.stage_path(method) / name)
+                with write_whole(run.stage_path(method) / name) as aside:
+                    shutil.copyfile(kept / name, aside)
         with write_whole(run.model_path(method)) as aside:
             shutil.copyfile(model, aside)
         return True

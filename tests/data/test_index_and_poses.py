@@ -224,8 +224,10 @@ def test_an_index_is_never_half_written(tmp_path: Path, name: str, monkeypatch: 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("a.mp4,run,train,10,nan,64,64,,", "Expected positive frames"),
-        ("a.mp4,run,train,10,inf,64,64,,", "Expected positive frames"),
+        ("a.mp4,run,train,10,nan,64,64,,", "and positive frames, fps"),
+        ("a.mp4,run,train,10,inf,64,64,,", "and positive frames, fps"),
+        ("a.mp4,run,train,1000000000000,30,64,64,,", "and positive frames, fps"),
+        (",run,train,10,30,64,64,,", "Expected the name of a video"),
         ("a.mp4,run,train,10,30,64,64,5,", "Expected first_frame and last_frame from 0 to 9"),
         ("a.mp4,run,train,10,30,64,64,5,10", "Expected first_frame and last_frame from 0 to 9"),
         ("a.mp4,run,train,10,30,64,64,-1,3", "Expected first_frame and last_frame from 0 to 9"),
@@ -250,6 +252,13 @@ def test_classes_that_cannot_be_learned_are_named(tmp_path: Path, capsys: pytest
     many = replace(index, classes=(*(f"c{i}\x1b[31m" for i in range(8)), "jump", "run"))
     say_untrained_classes(many)
     assert "9 classes" in (told := capsys.readouterr().err) and "and 4 more" in told and "\x1b" not in told
+
+
+def test_one_video_under_two_labels_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    one = small_index(tmp_path).videos[0]
+    write_index(replace(small_index(tmp_path), videos=(one, one, replace(one, video="./a.mp4", label="jump"))))
+    read_index(tmp_path)
+    assert "has ./a.mp4 under two labels, 'run' and 'jump'" in capsys.readouterr().err
 
 
 def header_of(path: Path) -> tuple[dict, bytes]:

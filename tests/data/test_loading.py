@@ -71,7 +71,7 @@ def test_workers_are_as_many_as_there_is_room_for(
 
 def test_processes_of_one_machine_share_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "free_shared_memory", lambda: 10 * MEGABYTE)
-    assert usable_workers(4, MEGABYTE) == 4
+    assert usable_workers(4, MEGABYTE) == 3
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert usable_workers(4, MEGABYTE) == 1
 

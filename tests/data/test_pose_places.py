@@ -1,6 +1,7 @@
 """What other tools mean by their numbers: lost joints, scores, sizes, first frames, whose frames."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.pose_files import read_poses
-from integralaction.data.poses import PoseStore
+from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.data.video import write_video
 from integralaction.importers.pose_files import add_poses
 
@@ -126,6 +127,7 @@ def test_a_first_frame_that_may_be_missing_is_said(tmp_path: Path, capsys: pytes
     ("first", "second"),
     [
         ("clipA_{:06d}.jpg", "clipB_{:06d}.jpg"),
+        ("clipA.mp4_{:06d}.jpg", "clipB.mp4_{:06d}.jpg"),
         ("clipA/{}.jpg", "clipB/{}.jpg"),
         ("x/clipA/f{}.png", "x/clipAB/f{}.png"),
     ],
@@ -181,6 +183,34 @@ def test_coco_annotations(tmp_path: Path) -> None:
     np.testing.assert_allclose(poses.joints[0].ravel(), person(score=1), atol=1e-4)
 
 
+def test_images_of_another_name_are_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    clip = write_clip(tmp_path / "clip.mp4")
+    for name, is_said in (
+        ("frame_{}.jpg", False),
+        ("{}.jpg", False),
+        ("my clip {}.jpg", False),
+        ("other_{}.jpg", True),
+    ):
+        read_poses(write_json(tmp_path / "clip.json", [row(name.format(t), person()) for t in range(FRAMES)]), clip)
+        assert ("images of another name than the video's: other_#" in capsys.readouterr().err) == is_said
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([row(0, [1e39, *person()[1:]])], "Expected finite joints"),
+        ([row(0, [None, *person()[1:]])], "Expected finite joints"),
+        ([[1]], "Expected a list of persons"),
+        ({"images": [1], "annotations": []}, "Expected a list of persons"),
+        ({"images": [{"id": 1, "width": "wide", "height": 3}], "annotations": []}, "Expected a list of persons"),
+        ({"images": [{"id": 1}], "annotations": [row(2, person())]}, "Expected a list of persons"),
+    ],
+)
+def test_odd_files_are_named(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{message}.*clip\.json"):
+        read_poses(write_json(tmp_path / "clip.json", content), write_clip(tmp_path / "clip.mp4"))
+
+
 # --- a data set's
 
 
@@ -230,3 +260,38 @@ def test_doubts_are_remarks(tmp_path: Path) -> None:
     write_json(tmp_path / "poses/a.json", [row(t + 1, person()) for t in range(FRAMES)])
     (remark,) = add_poses(index, tmp_path / "poses", None).remarks
     assert remark.kept and remark.reason == "poses of frames numbered from 1"
+
+
+def test_poses_of_a_data_set_of_larger_videos_are_scaled(tmp_path: Path) -> None:
+    index = write_dataset(tmp_path / "small", "run/a.mp4", "run/b.mp4")
+    large = write_dataset(tmp_path / "large", "run/a.mp4", "run/b.mp4")
+    write_index(replace(large, videos=(replace(large.videos[0], width=3 * WIDTH, height=2 * HEIGHT), large.videos[1])))
+    scaled = np.array(person()).reshape(1, 17, 3) * [3, 2, 1]
+    write_pose_store(
+        large.root,
+        [
+            ("run/a.mp4", Poses.from_frames("coco17", {0: scaled})),
+            ("run/b.mp4", Poses.from_frames("coco17", {0: np.array(person()).reshape(1, 17, 3)})),
+        ],
+    )
+    add_poses(index, large.root, None)
+    store = PoseStore.of(index.root)
+    expected = np.array(person()).reshape(1, 17, 3)
+    for name in store:
+        assert store.skeleton == "coco17"
+        np.testing.assert_allclose(store[name].joints, expected, atol=1e-4)
+    given = read_poses(large.root, tmp_path / "small/videos/run/a.mp4", f"{3 * WIDTH}x{2 * HEIGHT}")
+    np.testing.assert_allclose(given.joints, expected, atol=1e-4)
+
+
+def test_the_users_own_columns_and_keys_are_kept(tmp_path: Path) -> None:
+    index = write_dataset(tmp_path, "run/a.mp4")
+    table, about = index.root / "videos.csv", index.root / "dataset.yaml"
+    head, line = table.read_text().splitlines()
+    table.write_text(f"{head},camera\n{line},left\n")
+    about.write_text(about.read_text() + "licence: mine\n")
+    write_json(tmp_path / "poses/a.json", [row(t, [20.0, 12.0, 0.5] * 133) for t in range(FRAMES)])
+    add_poses(read_index(index.root), tmp_path / "poses", None)
+    assert read_index(index.root).skeleton == "coco-wholebody133"
+    assert table.read_text().splitlines()[1].endswith(",left") and "camera" in table.read_text()
+    assert "licence: mine" in about.read_text()

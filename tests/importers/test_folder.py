@@ -237,6 +237,8 @@ def test_odd_rows_are_named(tmp_path: Path) -> None:
     rows = ["path,label,start,end", "a, b.mp4,run,0,1,extra", "c.mp4,run,nan,1", ",run,,", "d.mp4,run", "d.mp4,run,,"]
     entries, told = table(touch(tmp_path / "v", "d.mp4"), "\n".join(rows))
     assert entries == [("d.mp4", "run", "train", None, None)]
+    splits = "path,label,split\nd.mp4,run,trian\n"
+    assert table(tmp_path / "v", splits)[1] == [("trian", "a split of nearly a known name")]
     assert told == [
         ("line 2 of list.csv", "a row of too many fields"),
         ("c.mp4", "start or end is no number"),
@@ -347,3 +349,10 @@ def test_names_cannot_play_tricks_on_a_terminal(tmp_path: Path, capsys: pytest.C
 def test_layouts_are_told_by_names_alone(tmp_path: Path) -> None:
     layout = _layout_of(["data/train/run/a.mp4", "data/test/run/b.mp4"], tmp_path)
     assert (layout.split, layout.label) == (1, 2)
+    source = find_in_folder(touch(tmp_path, "videos/run/a.mp4", "videos/jump/b.mp4"), **OPTIONS)
+    assert [r.reason for r in source.remarks] == ["one class, of folders that may be the classes"]
+
+
+def test_one_class_between_folders_of_splits(tmp_path: Path) -> None:
+    names = ("Train/Jump Rope/a.mp4", "testing/JUMP ROPE/c.mp4", "validation/jump_rope/b.mp4")
+    assert {label for _, label, _ in found(tmp_path, *names)} == {"Jump Rope"}

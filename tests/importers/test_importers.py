@@ -601,10 +601,10 @@ def test_an_import_of_other_videos_does_not_go_on(
     monkeypatch.setattr(building, "SHARD", 2)
     write = building._write_unit
 
-    def interrupted(path: Path, *rest: Any) -> None:
+    def interrupted(path: Path, *rest: Any) -> Any:
         if path.stem == "00001":
             raise KeyboardInterrupt
-        write(path, *rest)
+        return write(path, *rest)
 
     monkeypatch.setattr(building, "_write_unit", interrupted)
     arguments = ["import", "folder", str(tmp_path / "v"), "--out", str(tmp_path / "out"), "--test", "0"]

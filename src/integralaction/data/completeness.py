@@ -53,6 +53,23 @@ def _read(file: BinaryIO, place: int, count: int) -> bytes:
     return file.read(count)
 
 
+def _mov(file: BinaryIO, size: int, fewer: bool) -> bool | None:
+    """The boxes of a file in parts; of any other the index tells."""
+    place, in_parts = 0, False
+    while place + 8 <= size:
+        header = _read(file, place, 16)
+        length = _number(header[:4])
+        if length == 1:
+            length = _number(header[8:])
+        in_parts |= header[4:8] == b"moof"
+        if length < 8:
+            return False
+        place += length
+        if place > size:
+            return in_parts and header[4:8] in (b"moof", b"mdat")
+    return in_parts and 0 < size - place < 8
+
+
 def _matroska(file: BinaryIO, size: int, fewer: bool) -> bool | None:
     """The segment's size; a recorder leaves it open, then each element's."""
     place = 0
@@ -106,7 +123,7 @@ def _mpegts(file: BinaryIO, size: int, fewer: bool) -> bool | None:
             if len(marks) > 2 and marks.count(0x47) == len(marks):
                 before = 4 if packet == 192 else 0  # a time that stands before the mark
                 behind = (size - first + before) % packet
-                return behind > before and _read(file, size - behind + before, 1) == b"\x47"
+                return 0 < behind <= before or (behind > 0 and _read(file, size - behind + before, 1) == b"\x47")
     return False
 
 
@@ -118,7 +135,7 @@ def _mpeg(file: BinaryIO, size: int, fewer: bool) -> bool | None:
     while 0 <= place < len(data):
         rest = data[place : place + 14]
         if not rest.startswith(b"\0\0\1"):
-            return b"\0\0\1".startswith(rest) and len(rest) < 3 and rest.endswith(b"\1")
+            return len(rest) < 4 and b"\0\0\1".startswith(rest)
         if len(rest) < 6:
             return rest != b"\0\0\1\xb9"
         if rest[3] == 0xB9:
@@ -177,6 +194,25 @@ def _gif(file: BinaryIO, size: int, fewer: bool) -> bool | None:
     return None
 
 
+def _apng(file: BinaryIO, size: int, fewer: bool) -> bool | None:
+    """Its chunks, up to the one that ends it."""
+    place = 8
+    while place + 12 <= size:
+        header = _read(file, place, 8)
+        if header[4:] == b"IEND":
+            return False
+        place += 12 + _number(header[:4])
+    return True
+
+
+def _ivf(file: BinaryIO, size: int, fewer: bool) -> bool | None:
+    """Its frames."""
+    place = _little(_read(file, 6, 2))
+    while place + 12 <= size:
+        place += 12 + _little(_read(file, place, 4))
+    return place != size
+
+
 def _mxf(file: BinaryIO, size: int, fewer: bool) -> bool | None:
     """Where the first partition says that the footer lies."""
     start = _read(file, 0, 65536)
@@ -196,6 +232,7 @@ def _dv(file: BinaryIO, size: int, fewer: bool) -> bool | None:
 
 
 _CHECKS: dict[str, Callable[[BinaryIO, int, bool], bool | None]] = {
+    "mov,mp4,m4a,3gp,3g2,mj2": _mov,
     "matroska,webm": _matroska,
     "avi": _avi,
     "flv": _flv,
@@ -205,6 +242,8 @@ _CHECKS: dict[str, Callable[[BinaryIO, int, bool], bool | None]] = {
     "ogg": _ogg,
     "asf": _asf,
     "gif": _gif,
+    "apng": _apng,
+    "ivf": _ivf,
     "mxf": _mxf,
     "mjpeg": _mjpeg,
     "dv": _dv,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SEPARATORS = ",;\t|"
+LARGEST = 2**30  # bytes: a row of each of five million videos
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def read_csv(path: Path) -> CsvTable:
 def _text(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"Expected a csv file; {path} is not there.")
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"Expected a csv file of at most {LARGEST} bytes; {path} has {path.stat().st_size}.")
     content = path.read_bytes()
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:

@@ -1,12 +1,13 @@
 """Frames of folders of images."""
 
+import logging
 import re
-import threading
 import warnings
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -42,7 +43,10 @@ _KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, JPEG 2000, AVIF, TGA, SGI, PCX o
 _MOVING = ("GIF", "PNG", "WEBP", "AVIF")
 _OF_FRAMES = re.compile("mask|depth|flow|seg|alpha|matte|label|normal|dispar")  # what pictures of frames are called
 _ORIENTATION = 0x0112
-_warnings_lock = threading.Lock()
+
+# Pillow refuses what is too large, and prints lines of its own about what is large, and about what it cannot read
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -123,10 +127,7 @@ def _opened(path: Path, formats: tuple[str, ...]) -> Image.Image:
     if not path.is_file():  # a pipe would be waited for
         raise VideoError(f"Expected an image, found a folder, a pipe or a link to nothing at {path}; leave it out.")
     try:
-        # filters of warnings belong to the whole program
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is large but not too large
-            return Image.open(path, formats=formats)
+        return Image.open(path, formats=formats)
     except Exception as error:  # whatever it is, it is this file's fault
         raise _unreadable(path, error) from None
 
@@ -179,6 +180,8 @@ def _read_image(path: Path) -> Image.Image:
     try:
         with _open_frame(path) as image:
             image.load()
+            if image.format in ("JPEG", "MPO"):
+                _check_jpeg(path)
             turned = ImageOps.exif_transpose(image)
             if turned.mode.startswith("I"):  # 16 bits: 65535 is white
                 values = np.asarray(turned).astype(np.int64)
@@ -187,6 +190,22 @@ def _read_image(path: Path) -> Image.Image:
             return turned.convert("RGB")
     except Exception as error:
         raise _unreadable(path, error) from None
+
+
+def _check_jpeg(path: Path) -> None:
+    """Ask FFmpeg whether a JPEG is damaged, which Pillow's decoder patches with grey without a word.
+
+    Raises:
+        VideoError: it is.
+    """
+    decoder = av.CodecContext.create("mjpeg", "r")
+    decoder.thread_count, decoder.options = 1, {"err_detect": "explode"}
+    try:
+        decoder.decode(av.Packet(path.read_bytes()))
+    except av.InvalidDataError as error:
+        raise _unreadable(path, error) from None
+    except av.FFmpegError:  # of a rare kind that FFmpeg does not know
+        return
 
 
 def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import posixpath
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from integralaction.settings import read_yaml, write_yaml
 from integralaction.skeleton import skeleton_named
 
 FORMAT = 1
+MOST_FRAMES, MOST_PIXELS = 10**8, 10**5  # of a row: a month of video; a side
 AS_RELEASED = "as-released"  # the note of a video that the released code's protocol keeps, where it leaves others out
 
 
@@ -156,7 +158,7 @@ def read_index(root: Path | str) -> Index:
 
     Raises:
         FileNotFoundError: it is not a data set folder.
-        ValueError: a field is missing or wrong, with the file and the line, or `videos.csv` is cut short.
+        ValueError: a field is missing or wrong, with the file and the line.
     """
     root = Path(root)
     about_path, rows_path = root / "dataset.yaml", root / "videos.csv"
@@ -177,10 +179,11 @@ def read_index(root: Path | str) -> Index:
     columns = _Columns(table.names, classes, rows_path)
     videos = tuple(columns.video(row, line) for line, row in table.rows)
     _check_rows(table, about.pop("rows", None), rows_path)
+    _say_two_labels(videos, rows_path)
     return Index(
         root=root,
         name=str(about.pop("name")),
-        skeleton=about.pop("skeleton"),
+        skeleton=str(about.pop("skeleton")),
         classes=classes,
         videos=videos,
         video_root=str(about.pop("video_root", ".")),
@@ -208,25 +211,30 @@ def _read_about(path: Path) -> dict[str, Any]:
     classes = [str(name) for name in about["classes"]]
     if len(set(classes)) != len(classes):
         raise ValueError(f"Expected class names without repeats in {path}; found {classes}.")
-    skeleton_named(about["skeleton"])
+    skeleton_named(str(about["skeleton"]))
     return about
 
 
 def _check_rows(table: CsvTable, written: object, path: Path) -> None:
-    """Notice a table that was cut off between two rows, or in a field at the end of one."""
+    """Say that a table may be cut off between two rows, or in the last field of one; scripts leave such tables too."""
     count = len(table.rows)
     if not isinstance(written, int) or (count == written and table.is_ended):
         return
-    if count <= written and not table.is_ended:
-        raise ValueError(
-            f"Expected {written} rows in {path}, as dataset.yaml has it; found {count} and a last line without its "
-            "end: the file was cut off. Take it from a copy; if you changed it yourself, end its last line and correct "
-            "`rows` in dataset.yaml."
-        )
+    end = "" if table.is_ended else ", the last without a line end"
     say(
-        f"{path} has {count} rows; {written} were written, as `rows` of dataset.yaml has it. If you did not change the "
-        "table, it is damaged; if you did, correct `rows`."
+        f"{path} has {count} rows{end}; {written} were written, as `rows` of dataset.yaml has it. If you did not "
+        "change the table, it is damaged: take it from a copy. If you did, correct `rows`."
     )
+
+
+def _say_two_labels(videos: tuple[Video, ...], path: Path) -> None:
+    """Name a part of a video that two rows give different labels."""
+    labels: dict[tuple[str, float | None, float | None], str] = {}
+    for video in videos:
+        part = (posixpath.normpath(video.video), video.start, video.end)
+        if (label := labels.setdefault(part, video.label)) != video.label:
+            say(f"{path} has {video.video} under two labels, {label!r} and {video.label!r}; one of them is wrong")
+            return
 
 
 def is_file_name(name: object) -> bool:
@@ -295,8 +303,12 @@ class _Columns:
             )
         except ValueError as error:
             raise ValueError(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
-        if not (made.frames > 0 and 0 < made.fps < math.inf and made.height > 0 and made.width > 0):
-            raise ValueError(f"Expected positive frames, fps, height and width in {path}, line {line}; found {made}.")
+        sizes = 0 < made.frames < MOST_FRAMES and 0 < made.height < MOST_PIXELS and 0 < made.width < MOST_PIXELS
+        if not (video and sizes and 0 < made.fps < math.inf):
+            raise ValueError(
+                f"Expected the name of a video and positive frames, fps, height and width as a video has them in "
+                f"{path}, line {line}; found {made}."
+            )
         if math.isnan(made.start or 0) or math.isnan(made.end or 0):
             raise ValueError(f"Expected seconds as start and end in {path}, line {line}; found {start} and {end}.")
         if (made.first_frame is None) != (made.last_frame is None) or not (

@@ -1,9 +1,9 @@
 """What the packets of a video file tell without decoding it: order, times, key frames, size.
 
-Presentation times are trusted where nothing speaks against them: all are there, no two are equal, decoding times
-ascend, each key frame is later than all before it, pictures that can only be shown before others are so, and the
-first frames come out of the decoder in the order of their times. Where they are not, frames are those that the
-decoder gives, in its order, and are counted; their rate is that of the decoding times.
+Presentation times are trusted where nothing speaks against them: all are there, no two are equal, each key frame is
+later than all before it, pictures that can only be shown before others are so, and the first frames come out of the
+decoder in the order of their times. Where they are not, frames are those that the decoder gives, in its order, and are
+counted.
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,16 @@ from av.format import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from integralaction.data.clock import BROADCAST, Clock, Frames, steady_frames, timed_frames
 from integralaction.data.completeness import check_whole
 from integralaction.data.containers import blame, decode_packet, heard_errors, identity, opened, packets_of
 from integralaction.data.picture_kinds import earlier_pictures
-from integralaction.data.video_info import UNKNOWN_FPS, VideoError
+from integralaction.data.video_info import VideoError
 
 # Frames whose order is looked at: decoders hold back 16 at most, and few files hold back more than 4.
 CHECKED = 8
-# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure. So many
-# steps of a clock forward for each back: then it is a clock.
+# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure.
 ODD = 20
-# A header and the times that differ by less mean the same rate.
-AGREED = 0.05
-# Frames a second above which a header, and above which times are taken for another clock's.
-FASTEST_HEADER, FASTEST = 999.0, 20_000.0
-# Formats of broadcasts, in which a step of more than 10 s is a change of the clock (ffmpeg's own rule).
-BROADCAST, CLOCK_STEP = ("mpegts", "mpeg"), 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +39,7 @@ class Layout:
     shown: np.ndarray  # position of the packet of frame i
     keys: np.ndarray  # positions of the key frames
     counted: bool  # timestamps cannot be trusted: frame i is the i-th that the decoder gives
-    clock: "Clock"
+    clock: Clock
     size: tuple[int, int]  # height and width as displayed
     turn: tuple[bool, bool, bool]  # from the decoded picture to the displayed: transpose, flip rows, flip columns
     whole: bool  # see `VideoInfo`
@@ -68,42 +62,6 @@ class Layout:
         return np.concatenate([self.pts[position : later[0]], leading[leading < self.pts[later[0]]]])
 
 
-@dataclass(frozen=True, eq=False)
-class Clock:
-    """What a file tells of time."""
-
-    unit: float  # seconds of a timestamp's step
-    decoding: np.ndarray  # float64 decoding timestamps of the packets in their order, not a number where missing
-    header: float | None  # frames a second that the header promises; None where that is not to be believed
-    numbered: bool  # the format has no times but counts its frames at the header's rate (avi)
-    invented: bool  # the format has no times at all (bare streams)
-    broadcast: bool
-
-    def steady_rate(self, count: int, pts: np.ndarray) -> float:
-        """Frames a second where presentation times cannot be trusted: the header's where they speak for it.
-
-        Args:
-            count: frames that the decoder gives, which may be fewer than packets.
-            pts: (packets,) int64 presentation timestamps, or none.
-        """
-        measured = [] if self.invented else [self._rate(self.decoding), self._rate(np.sort(pts))]
-        rates = [rate * count / len(self.decoding) for rate in measured if rate is not None]
-        if self.header and (not rates or any(abs(rate / self.header - 1) < AGREED for rate in rates)):
-            return self.header
-        return rates[0] if rates else UNKNOWN_FPS
-
-    def _rate(self, times: np.ndarray) -> float | None:
-        """Packets a second, without the steps of a clock that jumps; None where that is senseless."""
-        places = np.flatnonzero(np.isfinite(times))
-        spans, counts = np.diff(times[places]) * self.unit, np.diff(places)
-        gaps = spans / counts
-        if not (gaps > 0).any() or (gaps < 0).mean() > 1 / ODD:
-            return None
-        usual = (gaps >= 0) & (gaps <= 10 * np.median(gaps[gaps > 0]))
-        rate = float(counts[usual].sum() / spans[usual].sum())
-        return rate if rate <= FASTEST_HEADER else None
-
-
 @lru_cache(maxsize=64)
 def layout_of(path: str, modified: int, size: int) -> Layout:
     """Reads every packet and decodes the first frames; the stamps are there for the cache."""
@@ -111,14 +69,17 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
         packets = _read_packets(path, container, stream)
         # A reader that meets what makes no sense goes on where it can: frames between are lost. An end within an
         # element is looked at below.
-        packets.doubtful |= any(
+        garbled = any(
             name == container.format.name and "ended prematurely" not in message for _, name, message in errors
         )
         fewer = len(packets.pts) < stream.frames
-        if packets.doubtful or fewer or not stream.frames:
+        if packets.doubtful or garbled or fewer or not stream.frames:
             _check_index(path, stream, size)
         whole = check_whole(path, size, container.format.name, fewer)
-        if packets.doubtful:  # what was lost cannot be counted, so no later frame has a certain number
+        # Where recordings were joined the counters of a transport stream jump as they do where packets were lost: then
+        # a picture is damaged. What was lost cannot be counted, so no later frame has a certain number.
+        joined = packets.doubtful and container.format.name == "mpegts" and _decodes_whole(path)
+        if garbled or (packets.doubtful and not joined):
             raise VideoError(
                 f"Expected a whole video, found damaged packets in {path}; fetch it again or leave it out."
             )
@@ -290,33 +251,14 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def _clock(container: InputContainer, stream: VideoStream, packets: _Packets) -> Clock:
-    rates = (float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
     return Clock(
         float(stream.time_base or 0) or 1.0,
         np.array([np.nan if time is None else time for time in packets.dts], np.float64),
-        next((rate for rate in rates if 0 < rate <= FASTEST_HEADER), None),
+        float(stream.average_rate or stream.guessed_rate or 0),
         container.format.name == "avi",
         bool(container.format.flags & Flags.no_timestamps.value),
         container.format.name in BROADCAST,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """The frames of a file.
-
-    Attributes:
-        seconds: (frames,) float64, ascending from 0.
-        fps: frames a second.
-        timed: see `VideoInfo`.
-    """
-
-    seconds: np.ndarray
-    fps: float
-    timed: bool
-
-    def __len__(self) -> int:
-        return len(self.seconds)
 
 
 @lru_cache(maxsize=64)
@@ -325,14 +267,21 @@ def frames_of(path: str, modified: int, size: int) -> Frames:
     layout = layout_of(path, modified, size)
     clock = layout.clock
     if not layout.counted:
-        return _timed(layout.pts[layout.shown], layout)
+        return timed_frames(layout.pts[layout.shown], clock, layout.pts)
     times = _decoded_times(path)
     if clock.numbered:
         known = len(clock.decoding) == len(times) and np.isfinite(clock.decoding).all()
         times = sorted(clock.decoding.astype(np.int64).tolist()) if known else list(range(len(times)))
     if not _ascend(times):
-        return _steady(len(times), layout)
-    return _timed(np.array(times, np.int64), layout)
+        return steady_frames(len(times), clock, layout.pts)
+    return timed_frames(np.array(times, np.int64), clock, layout.pts)
+
+
+def _decodes_whole(path: str) -> bool:
+    """Whether the decoder finds no fault in any picture."""
+    with opened(path) as (container, stream):
+        decoded = [decode_packet(packet) for packet in packets_of(container, stream)]
+        return not any(frames is None or any(frame.is_corrupt for frame in frames) for frames in decoded)
 
 
 def _decoded_times(path: str) -> list[int | None]:
@@ -340,22 +289,6 @@ def _decoded_times(path: str) -> list[int | None]:
     with opened(path, threads=True) as (container, stream):
         packets = packets_of(container, stream)
         return [frame.pts for packet in packets for frame in decode_packet(packet) or []]
-
-
-def _timed(times: np.ndarray, layout: Layout) -> Frames:
-    """Frames at these timestamps, if those can be those of a video."""
-    clock = layout.clock
-    seconds = (times - times[0]) * clock.unit if len(times) else np.zeros(0)
-    if len(times) < 2:
-        return Frames(seconds, clock.header or UNKNOWN_FPS, not clock.invented)
-    rate = float((len(times) - 1) / seconds[-1])
-    steps = clock.broadcast and bool((np.diff(seconds) > CLOCK_STEP).any())
-    return _steady(len(times), layout) if clock.invented or steps or rate > FASTEST else Frames(seconds, rate, True)
-
-
-def _steady(count: int, layout: Layout) -> Frames:
-    rate = layout.clock.steady_rate(count, layout.pts)
-    return Frames(np.arange(count) / rate, rate, False)
 
 
 def video_times(path: Path) -> np.ndarray:

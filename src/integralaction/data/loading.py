@@ -6,6 +6,7 @@ process would wait for ever or be killed by the system.
 
 import os
 import shutil
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +23,8 @@ from integralaction.skeleton import skeleton_named
 SHARED_MEMORY = Path("/dev/shm")  # where Linux keeps it; elsewhere it is not limited
 AHEAD = 2  # batches that wait for each loader process
 TAKEN = 2  # batches that are being used or copied
+PAGES = 2**14  # bytes that a batch takes beside its own, as each of its tensors fills whole pages
+QUEUES = 2**15  # bytes that a loader process takes beside its batches
 _ADVICE = "Give workers=0, or a container more of it (docker run --shm-size=2g)."
 _say_once = cache(say)
 
@@ -37,7 +40,16 @@ def load_batches(clips: Dataset, workers: int, batch_bytes: int, **options: Any)
     usable = usable_workers(workers, batch_bytes)
     if usable:
         options |= {"prefetch_factor": AHEAD}
-    return DataLoader(Shared(clips), batch_size=None, num_workers=usable, **options)
+    with _quiet():
+        return DataLoader(Shared(clips), batch_size=None, num_workers=usable, **options)
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without PyTorch's advice on how many loader processes there should be, which the user chose."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        yield
 
 
 def bytes_of_clips(model: ModelConfig, clips: int) -> int:
@@ -53,7 +65,8 @@ def usable_workers(workers: int, batch_bytes: int) -> int:
     if workers == 0 or free is None:
         return workers
     free //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # other processes of the same training share it
-    usable = max(0, min(workers, (free // max(1, batch_bytes) - TAKEN) // AHEAD))
+    batch_bytes += PAGES
+    usable = max(0, min(workers, (free - TAKEN * batch_bytes) // (AHEAD * batch_bytes + QUEUES)))
     if usable < workers:
         _say_once(
             f"{usable} of {workers} loader processes are used: {SHARED_MEMORY} has no room for the batches of more. "
@@ -97,7 +110,8 @@ def heeded_loaders() -> Generator[None]:
         ChildProcessError: one died.
     """
     try:
-        yield
+        with _quiet():
+            yield
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker (pid"):
             raise

@@ -16,7 +16,7 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.console import say
 from integralaction.data.images import image_paths
-from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, Units, check_units, read_json, understand
+from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, Units, check_units, fit, read_json, understand
 from integralaction.data.pose_results import read_results
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import probe
@@ -52,7 +52,8 @@ def read_poses(path: Path, video: Path, units: Units | None = None) -> Poses:
     if path.suffix != ".json" or path.is_dir():
         store = PoseStore([path]) if path.is_file() else PoseStore.of(path)
         if len(store):
-            return _of_store(store, path, video)
+            poses = _of_store(store, path, video)
+            return poses if units is None else fit(poses, PoseRequest(path, video, units, probe(video))).poses
     parents = Path(*video.absolute().parts[-4:])
     place = path if path.is_file() else find_pose_files(path, parents)[1]
     read = read_pose_files(PoseRequest(place, video, units, probe(video) if video.exists() else None))
@@ -168,7 +169,8 @@ def _read_people(path: Path) -> np.ndarray:
     """(P, K, 3) x, y, score of one frame."""
     try:
         people = read_json(path)["people"]
-        rows = [np.array(person["pose_keypoints_2d"], np.float32) for person in people]
+        with np.errstate(over="ignore"):  # what becomes infinite is refused below
+            rows = [np.array(person["pose_keypoints_2d"], np.float32) for person in people]
         rows = [row for row in rows if row.size]  # of a face or hand alone
     except ODD as error:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,16 @@ def understand(
     somebody = (joints[..., 2] > 0).any(axis=-1)
     persons = np.concatenate([[0], np.cumsum(somebody)])[poses.frame_offsets]
     return ReadPoses(Poses(skeleton, joints[somebody], poses.frame_index, persons), doubts + more)
+
+
+def fit(poses: Poses, request: PoseRequest) -> ReadPoses:
+    """Poses of a pose store, which are in units of the request, in pixels of its video.
+
+    Raises:
+        ValueError: most of their joints are not in the picture.
+    """
+    joints, doubts = _in_pixels(poses.joints, request.units or "pixels", request)
+    return ReadPoses(replace(poses, joints=joints), doubts)
 
 
 def _from_zero(frames: dict[int, np.ndarray], count: int) -> tuple[dict[int, np.ndarray], tuple[tuple[str, str], ...]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from integralaction.data.images import image_paths
-from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, read_json, understand
+from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, check_units, read_json, understand
 from integralaction.skeleton import skeleton_named
 
 # by the number of joints, the skeleton; Halpe's 26 and 136 joints begin with COCO's 17
@@ -23,6 +23,9 @@ _SKELETONS = {17: "coco17", 26: "coco17", 136: "coco17", 133: "coco-wholebody133
 _LAST_FRAME = 2**31
 _PERSON = {1, 0}  # the category of persons as COCO numbers it, and where categories are counted from 0
 _PERSONS = ("person", "persons", "people", "human", "pedestrian")
+
+# what frames are called whosever they are
+_ANY_VIDEO = re.compile(r"(frames?|images?|imgs?|im|f|t|thumb|out|output)?[\W_]*", re.IGNORECASE)
 
 Image = int | str
 
@@ -66,7 +69,10 @@ def read_results(request: PoseRequest) -> ReadPoses:
     frames = {number: results.joints[persons] for number, persons in rows.items()}
     doubts: tuple[tuple[str, str], ...] = ()
     if results.others:
-        doubts = (("annotations that are no persons left out", f"{results.others} in {request.path}"),)
+        doubts += (("annotations that are no persons left out", f"{results.others} in {request.path}"),)
+    prefixes = {_series(_path(image))[1] for image in numbers}
+    if not of_images and not any(_ANY_VIDEO.fullmatch(prefix) or request.name in prefix for prefix in prefixes):
+        doubts += (("images of another name than the video's", f"{min(prefixes)}# in {request.path}"),)
     sizes = {results.sizes.get(image) for image in numbers} - {None}
     if request.units is None and len(sizes) == 1:
         request = replace(request, units=sizes.pop())
@@ -91,16 +97,19 @@ def _load(path: Path, modified: int) -> _Results:
         persons = _of_persons(annotations, categories, path)
         others = len(annotations) - len(persons)
         persons = [person for person in persons if person["keypoints"] != []]
-        rows = [np.array(person["keypoints"], np.float32) for person in persons]
+        with np.errstate(over="ignore"):  # what becomes infinite is refused below
+            rows = [np.array(person["keypoints"], np.float32) for person in persons]
         images: dict[Image, list[int]] = {name: [] for name in names.values()}
         for row, person in enumerate(persons):
             number = person["image_id"]
             images.setdefault(names[number] if about else _image(number, path), []).append(row)
         sizes = {
-            names[number]: f"{image['width']}x{image['height']}"
+            names[number]: f"{int(image['width'])}x{int(image['height'])}"
             for number, image in about.items()
             if image.get("width") and image.get("height")
         }
+        for size in sizes.values():
+            check_units(size)
     except ODD as error:
         if str(error).startswith("Expected"):
             raise
@@ -216,8 +225,9 @@ def _own(images: Iterable[Image], request: PoseRequest) -> list[Image]:
         ValueError: they are of several videos, and nothing tells which are this one's.
     """
     images = list(images)
-    stem = re.compile(re.escape(request.name) + r"[\W_]*\d+")
-    own = [image for image in images if stem.fullmatch(_path(image).stem) or _path(image).parent.name == request.name]
+    names = {request.name, request.video.name}
+    stem = re.compile(f"({'|'.join(map(re.escape, names))})" + r"[\W_]*\d+")
+    own = [image for image in images if stem.fullmatch(_path(image).stem) or _path(image).parent.name in names]
     series = {_series(_path(image)) for image in images}
     folders = {folder for folder, _ in map(_series, map(_path, own)) if folder}
     if len(folders) > 1 or (not own and (request.shared or len(series) > 1)):

@@ -230,11 +230,11 @@ def _without_repeats(found: Found) -> tuple[list[Entry], list[Remark]]:
             remarks.append(Remark(entry.video, f"named twice{labels}", told))
         elif not _is_text(entry.video):
             remarks.append(Remark(entry.video, "name is no UTF-8"))
-        elif not is_file_name(entry.split):
-            remarks.append(Remark(entry.video, "split that can name no folder", entry.split))
         elif entry.label not in classes:
             what = "no label" if not entry.label else "label of no known class"
             remarks.append(Remark(entry.video, what, entry.label))
+        elif not is_file_name(entry.split):
+            remarks.append(Remark(entry.video, "split that can name no folder", entry.split))
         else:
             seen[key] = entry
             entries.append(entry)
@@ -319,12 +319,12 @@ def _cut(row: Video, entry: Entry, times: np.ndarray) -> tuple[Video, list[Remar
     """
     step = 1 / row.fps
     length = float(times[-1]) + step  # the last frame is shown for about as long as the others
+    first, last = frames_between(times, entry.start, entry.end, entry.video)
     start, end, remarks = entry.start, entry.end, []
     if start is not None and start < 0:
         start = 0.0
     if end is not None and end > length + step:
         end = round(length, 3)
-    first, last = frames_between(times, start, end, entry.video)
     if (start, end) != (entry.start, entry.end):
         detail = f"{entry.start} to {entry.end} s of {length:.3f} s; {start} to {end} is taken"
         remarks.append(Remark(entry.video, "start or end outside the video", detail, kept=True))

@@ -18,7 +18,7 @@ import numpy as np
 from integralaction.data.csv_files import read_csv
 from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.sources import video_files
-from integralaction.importers.spelling import one_spelling, split_named, split_of_folder
+from integralaction.importers.spelling import doubtful_splits, one_spelling, split_named, split_of_folder
 
 
 def find_in_folder(root: Path, *, val: float, test: float, group: str | None, seed: int) -> Found:
@@ -52,6 +52,10 @@ def find_in_folder(root: Path, *, val: float, test: float, group: str | None, se
             "in folders of classes. Put each into a folder of its class's name, or give --csv."
         )
     entries, others = one_spelling(entries)
+    inner = {Path(path).parts[1] for path in paths if len(Path(path).parts) > 2}
+    if layout.split is None and len({entry.label for entry in entries}) == 1 and len(inner) > 1:
+        told = f"{', '.join(sorted(inner)[:5])}: give {root / entries[0].label} where these are the classes"
+        remarks.append(Remark(entries[0].label, "one class, of folders that may be the classes", told, kept=True))
     if layout.split is None:
         entries = divide(entries, val, test, seed)
     how = "by folders" if layout.split is not None else _told(val, test, group, seed)
@@ -183,6 +187,7 @@ def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str |
     with_split = sum(bool(entry.split) for entry in entries)
     if with_split not in (0, len(entries)):
         raise ValueError(f"Expected a split in every row of {path}, or in none; found {with_split} of {len(entries)}.")
+    remarks += doubtful_splits(entries)
     entries, others = one_spelling(entries)
     if not with_split:
         labelled = [entry for entry in entries if entry.label]

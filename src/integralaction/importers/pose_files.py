@@ -8,7 +8,7 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.console import track
-from integralaction.data.index import Index, Video
+from integralaction.data.index import Index, Video, read_index
 from integralaction.data.pose_files import (
     PoseRequest,
     Units,
@@ -18,7 +18,7 @@ from integralaction.data.pose_files import (
     read_poses,
     tails,
 )
-from integralaction.data.pose_places import ReadPoses
+from integralaction.data.pose_places import ReadPoses, fit
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoInfo
 from integralaction.importers.building import ODD, Imported, Remark, first_frames, write_remarks
@@ -105,7 +105,7 @@ def _reader(index: Index, todo: Sequence[Video], source: Path, units: Units | No
     """Reads the poses of a video: of a data set folder by the whole name, of files by its own, which must be its
     alone."""
     if source.is_dir() and len(store := PoseStore.of(source)):
-        return lambda video: ReadPoses(store[video.video])
+        return _store_reader(index, store, source, units)
     if source.is_file() and source.suffix != ".json":
         return lambda video: ReadPoses(read_poses(source, index.path(video)))
     paths = {Path(video.video) for video in index.videos}
@@ -123,6 +123,21 @@ def _reader(index: Index, todo: Sequence[Video], source: Path, units: Units | No
                 )
         info = VideoInfo(video.frames, video.fps, video.height, video.width)
         return read_pose_files(PoseRequest(place, index.path(video), units, info, shared))
+
+    return read
+
+
+def _store_reader(index: Index, store: PoseStore, source: Path, units: Units | None) -> Callable[[Video], ReadPoses]:
+    """Reads the poses of another data set, whose videos may be larger or smaller ones of the same names."""
+    others = read_index(source).videos if (source / "dataset.yaml").is_file() else ()
+    sizes = {video.video: f"{video.width}x{video.height}" for video in others}
+
+    def read(video: Video) -> ReadPoses:
+        poses, size = store[video.video], units or sizes.get(video.video)
+        if size in (None, f"{video.width}x{video.height}"):
+            return ReadPoses(poses)
+        info = VideoInfo(video.frames, video.fps, video.height, video.width)
+        return fit(poses, PoseRequest(source, index.path(video), size, info))
 
     return read
 

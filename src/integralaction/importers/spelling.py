@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 from integralaction.importers.building import Entry, Remark
 
@@ -43,7 +44,7 @@ def one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Remark]]:
         tidy = Counter[str]()
         for label, count in spellings.items():
             tidy[_tidy(label)] += count
-        name = min(tidy, key=lambda label: (-tidy[label], label))
+        name = max(tidy, key=lambda label: tidy[label])  # of as many each, the first
         for label, count in sorted(spellings.items()):
             chosen[label] = name
             if label != name and len(spellings) > 1:
@@ -70,6 +71,17 @@ def split_named(text: str) -> str:
     """The split that a word of a table means; a word of no known split is itself, without spaces around it."""
     tidy = _tidy(text).lower()
     return SPLITS.get(re.sub(r"[\s_]+", "-", tidy)) or split_of_folder(text)[0] or tidy
+
+
+def doubtful_splits(entries: Sequence[Entry]) -> list[Remark]:
+    """A remark for each split whose name is nearly that of a known one, such as `trian`."""
+    counts = Counter(entry.split for entry in entries if entry.split and entry.split not in SPLITS.values())
+    near = {split: get_close_matches(split, SPLITS, n=1, cutoff=0.75) for split in counts}
+    return [
+        Remark(split, "a split of nearly a known name", f"{counts[split]} videos; perhaps {names[0]!r}", kept=True)
+        for split, names in near.items()
+        if names
+    ]
 
 
 def split_of_folder(name: str) -> tuple[str, str]:

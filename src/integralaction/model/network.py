@@ -138,9 +138,11 @@ class IntegralAction(nn.Module):
     def features(self, frames: Tensor | None, joints: Tensor | None) -> Features:
         """The streams alone: see `forward`."""
         self._check(frames, joints)
-        if frames is not None and frames.is_floating_point():  # NumPy's floats have 64 bits
-            frames = frames.to(next(self.parameters()).dtype)
-        joints = joints.float() if joints is not None and joints.dtype == torch.float64 else joints
+        dtype = next(self.parameters()).dtype  # NumPy's floats have 64 bits, those of a model mostly 32
+        if frames is not None and frames.is_floating_point():
+            frames = frames.to(dtype)
+        if joints is not None:
+            joints = joints.to(torch.promote_types(dtype, torch.float32))  # places need more than half precision
         appearance = pose = heatmaps = pafs = None
         if self.appearance is not None:
             appearance = self.appearance(frames)
