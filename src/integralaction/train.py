@@ -46,7 +46,7 @@ from integralaction.escapes import spreadsheet
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
-from integralaction.model.hub import is_hub_id, pinned
+from integralaction.model.hub import ON_HUB, is_hub_id, pinned
 from integralaction.model.loss import (
     classification_loss,
     gate_loss,
@@ -168,9 +168,10 @@ def _lasting(source: str, out: Path) -> str:
         return source
     if not is_hub_id(source):
         return str(Path(source).resolve())
+    hub_id = source.removeprefix(ON_HUB)
     # a run that goes on has its own copy, and asks nobody for the revision
     begun = open_run(out).recipe.init if (out / "settings.yaml").is_file() else ""
-    return begun if begun.startswith(f"{source}@") else pinned(source)
+    return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pinned(hub_id)
 
 
 def _run_stages(

@@ -166,7 +166,7 @@ def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypat
     from integralaction.run_start import start_run
 
     monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
-    assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@newest"
+    assert train._lasting("me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
     start_run(Run(tmp_path / "run", replace(Recipe(), init="me/tiny@first"), tmp_path / "data"))
     assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@first"
-    assert train._lasting("me/other", tmp_path / "run") == "me/other@newest"
+    assert train._lasting("me/other", tmp_path / "run") == "hf:me/other@newest"
