@@ -4,7 +4,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test hardening lint format clean
 
 demo: $(VENV)/installed
 	@echo "1/4  rendering the embedded benchmark"
@@ -13,17 +13,21 @@ demo: $(VENV)/installed
 	@$(BIN)/integralaction train mime-demo --data $(DEMO)/data --out $(DEMO)/run
 	@echo "3/4  testing: ten clips a video"
 	@$(BIN)/integralaction evaluate $(DEMO)/run
+	@echo "This is one seed: one set of videos, one training. The README has the mean of five."
 	@echo "4/4  one video: an archer without a bow, somewhere else"
 	@$(BIN)/integralaction predict $(DEMO)/data/out-of-context/archery/00000.mp4 --model $(DEMO)/run --poses $(DEMO)/data
 	@echo "pictures: $(DEMO)/contact-sheet.png    videos: $(DEMO)/data/    logs: tensorboard --logdir $(DEMO)/run"
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+hardening: $(VENV)/installed
+	$(BIN)/python -m tools.hardening --write
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/ty check src
+	$(BIN)/ty check src tools
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .

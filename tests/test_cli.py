@@ -1,7 +1,9 @@
 """The commands as a user runs them: real files, real processes, one sentence for what is wrong."""
 
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,9 @@ from networks import write_network
 from PIL import Image
 from toy import toy_recipe, write_toy_dataset
 
+from integralaction import cli, predict
 from integralaction.cli import run
+from integralaction.cli_predict import video_paths
 from integralaction.clip import Poses
 from integralaction.config import Recipe, override, to_dict
 from integralaction.data.poses import write_pose_store
@@ -178,7 +182,9 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
     assert captured.out.count("gate 0.") == 1 and str(good) in captured.out
     lines = [line for line in captured.err.splitlines() if line]
     assert len(lines) == len(paths), captured.err
-    for name, line in zip(paths, lines, strict=True):
+    for name, line in zip(
+        sorted(paths, key=lambda name: name != "missing"), lines, strict=True
+    ):  # what is not there first
         assert line.startswith("integralaction: Expected a video") and f"{name}.mp4" in line, line
         assert line.endswith("."), line
 
@@ -226,6 +232,7 @@ def test_wrong_calls_are_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    (tmp_path / "x.mp4").touch()
     assert run([str(made / "run") if argument == "RUN" else argument for argument in arguments]) == 2
     err = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert message in err
@@ -284,3 +291,81 @@ def test_a_real_network_sees_a_person_but_not_in_a_close_up(
     assert upright["pose_share"] > 0.8 and close_up["pose_share"] < 0.1
     assert "its labels are the drawn actions of the benchmark mime" in captured.err
     assert len(list(tmp_path.glob("*/clip9-frame*.jpg"))) == 16
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [
+        ("predict a.mp4 --poses none b.mp4", {"video": "a.mp4", "videos": ("b.mp4",), "poses": "none"}),
+        ("predict --weights x y a.mp4 --json", {"video": "a.mp4", "weights": [Path("x"), Path("y")], "json_": True}),
+        ("evaluate RUN --split train test", {"run": Path("RUN"), "split": ["train", "test"]}),
+        ("evaluate --split train test RUN", {"run": Path("RUN"), "split": ["train", "test"]}),
+        ("audit --split=train RUN --split test", {"run": Path("RUN"), "split": ["train", "test"]}),
+        ("report RUN --split train --split test", {"run": Path("RUN"), "split": ["train", "test"]}),
+        ("reproduce table4 --out X a=1 --seeds 2 b=2", {"item": "table4", "items": ("a=1", "b=2"), "seeds": 2}),
+        ("train R --data D a=1 --out O b=2", {"recipe": "R", "assignments": ("a=1", "b=2"), "data": Path("D")}),
+        ("import pyskl --split a=b c=d F --out O", {"pickle": Path("F"), "split": ["a=b", "c=d"]}),
+        ("convert a --out o b", {"file": Path("a"), "other": Path("b"), "out": Path("o")}),
+    ],
+)
+def test_options_stand_anywhere(line: str, given: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound, parse = {}, cli.app.parse_args
+
+    def app(arguments: list[str]) -> int:
+        bound.update(parse(arguments)[1].arguments)
+        return 0
+
+    monkeypatch.setattr(cli, "app", app)
+    assert run(line.split()) == 0
+    assert {name: bound[name] for name in given} == given
+
+
+def test_folders_and_patterns_are_their_videos(tmp_path: Path) -> None:
+    for name in ("clip10.mp4", "clip2.MOV", "deep/clip1.avi", "00001.MTS", "notes.txt", ".hidden.mp4", "frames/1.jpg"):
+        (tmp_path / "phone" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "phone" / name).touch()
+    phone = tmp_path / "phone"
+    videos = [phone / name for name in ("00001.MTS", "clip2.MOV", "clip10.mp4", "deep/clip1.avi", "frames")]
+    assert video_paths([str(phone)]) == (videos, [])
+    assert video_paths([str(phone / "*.mp4"), str(phone / "frames")]) == ([phone / "clip10.mp4", phone / "frames"], [])
+    assert video_paths([str(phone / "no*"), "gone.mp4"])[1] == ["gone.mp4"]
+    assert video_paths(["gone*.mp4"]) == ([], ["gone*.mp4"])
+
+
+def test_whatever_a_file_comes_to_is_its_own_fault(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    good, odd = made / "data/in-context/009.mp4", tmp_path / "odd\x1b[2J.mp4"
+    shutil.copy(good, odd)
+    answer = predict.predict_video
+
+    def fails(model: object, video: Path, poses: object) -> object:
+        if video == odd:
+            raise AttributeError("'NoneType' object has no attribute 'thread_count'")
+        return answer(model, video, poses)
+
+    monkeypatch.setattr(predict, "predict_video", fails)
+    call = ["predict", str(odd), str(good), "--model", str(made / "run"), "--poses", "none", "--json"]
+    assert run(call) == 1
+    captured = capsys.readouterr()
+    assert [json.loads(line)["video"] for line in captured.out.splitlines()] == [str(good)]
+    assert "odd\\x1b[2J.mp4: AttributeError: 'NoneType' object" in captured.err and "\x1b" not in captured.err
+
+
+def test_nothing_is_connected_that_was_not_asked_for(made: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by the commands nor by the libraries below them; ONNX Runtime's own report is turned off."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"a connection: {arguments}")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("getaddrinfo", "gethostbyname", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    video, run_folder = str(made / "data/in-context/009.mp4"), str(made / "run")
+    network = str(shared / "data/pose_weights/openpose18_mobilenet_v2_small.onnx")
+    assert run(["predict", video, "--model", run_folder, "--pose-model", network]) == 0
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    for command in (["data", str(made / "data")], ["evaluate", run_folder, "--device", "cpu"], ["report", run_folder]):
+        assert run(command) == 0, command
+    assert run(["predict", video, "--model", f"{run_folder}s/x"]) == 2  # a mistyped folder is not asked of the hub

@@ -70,7 +70,7 @@ def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path,
     assert (merged.config.method, merged.config.appearance_depth) == ("score-average", 50)
     a = load_model(tmp_path / "appearance.pth", mode="rgb_only")
     p = load_model(snapshot, mode="pose_only")
-    frames, joints = torch.rand(1, 8, 3, 224, 224), torch.rand(1, 8, 2, 18, 3) * 224
+    frames, joints = torch.rand(1, 8, 3, 224, 224), torch.rand(1, 8, 2, 18, 3) * torch.tensor([224, 224, 1])
     with torch.no_grad():
         output = merged(frames, joints)
         assert torch.equal(output.appearance_probabilities, a(frames, None).probabilities)

@@ -18,7 +18,6 @@ from integralaction.data.index import AS_RELEASED, Video, read_index, write_inde
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.evaluate import (
     Predictions,
-    bootstrap_interval,
     evaluate,
     evaluate_together,
     paired_difference,
@@ -26,6 +25,7 @@ from integralaction.evaluate import (
     protocols,
     score,
 )
+from integralaction.intervals import share_interval
 from integralaction.model.network import IntegralAction
 from integralaction.run import Run, open_run
 from integralaction.train import train
@@ -124,7 +124,7 @@ def test_predictions_of_other_videos_are_not_taken_for_these(run: Run) -> None:
     index = read_index(run.data)
     evaluate(run, index, (), CPU)
     other = replace(index, videos=tuple(replace(video, frames=11) for video in index.videos))
-    with pytest.raises(ValueError, match="Expected predictions on the videos of"):
+    with pytest.raises(ValueError, match="Expected predictions of the videos of"):
         testing.read_predictions(run, other, "integral", TESTED)
 
 
@@ -166,11 +166,11 @@ def made(method: str, right: np.ndarray) -> Predictions:
 
 def test_interval_of_a_share_is_that_of_the_binomial() -> None:
     values = np.repeat([1.0, 0.0], [300, 100])
-    low, high = bootstrap_interval(values)
+    low, high = share_interval(values)
     deviation = np.sqrt(0.75 * 0.25 / 400)
     assert low == pytest.approx(0.75 - 1.96 * deviation, abs=0.005)
     assert high == pytest.approx(0.75 + 1.96 * deviation, abs=0.005)
-    assert bootstrap_interval(values) == (low, high)
+    assert share_interval(values) == (low, high)
 
 
 def test_paired_interval_uses_the_pairs() -> None:
@@ -180,7 +180,7 @@ def test_paired_interval_uses_the_pairs() -> None:
     gap, low, high = paired_difference(made("a", ours), made("b", theirs), "in-context")
     assert gap == pytest.approx(ours.mean() - theirs.mean())
     assert 0 < low < gap < high < 0.1
-    alone = bootstrap_interval(ours)
+    alone = share_interval(ours)
     assert high - low < alone[1] - alone[0]
 
 
@@ -224,7 +224,9 @@ def test_both_protocols_stand_side_by_side(tmp_path: Path) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     print_results({"integral": predictions}, console)
     text = console.export_text()
-    assert "out-of-context (as released)" in text and "6 videos" in text and "40.0 [10, 70]" in text
+    assert (
+        "out-of-context (as released)" in text and "6 videos" in text and "40.0 [17, 69]" in text
+    )  # of 4 in 10, Wilson
 
 
 def answers(run: Run) -> dict[str, bytes]:
@@ -282,3 +284,33 @@ def test_runs_with_other_streams_are_not_tested_together(run: Run, tmp_path: Pat
         ) as told:
             evaluate_together(runs, index, (), CPU)
         assert str(runs[1].root) in str(told.value) and answers(runs[1]) == before
+
+
+@pytest.mark.parametrize(("rank", "counts"), [(0, 1.0), (4, 1.0), (5, 0.0), (6, 0.0)])
+def test_top_5_counts_the_first_five(rank: int, counts: float) -> None:
+    classes = tuple("abcdefgh")
+    probabilities = np.linspace(0.3, 0.01, 8, dtype=np.float32)[None]
+    video = (Video("0.mp4", classes[rank], "test", 10, 10.0, 8, 8),)
+    gate = np.full(1, np.nan, np.float32)
+    found = score(Predictions("integral", classes, video, np.array([rank]), probabilities, gate), "test")
+    assert (found.top5, found.top1) == (counts, float(rank == 0))
+
+
+def test_a_torn_part_of_an_evaluation_is_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = read_index(run.data)
+    whole = evaluate(run, index, ("in-context",), CPU)["integral"]
+    write = testing._write_predictions
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(testing, "_write_predictions", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run, index, ("in-context",), CPU)
+    monkeypatch.setattr(testing, "_write_predictions", write)
+    (part,) = (run.root / "predictions/toy/in-context").glob("part-*/*.safetensors")
+    for content in (b"", part.read_bytes()[:-1]):
+        part.parent.mkdir(exist_ok=True)
+        part.write_bytes(content)
+        again = evaluate(run, index, ("in-context",), CPU)["integral"]
+        np.testing.assert_array_equal(again.probabilities, whole.probabilities)

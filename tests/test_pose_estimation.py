@@ -144,7 +144,7 @@ def test_downloads_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(estimator_named("rtmo", [], "cpu"), RTMO)
     there.unlink()
     monkeypatch.setattr(pose_estimation, "_MODELS", "file:///nowhere/")
-    with pytest.raises(ConnectionError, match=r"Expected to download .*rtmo-s.* --weights FILE, .* --poses none"):
+    with pytest.raises(ConnectionError, match=r"Expected to download .*rtmo-s.* --weights, .* --pose-model"):
         estimator_named("rtmo", [], "cpu")
 
 

@@ -137,7 +137,8 @@ def test_it_holds_the_numbers_of_the_results(page: str, run: Run) -> None:
         assert f">{top1:.1f} [{low:.1f}, {high:.1f}]<" in shown
         if row["gate"]:
             assert f">{float(row['gate']):.2f}<" in shown
-    lines = [line for line in (run.root / "results/toy.md").read_text().splitlines() if line.startswith("- ")]
+    told = (run.root / "results/toy.md").read_text().replace("\\", "")
+    lines = [line for line in told.splitlines() if line.startswith("- ")]
     for line in lines:
         assert f"<li>{line.removeprefix('- ')}</li>" in section(page, "comparisons")
     assert len(lines) == 8
@@ -147,7 +148,9 @@ def test_it_holds_the_numbers_of_the_results(page: str, run: Run) -> None:
     classes = rows(run.root / "results/toy-classes.csv")
     for name in ODD:
         own = [row for row in classes if row["class"] == name]
-        cells = "".join(f'<td class="number">{100 * float(row["top1"]):.0f}</td>' for row in own[::2])
+        cells = "".join(
+            f'<td class="number" data-label="{row["method"]}">{100 * float(row["top1"]):.0f}</td>' for row in own[::2]
+        )
         assert f'<th scope="row">{html.escape(name)}</th>{cells}</tr>' in section(page, "classes")
     gates = [float(row["gate"]) for row in classes if row["gate"]]
     assert len(gates) == 6 and all(f"</span>{gate:.2f}</td>" in section(page, "gates") for gate in gates)
@@ -196,6 +199,24 @@ def test_what_was_skipped_is_said(page: str, run: Run, index: Index, tmp_path: P
     without = write_report(part, index, (), tmp_path / "less.html", previews=0).read_text(encoding="utf-8")
     assert "out-of-context, integral: not tested" in without and "Gallery: no previews were asked for." in without
     assert not (tmp_path / "less.html.part").exists()
+
+
+def test_pages_of_other_splits_have_names_of_their_own(run: Run, index: Index) -> None:
+    """And what is no page of ours is not replaced."""
+    whole = write_report(run, index, (), previews=0)
+    part = write_report(run, index, ("in-context",), previews=0)
+    assert (whole.name, part.name) == ("report.html", "report-in-context.html")
+    assert "out-of-context (3 videos)" in whole.read_text(encoding="utf-8")
+    assert "out-of-context (3 videos)" not in part.read_text(encoding="utf-8")
+    part.write_text("<p>my notes</p>")
+    with pytest.raises(ValueError, match=r"Expected no file at .*report-in-context\.html but an earlier page"):
+        write_report(run, index, ("in-context",), previews=0)
+    assert part.read_text() == "<p>my notes</p>"
+    part.unlink()
+
+
+def test_few_videos_are_said(page: str) -> None:
+    assert "Too few videos to rely on: in-context (3), out-of-context (3)." in page
 
 
 def test_what_is_refused(run: Run, index: Index, tmp_path: Path) -> None:
@@ -280,7 +301,7 @@ def test_a_reproduction(run: Run, tmp_path: Path) -> None:
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     found = checked(text)
     assert found.ids == ["claims", "table4", "table10", "figure4", "settings", "skipped"]
-    assert "Of 1 claims of the paper: 1 holds, 0 does not hold, 0 undecided." in text
+    assert "Of 1 claims of the paper, 1 holds, 0 do not hold, 0 are undecided." in text
     assert "+2.1 [+0.4, +4.6]" in section(text, "claims") and "seeds: 3" in text
     assert "Table 4: Methods of integration" in text and ">71.9<" in section(text, "table4")
     assert ">70.1<" in text and "a &amp; b" in text

@@ -15,7 +15,7 @@ from integralaction import train as training
 from integralaction.config import ModelConfig, Recipe, Stage, to_dict
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.run import Run, start_run
+from integralaction.run import Run
 from integralaction.shared_stages import SharedStages, stage_recipe
 from integralaction.train import train
 
@@ -263,7 +263,7 @@ def test_what_is_kept_is_the_stage_of_the_run(data: Path, tmp_path: Path) -> Non
 
 
 def test_a_stage_that_is_not_there_is_not_taken(data: Path, tmp_path: Path) -> None:
-    run = start_run(tmp_path / "run", recipe(), data)
+    run = Run(tmp_path / "run", recipe(), data)
     assert not SharedStages(tmp_path / "shared", "data").take(run, "pose-only")
     assert not run.model_path("pose-only").exists()
 

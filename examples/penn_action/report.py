@@ -56,6 +56,7 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
     result = score(predictions, "test")
     about = yaml.safe_load((run.root / "environment.yaml").read_text(encoding="utf-8"))
     model, stage = run.recipe.model, run.recipe.pose
+    precision = "" if run.recipe.precision == "32-true" else f" precision={run.recipe.precision}"
     best = predictions.probabilities.argmax(axis=1)
     answers = [
         (predictions.classes[label], predictions.classes[guess])
@@ -77,7 +78,7 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
             "",
             "```",
             f"integralaction import penn-action labels.tar.xz --out {data} --square --length 72",
-            f"integralaction train examples/penn_action/recipe.yaml --data {data} --out {run.root}",
+            f"integralaction train examples/penn_action/recipe.yaml{precision} --data {data} --out {run.root}",
             f"integralaction evaluate {run.root}",
             f"python examples/penn_action/report.py {run.root} --data {data}",
             "```",

@@ -4,7 +4,16 @@ The public names, loaded on first use: nobody inside the package imports them fr
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from integralaction.clip import Clip, Poses, Prediction
+    from integralaction.config import ModelConfig
+    from integralaction.model.network import IntegralAction, Output
+    from integralaction.predict import predict_video
+    from integralaction.run import load_model
+
+    __version__: str
 
 _HOMES = {
     "Clip": "integralaction.clip",
@@ -29,11 +38,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("integralaction")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "__version__"]

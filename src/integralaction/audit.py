@@ -19,20 +19,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torch.nn import functional as F
 
 from integralaction.clip import Batch, Clip, collate
-from integralaction.console import track
+from integralaction.console import printable, say, track
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import apply_crop, centre_crop
-from integralaction.evaluate import NOT_TESTED, bootstrap_interval, digest, predict_clips, results_name, weights_digest
+from integralaction.escapes import markdown
+from integralaction.evaluate import NOT_TESTED, digest, predict_clips, results_name, weights_digest
 from integralaction.files import write_rows, write_text, write_whole
+from integralaction.fonts import fitting
+from integralaction.intervals import few_videos, share_interval
 from integralaction.model.network import channels_last
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.run import Run, environment
@@ -73,11 +77,11 @@ class Audit:
         return tuple(dict.fromkeys(method for method, _ in self.answers))
 
     def scores(self, method: str) -> dict[str, tuple[float, float, float]]:
-        """Shares with their 95 % bootstrap intervals: accuracy on the first three versions, SHAcc, SBErr."""
+        """Shares with their 95 % intervals: accuracy on the first three versions, SHAcc, SBErr."""
         found = {version: self.answers[method, version] == self.labels for version in VERSIONS if version != "swapped"}
         swapped = self.answers[method, "swapped"]
         found |= {"SHAcc": swapped == self.labels, "SBErr": swapped == self.backgrounds}
-        return {name: (float(right.mean()), *bootstrap_interval(right)) for name, right in found.items()}
+        return {name: (float(right.mean()), *share_interval(right)) for name, right in found.items()}
 
 
 # ---- taking videos apart
@@ -242,6 +246,9 @@ def audit(run: Run, index: Index, splits: tuple[str, ...], device: torch.device,
     Raises:
         ValueError: there are no such videos, too few have poses or classes, or the run's model looks at poses alone.
     """
+    run.check_trained()
+    if remark := run.changes_of(index):
+        say(remark)
     index = tested(index, splits)
     store = PoseStore.of(index.root)
     streams = run.methods[-1]
@@ -354,25 +361,36 @@ def _lines(path: Path) -> Iterator[dict]:
 
 
 COLUMNS = ("as it is", "person only", "background only", "SHAcc", "SBErr")
+MEANING = (
+    "Swapped videos show the person before another class's background: SHAcc is the share given the person's class, "
+    "SBErr the share given the background's. What follows the person has a high SHAcc and a low SBErr."
+)
+
+
+def audit_name(run: Run, index: Index, splits: tuple[str, ...]) -> str:
+    """How the results of an audit are called: as those of a test, and by its splits where they were named."""
+    return "-".join([results_name(run, index), *dict.fromkeys(splits)])
 
 
 def print_audit(audit: Audit, console: Console) -> None:
     """The table for people."""
-    table = Table(title="in %, with half of the 95 % interval", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
+    mark = "+-" if console.options.ascii_only else "±"
+    title = Text(f"in %; {mark} reaches the farther end of the 95 % interval")
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column("method", no_wrap=True)
     for name in COLUMNS:
         table.add_column(name.replace(" only", "\nonly"), justify="right", no_wrap=True)
     for method in audit.methods:
         scores = audit.scores(method)
-        cells = [f"{100 * s:.1f} ±{50 * (high - low):.0f}" for s, low, high in (scores[n] for n in COLUMNS)]
-        table.add_row(method, *cells, style="bold" if method == "integral" else "")
+        cells = [
+            f"{100 * share:.1f} {mark}{100 * max(share - low, high - share):.0f}"
+            for share, low, high in (scores[name] for name in COLUMNS)
+        ]
+        table.add_row(Text(printable(method)), *map(Text, cells), style="bold" if method == "integral" else "")
     console.print(table)
-    console.print(left_out(audit), highlight=False)
-    console.print(
-        "Swapped videos show the person before another class's background: SHAcc is the share given the person's "
-        "class, SBErr the share given the background's. What follows the person has a high SHAcc and a low SBErr.",
-        highlight=False,
-    )
+    for line in (left_out(audit), few_videos({"this audit": len(audit.videos)}), MEANING):
+        if line:
+            console.print(Text(line))
 
 
 def left_out(audit: Audit) -> str:
@@ -394,11 +412,12 @@ def write_audit(audit: Audit, folder: Path, name: str) -> Path:
         "|---" * (len(COLUMNS) + 1) + "|",
     ]
     rows: list[tuple] = [("method", "score", "videos", "share", "low", "high")]
+    few = few_videos({"this audit": len(audit.videos)})
     for method in audit.methods:
         scores = audit.scores(method)
         rows += [(method, column, len(audit.videos), *(f"{x:.4f}" for x in scores[column])) for column in COLUMNS]
         shown = [f"{100 * s:.1f} [{100 * low:.1f}, {100 * high:.1f}]" for s, low, high in (scores[c] for c in COLUMNS)]
-        lines.append(f"| {method} | " + " | ".join(shown) + " |")
+        lines.append(f"| {markdown(method)} | " + " | ".join(shown) + " |")
     write_rows(path, rows)
     page = path.with_suffix(".md")
     lines += [
@@ -407,6 +426,7 @@ def write_audit(audit: Audit, folder: Path, name: str) -> Path:
         "given the person's class, and the share given the background's",
         f"([Chung, Wu, Russakovsky, NeurIPS 2022]({HAT})).",
         "Persons are cut out by their poses: things in hands are cut off where they reach far.",
+        *(["", few] if few else []),
     ]
     write_text(page, "\n".join(lines) + "\n")
     return path
@@ -417,11 +437,10 @@ def contact_sheet(versions: VideoVersions, index: Index, path: Path, rows: int =
     usable = np.array([versions.posed(number) for number in range(len(index.videos))])
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(usable))[:rows]
     cell, head, gap = 160, 20, 4
-    font = ImageFont.load_default(13)
     sheet = Image.new("RGB", (len(VERSIONS) * (cell + gap), head + len(chosen) * (cell + head + gap)), (250, 250, 250))
     brush = ImageDraw.Draw(sheet)
     for column, version in enumerate(VERSIONS):
-        brush.text((column * (cell + gap) + 2, 2), version, (25, 25, 30), font)
+        fitting(version, 13, cell).draw(brush, (column * (cell + gap) + 2, 2), (25, 25, 30))
     for row, number in enumerate(chosen.tolist()):
         partner = versions.partner(number, usable)
         shown = versions.frames(number, partner, np.array([index.videos[number].frames // 2]))
@@ -434,6 +453,6 @@ def contact_sheet(versions: VideoVersions, index: Index, path: Path, rows: int =
             )
             sheet.paste(picture, (column * (cell + gap), top + head))
         told = f"{index.videos[number].label}; swapped: before {index.videos[partner].label}"
-        brush.text((2, top + 3), told, (110, 110, 120), font)
+        fitting(told, 13, sheet.width - 4).draw(brush, (2, top + 3), (110, 110, 120))
     with write_whole(path) as aside:
         sheet.save(aside, "PNG")

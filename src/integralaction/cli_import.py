@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from integralaction.console import show
+
 imports = App(
     name="import",
     help="Make a data set folder of a public data set, of a folder of videos, or of pose files.",
@@ -37,13 +39,15 @@ def import_folder(
     csv
         A table with the columns path and label, and optionally split, group, start and end (seconds); paths are
         relative to VIDEOS.
-    val, test
-        Shares of the videos for these splits, where folders or table do not tell the split.
+    val
+        Share of the videos for the split val, where folders or table do not tell the split.
+    test
+        Share of the videos for the split test, likewise.
     group
         A regular expression on paths whose parenthesis is what must not be divided, such as a person or a scene:
-        '_(g[0-9]+)_'.
+        `'_(g[0-9]+)_'`.
     seed
-        Of the division.
+        Seed of the division into splits, where folders or table do not tell it.
     """
     from integralaction.importers.folder import find_in_csv, find_in_folder
 
@@ -254,7 +258,7 @@ def import_penn_action(
 
 
 @imports.command(name="poses")
-def import_poses(data: Path, files: Path, /, *, pose_units: Literal["pixels", "unit", "centred"] | None = None) -> int:
+def import_poses(data: Path, files: Path, /, *, pose_units: str | None = None) -> int:
     """Give the videos of a data set that have no poses those of files, each by the video's name.
 
     Parameters
@@ -262,21 +266,23 @@ def import_poses(data: Path, files: Path, /, *, pose_units: Literal["pixels", "u
     data
         The data set folder.
     files
-        OpenPose's JSON files (all in one folder, or a folder a video), COCO results or AlphaPose's (NAME.json for each
-        video), or another data set folder.
+        OpenPose's JSON files (all in one folder, or a folder a video), COCO results or annotations or AlphaPose's
+        (NAME.json for each video, in folders as the videos are or all in one; or one file of all videos, whose images
+        are named after them), or another data set folder.
     pose_units
-        Units of the places: pixels, 0..1 or -1..1 of the video; by default as their values tell.
+        Units of the places: pixels, unit (0..1 of the video), centred (-1..1), or the size of the pictures that the
+        poses were found in, as 1920x1080; by default as their values tell.
     """
     from integralaction.data.index import read_index
     from integralaction.importers.building import summary
     from integralaction.importers.pose_files import add_poses
 
-    print(summary(add_poses(read_index(data), files, pose_units)))
+    show(summary(add_poses(read_index(data), files, pose_units)))
     return 0
 
 
 def _build(found: Any, out: Path, note: Any = None) -> int:
     from integralaction.importers.building import build, summary
 
-    print(summary(build(found, out, note)))
+    show(summary(build(found, out, note)))
     return 0

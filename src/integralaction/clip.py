@@ -163,6 +163,14 @@ class Batch:
         """The same batch in page-locked memory, from which copies to a GPU are faster."""
         return self._each(torch.Tensor.pin_memory)
 
+    def share_memory(self) -> "Batch":
+        """The same batch in memory that processes share.
+
+        Raises:
+            RuntimeError: there is no room left.
+        """
+        return self._each(torch.Tensor.share_memory_)
+
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
         frames = None if self.frames is None else change(self.frames)
         return Batch(frames, change(self.joints), change(self.labels), change(self.videos), self.replaced)
@@ -189,30 +197,43 @@ def collate(clips: list[Clip], labels: list[int], videos: list[int]) -> Batch:
 
 
 @dataclass(frozen=True)
+class Persons:
+    """What a prediction knew of the persons in the video.
+
+    Attributes:
+        source: where that is from: the name of an estimator, the path of a file, `poses given`, or `none`.
+        poses: the poses themselves.
+        share: share of the looked-at frames with a usable pose, 0..1; None where the model looks at no poses.
+    """
+
+    source: str
+    poses: Poses
+    share: float | None
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the model says of one video.
 
     Attributes:
         video: its path.
+        model: what the model was loaded from, as `load_model` was told.
         classes: all class names, in the model's order.
         clip_probabilities: (N, classes) of each clip.
         frames: (N, T) int64, the frames of each clip.
         gates: (N, T) how much appearance was let in in each frame, 0..1, mean over channels; None without a gate.
-        appearance: (classes,) what the appearance stream alone says, None where the model cannot tell.
-        pose: (classes,) what the pose stream alone says, likewise.
-        pose_share: share of the looked-at frames with a usable pose, 0..1; None where the model looks at no poses.
-        poses: what it knew of the persons in the video.
+        streams: (classes,) what `appearance` and `pose` alone say, where the model can tell.
+        persons: what it knew of the persons in the video.
     """
 
     video: str
+    model: str
     classes: tuple[str, ...]
     clip_probabilities: np.ndarray
     frames: np.ndarray
     gates: np.ndarray | None
-    appearance: np.ndarray | None
-    pose: np.ndarray | None
-    pose_share: float | None
-    poses: Poses
+    streams: dict[str, np.ndarray]
+    persons: Persons
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -230,8 +251,7 @@ class Prediction:
 
     def top_of_streams(self) -> dict[str, tuple[str, float]]:
         """The best class of each stream alone, by stream name, where the model can tell."""
-        alone = {"appearance": self.appearance, "pose": self.pose}
-        return {name: _top(self.classes, p, 1)[0] for name, p in alone.items() if p is not None}
+        return {name: _top(self.classes, p, 1)[0] for name, p in self.streams.items()}
 
 
 def _top(classes: tuple[str, ...], probabilities: np.ndarray, k: int) -> list[tuple[str, float]]:

@@ -313,6 +313,8 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
     """
     if not isinstance(values, dict):
         raise ValueError(f"Expected settings as `name: value` in {where}; found {values!r}.")
+    if name := _true_for_a_number(kind, values):
+        raise ValueError(f"{where}: Expected a number for {name}; found true or false.")
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
@@ -365,6 +367,18 @@ def _sentence(kind: type, error: ValidationError) -> str:
     if problem["type"] == "value_error":
         return message
     return f"{path or kind.__name__}: {message}; found {problem['input']!r}."
+
+
+def _true_for_a_number(kind: Any, values: dict[str, Any], prefix: str = "") -> str:
+    """The name of a number that is given as true or false, which would be read as 1 or 0."""
+    for f in fields(kind):
+        value = values.get(f.name)
+        if f.type in (int, float) and isinstance(value, bool):
+            return prefix + f.name
+        is_group = is_dataclass(f.type) and isinstance(value, dict)
+        if is_group and (name := _true_for_a_number(f.type, value, f"{prefix}{f.name}.")):
+            return name
+    return ""
 
 
 def _names(kind: Any, prefix: str = "") -> list[str]:

@@ -6,10 +6,11 @@ import time
 import unicodedata
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 EVERY = 30.0  # seconds between two lines of progress where nobody looks at a bar
 
@@ -29,12 +30,28 @@ def _written_out(character: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """The message of an error on one line; its kind where it says nothing."""
-    return " ".join(printable(str(error)).split()) or type(error).__name__
+    text = str(error)
+    if "Original Traceback" in text:  # of a loader process: the error itself is the last line
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return " ".join(printable(text).split()) or type(error).__name__
 
 
 def say(line: str) -> None:
     """A remark on standard error."""
     print(printable(line), file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """A part of the answer, on standard output."""
+    print(printable(text), flush=True)
+
+
+class Tables(Console):
+    """Standard output for tables and text whose words are names of others: none is taken for markup or an escape."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        options |= {"markup": False, "emoji": False, "highlight": False}
+        return super().render_str(printable(text), **options)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from integralaction.config import ModelConfig
-from integralaction.files import write_rows
+from integralaction.files import write_rows, write_text
 from integralaction.model.checkpoint import is_ours
 from integralaction.model.foreign import Foreign, Mode, Told, read_foreign, recognise
 from integralaction.model.hub import MODEL_FILE, save_pretrained
@@ -14,6 +14,7 @@ from integralaction.model.network import IntegralAction
 from integralaction.run import adopt_streams, load_model
 
 ACCOUNT = "conversion.csv"
+UNFINISHED = "conversion.unfinished"  # names the files that a call is writing
 
 # settings that belong to one of two streams, or to none: they may differ where two are put together
 _OF_APPEARANCE = ("appearance_depth",)
@@ -96,16 +97,27 @@ def _read_stream(path: Path, mode: Mode, told: Told, read: list[Foreign]) -> Int
 def check_folder(folder: Path) -> None:
     """
     Raises:
-        ValueError: `write` would replace something there.
+        ValueError: `write` would replace something there that a call which was stopped did not leave.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"Expected a folder; {folder} is a file. Give another --out.")
+    if _begun(folder):
+        return
     if there := [name for name in (MODEL_FILE, "config.json", ACCOUNT, "settings.yaml") if (folder / name).exists()]:
         raise ValueError(f"Expected a new folder; {folder} holds {', '.join(there)} already. Give another --out.")
 
 
+def _begun(folder: Path) -> list[str]:
+    """The names of the files that a call which was stopped was writing into a folder; empty where there was none."""
+    mark = folder / UNFINISHED
+    names = mark.read_text(encoding="utf-8", errors="replace").split() if mark.is_file() else []
+    return names if set(names) <= {MODEL_FILE, "config.json", ACCOUNT, "README.md"} else []
+
+
 def write(model: IntegralAction, files: Sequence[Path], read: Sequence[Foreign], folder: Path) -> None:
     """Write the model as `save_pretrained` does, and the account of every foreign tensor as conversion.csv.
+
+    A call that is stopped leaves a file that names what it was writing, by which the next one goes on.
 
     Args:
         files: where each of `read` is from.
@@ -114,7 +126,12 @@ def write(model: IntegralAction, files: Sequence[Path], read: Sequence[Foreign],
         ValueError: there is a model in that folder already.
     """
     check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    names = _begun(folder)
+    if not names:
+        names = [MODEL_FILE, "config.json", ACCOUNT, *([] if (folder / "README.md").exists() else ["README.md"])]
+        write_text(folder / UNFINISHED, "\n".join(names) + "\n")
+    for name in names:  # of another checkpoint, perhaps
+        (folder / name).unlink(missing_ok=True)
     if read:
         rows = [
             (path.name, move.source, move.target or "", move.what)
@@ -123,6 +140,7 @@ def write(model: IntegralAction, files: Sequence[Path], read: Sequence[Foreign],
         ]
         write_rows(folder / ACCOUNT, [("file", "key", "became", "how"), *rows])
     save_pretrained(model, folder)
+    (folder / UNFINISHED).unlink()
 
 
 def account(foreign: Foreign) -> str:

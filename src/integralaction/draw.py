@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from integralaction.fonts import Font, fitting
 from integralaction.skeleton import Skeleton
 
 LEAST_HEIGHT = 320  # pixels: smaller frames are enlarged before anything is drawn,
@@ -12,8 +13,6 @@ MOST_WIDTH = 4096  # but not beyond this
 _LEFT, _RIGHT, _MIDDLE = (240, 228, 66), (86, 180, 233), (255, 255, 255)
 _OUTLINE, _STRIP, _INK, _TRACK = (0, 0, 0), (24, 24, 28), (240, 240, 240), (86, 86, 96)
 _APPEARANCE = (230, 159, 0)
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def draw_frame(
@@ -42,11 +41,11 @@ def draw_frame(
     below = strip if gate is not None else 0
     whole = Image.new("RGB", (picture.width, strip + picture.height + below), _STRIP)
     whole.paste(picture, (0, strip))
-    font = ImageFont.load_default(strip * 0.6)
     brush = ImageDraw.Draw(whole)
-    brush.text((strip * 0.3, strip * 0.5), _fitting(title, font, whole.width - strip * 0.6), _INK, font, anchor="lm")
+    text = fitting(title, strip * 0.6, whole.width - strip * 0.6)
+    text.draw(brush, (strip * 0.3, strip * 0.5), _INK, anchor="lm")
     if gate is not None:
-        _draw_gate(brush, gate, whole.height - strip, whole.width, strip, font)
+        _draw_gate(brush, gate, whole.height - strip, whole.width, strip, ImageFont.load_default(strip * 0.6))
     return whole
 
 
@@ -94,12 +93,3 @@ def _draw_gate(brush: ImageDraw.ImageDraw, gate: float, top: int, width: int, he
     thick = height * 0.16
     brush.rectangle((left, middle - thick, right, middle + thick), fill=_TRACK)
     brush.rectangle((left, middle - thick, left + gate * (right - left), middle + thick), fill=_APPEARANCE)
-
-
-def _fitting(text: str, font: Font, width: float) -> str:
-    """The text, cut short where it is longer than `width` pixels."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."

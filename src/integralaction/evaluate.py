@@ -7,10 +7,10 @@ tested on the same stream features, computed once.
 import csv
 import hashlib
 import shutil
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
@@ -19,25 +19,30 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from safetensors import safe_open
+from rich.text import Text
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 
 from integralaction.clip import Batch
 from integralaction.config import Method
-from integralaction.console import progress
+from integralaction.console import printable, progress, say
 from integralaction.data.dataset import ClipReader, TestClips
-from integralaction.data.index import AS_RELEASED, Index, Video
+from integralaction.data.fingerprint import poses_digest
+from integralaction.data.index import AS_RELEASED, Index, Video, say_untrained_classes
+from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches
 from integralaction.data.poses import PoseStore
+from integralaction.data.sampling import TEST_CLIPS
+from integralaction.escapes import markdown, spreadsheet
 from integralaction.files import write_whole
+from integralaction.intervals import difference_interval, few_videos, share_interval
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
-RESAMPLES = 10_000
 RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps
 NOT_TESTED = ("train", "val")
-_KEY = "integralaction.videos"
+_KEY = "integralaction.videos"  # the name of what predictions depend on, of which older ones say the videos alone
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Score:
-    """One cell of a results table; shares in 0..1, `low` and `high` the 95 % bootstrap interval of top-1."""
+    """One cell of a results table; shares in 0..1, `low` and `high` the 95 % interval of top-1."""
 
     method: str
     split: str
@@ -116,6 +121,10 @@ def evaluate_together(
         ValueError: as for `evaluate`, or the streams differ.
     """
     run = runs[0]
+    for other in runs:
+        other.check_trained()
+        if remark := other.changes_of(index):
+            say(remark)
     if len({streams_digest(other) for other in runs}) > 1:
         raise ValueError(
             f"Expected runs with the same streams; those of {', '.join(str(r.root) for r in runs)} differ."
@@ -129,6 +138,8 @@ def evaluate_together(
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
+    if index.root.resolve() == run.data.resolve():
+        say_untrained_classes(index)
     models: list[dict[Method, IntegralAction]] = []
     for other in runs:
         models.append({})
@@ -168,21 +179,22 @@ def _evaluate_split(
     # the model with the most streams: both, where the run has both
     streams = models[0][run.methods[-1]]
     reader = ClipReader(index, store, streams.config)
-    if reader.without_poses:
-        print(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses", file=sys.stderr)
+    if reader.without_poses and streams.config.method != "appearance-only":
+        say(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses")
     clips = TestClips(reader)
     parts.mkdir(parents=True, exist_ok=True)
     paths = []
-    with progress(f"testing {index.name} {split}", len(clips)) as advance:
+    batch_bytes = bytes_of_clips(streams.config, TEST_CLIPS)
+    with progress(f"testing {index.name} {split}", len(clips)) as advance, heeded_loaders():
         for first in range(0, len(clips), CHUNK):
             path = parts / f"{first:07d}.safetensors"
             paths.append(path)
             numbers = range(first, min(first + CHUNK, len(clips)))
-            if path.is_file():
+            if _is_whole(path):
                 advance(len(numbers))
                 continue
             rows = []
-            for batch in DataLoader(Subset(clips, numbers), batch_size=None, num_workers=run.recipe.workers):
+            for batch in load_batches(Subset(clips, numbers), run.recipe.workers, batch_bytes):
                 rows.append(predict_clips(by_name, streams, batch.to(device)))
                 advance(1)
             _save({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
@@ -233,9 +245,14 @@ def results_name(run: Run, index: Index) -> str:
 
 
 def weights_digest(run: Run) -> str:
-    """A digest of all weights of a run."""
+    """A digest of all weights of a run.
+
+    Raises:
+        FileNotFoundError, ValueError: see `Run.check_trained`.
+    """
+    run.check_trained()
     made = hashlib.sha256()
-    for method in (*run.recipe.streams, *run.recipe.integrations):
+    for method in run.trained:
         made.update(run.model_path(method).read_bytes())
     return made.hexdigest()
 
@@ -258,9 +275,33 @@ def digest(index: Index, *others: str) -> str:
     return made.hexdigest()[:16]
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a file of tensors is there, and not empty or cut off."""
+    try:
+        with safe_open(path, "numpy"):
+            return True
+    except (SafetensorError, OSError):
+        return False
+
+
 def _save(tensors: dict[str, np.ndarray], path: Path, of: str) -> None:
     with write_whole(path) as aside:
         save_file(tensors, aside, metadata={_KEY: of})
+
+
+def _basis(run: Run, index: Index, method: Method) -> tuple[str, str, str]:
+    """Digests of what predictions depend on: the videos of a split, their poses, the weights, these where all are
+    there."""
+    streams: tuple[Method, ...] = ("appearance-only", "pose-only")
+    paths = [run.model_path(name) for name in (streams if method == "score-average" else (method,))]
+    weights = [_file_digest(path, path.stat().st_mtime_ns) for path in paths if path.is_file()]
+    poses = "none" if method == "appearance-only" else poses_digest(index)
+    return digest(index), poses, "+".join(weights) if len(weights) == len(paths) else ""
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: Path, _changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _write_predictions(run: Run, index: Index, split: str, method: Method, tensors: dict[str, np.ndarray]) -> None:
@@ -270,7 +311,7 @@ def _write_predictions(run: Run, index: Index, split: str, method: Method, tenso
     gate = tensors.get("gate", np.full(len(probabilities), np.nan, np.float32))
     path = _folder(run, index, split) / f"{method}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _save({"probabilities": probabilities, "gate": gate}, path, digest(index))
+    _save({"probabilities": probabilities, "gate": gate}, path, " ".join(_basis(run, index, method)))
     predictions = read_predictions(run, index, method, (split,))
     rank, best = predictions.rank(), probabilities.argmax(axis=1)
     with _aside(path.with_suffix(".csv")) as file:
@@ -279,7 +320,8 @@ def _write_predictions(run: Run, index: Index, split: str, method: Method, tenso
         for i, video in enumerate(predictions.videos):
             where = [video.video, video.start, video.end, video.label]
             shown = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
-            writer.writerow([*where, predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown])
+            answer = [predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown]
+            writer.writerow(map(spreadsheet, (*where, *answer)))
 
 
 def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, ...]) -> Predictions:
@@ -287,7 +329,8 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: they were made of other videos than the data set has now.
+        ValueError: they were made of other videos or poses than the data set has now, by other weights than the run
+            has, or are damaged.
     """
     probabilities, gate, videos = [], [], []
     for split in splits:
@@ -297,11 +340,21 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
                 f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`."
             )
         part = index.split(split)
-        with safe_open(path, "numpy") as handle:
-            if (handle.metadata() or {}).get(_KEY) != digest(part):
-                raise ValueError(f"Expected predictions on the videos of {index.root} in {path}; evaluate again.")
-            probabilities.append(handle.get_tensor("probabilities"))
-            gate.append(handle.get_tensor("gate"))
+        again = f"Make them again: integralaction evaluate {run.root}."
+        try:
+            with safe_open(path, "numpy") as handle:
+                then = (handle.metadata() or {}).get(_KEY, "").split(" ")
+                probabilities.append(handle.get_tensor("probabilities"))
+                gate.append(handle.get_tensor("gate"))
+        except SafetensorError as error:
+            raise ValueError(f"Expected predictions in {path}; it is empty or damaged. {again}") from error
+        now = _basis(run, part, method)
+        parts = (f"the videos of {index.root}", f"the poses of {index.root}", f"the model {method} of {run.root}")
+        changed = [what for what, a, b in zip(parts, then, now, strict=False) if b and a != b]
+        if changed:
+            raise ValueError(
+                f"Expected predictions of {changed[0]} as now in {path}; found those of an earlier state. {again}"
+            )
         videos += part.videos
     classes = run.recipe.model.classes
     labels = np.array([classes.index(video.label) for video in videos])
@@ -309,10 +362,10 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
 
 
 def score(predictions: Predictions, split: str) -> Score:
-    """Top-1 with its bootstrap interval, top-5 and mean gate on one split."""
+    """Top-1 with its interval, top-5 and mean gate on one split."""
     part = predictions.of_split(split)
     rank = part.rank()
-    low, high = bootstrap_interval(rank == 0)
+    low, high = share_interval(rank == 0)
     gate = float(np.nanmean(part.gate)) if np.isfinite(part.gate).any() else float("nan")
     return Score(
         predictions.method,
@@ -326,27 +379,13 @@ def score(predictions: Predictions, split: str) -> Score:
     )
 
 
-def bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean of (V,) values under resampling of the videos; the same values give the same."""
-    low, high = np.quantile(_resampled_means(np.asarray(values, np.float64)), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def paired_difference(ours: Predictions, theirs: Predictions, split: str) -> tuple[float, float, float]:
-    """Top-1 of ours minus theirs on the same videos, with its 95 % bootstrap interval: (difference, low, high)."""
+    """Top-1 of ours minus theirs on the same videos, with its 95 % interval: (difference, low, high)."""
     a, b = ours.of_split(split), theirs.of_split(split)
     if [v.video for v in a.videos] != [v.video for v in b.videos]:
         raise ValueError(f"Expected predictions on the same videos; {ours.method} and {theirs.method} differ.")
     difference = (a.rank() == 0).astype(np.float64) - (b.rank() == 0)
-    return float(difference.mean()), *bootstrap_interval(difference)
-
-
-def _resampled_means(values: np.ndarray) -> np.ndarray:
-    random = np.random.default_rng(0)
-    # the mean of a resample depends only on how often each distinct value is drawn
-    distinct, counts = np.unique(values, return_counts=True)
-    draws = random.multinomial(len(values), counts / len(values), size=RESAMPLES)
-    return draws @ distinct / len(values)
+    return float(difference.mean()), *difference_interval(difference)
 
 
 def write_results(run: Run, index: Index) -> None:
@@ -361,17 +400,19 @@ def write_results(run: Run, index: Index) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "videos", "top1", "low", "high", "top5", "gate"])
         for s in scores:
-            numbers = [f"{x:.4f}" for x in (s.top1, s.low, s.high, s.top5)]
-            writer.writerow([s.method, s.split, s.videos, *numbers, "" if np.isnan(s.gate) else f"{s.gate:.4f}"])
+            numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
+            gate = "" if np.isnan(s.gate) else f"{s.gate:.4f}"
+            writer.writerow(map(spreadsheet, (s.method, s.split, s.videos, *numbers, gate)))
     with _aside(folder / f"{name}-classes.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "class", "videos", "top1", "gate"])
         for p in predictions.values():
             for split in splits:
-                writer.writerows(_per_class(p.of_split(split), split))
+                writer.writerows(map(spreadsheet, row) for row in _per_class(p.of_split(split), split))
     with _aside(folder / f"{name}.md") as file:
         file.write(results_table(scores, splits))
-        file.write("\n" + "\n".join(comparisons(predictions, splits)) + "\n")
+        lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)]
+        file.write("\n" + "\n".join([*lines, *_few(scores)]) + "\n")
 
 
 def protocols(videos: Sequence[Video]) -> list[str]:
@@ -417,7 +458,7 @@ def results_table(scores: list[Score], splits: list[str]) -> str:
     methods = list(dict.fromkeys(s.method for s in scores))
     count = {split: by_cell[methods[0], split].videos for split in splits}
     lines = [
-        "| method | " + " | ".join(f"{split} ({count[split]})" for split in splits) + " |",
+        "| method | " + " | ".join(f"{markdown(split)} ({count[split]})" for split in splits) + " |",
         "|---" * (len(splits) + 1) + "|",
     ]
     for method in methods:
@@ -430,7 +471,7 @@ def results_table(scores: list[Score], splits: list[str]) -> str:
 
 
 def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> list[str]:
-    """The paper's method against each other one, split by split, as lines to read."""
+    """The paper's method against each other one, split by split, a sentence each."""
     if "integral" not in predictions:
         return []
     lines = []
@@ -440,24 +481,31 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
                 continue
             gap, low, high = paired_difference(predictions["integral"], theirs, split)
             lines.append(
-                f"- {split}: integral - {method} = {100 * gap:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+                f"{split}: integral - {method} = {100 * gap:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
             )
     return lines
 
 
+def _few(scores: Sequence[Score]) -> list[str]:
+    """A line that names the splits of too few videos, where there are such."""
+    line = few_videos({s.split: s.videos for s in scores})
+    return ["", markdown(line)] if line else []
+
+
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:
     """The table of results for people: methods by splits, top-1 in per cent with its interval; what the gate did."""
-    splits = protocols(next(iter(predictions.values())).videos)
-    table = Table(title="top-1 in % [95 % interval]", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
+    first = next(iter(predictions.values()))
+    splits = protocols(first.videos)
+    counts = {split: len(first.of_split(split).videos) for split in splits}
+    table = Table(title=Text("top-1 in % [95 % interval]"), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column("method", no_wrap=True)
     for split in splits:
-        count = len(next(iter(predictions.values())).of_split(split).videos)
-        table.add_column(f"{split}\n{count} videos", justify="right", no_wrap=True)
+        table.add_column(Text(printable(f"{split}\n{counts[split]} videos")), justify="right", no_wrap=True)
     gates = []
     for p in predictions.values():
         scores = [score(p, split) for split in splits]
         style = "bold" if p.method == "integral" else ""
-        cells = [f"{100 * s.top1:.1f} [{100 * s.low:.0f}, {100 * s.high:.0f}]" for s in scores]
+        cells = [Text(f"{100 * s.top1:.1f} [{100 * s.low:.0f}, {100 * s.high:.0f}]") for s in scores]
         table.add_row(p.method, *cells, style=style)
         if not np.isnan(scores[0].gate):
             gates.append((p.method, [f"{s.gate:.2f}" for s in scores]))
@@ -468,7 +516,14 @@ def print_results(predictions: dict[Method, Predictions], console: Console) -> N
         table.add_row(f"  {method}", *cells)
     console.print(table)
     if gates:
-        console.print("The gate is 1 where appearance is let in and 0 where the pose alone answers.\n", highlight=False)
+        _print(console, "The gate is 1 where appearance is let in and 0 where the pose alone answers.\n")
     decisive = [split for split in splits if split.startswith("out-of-context")] or splits
     for line in comparisons(predictions, decisive):
-        console.print(line, highlight=False)
+        _print(console, f"- {line}")
+    if few := few_videos(counts):
+        _print(console, few)
+
+
+def _print(console: Console, line: str) -> None:
+    """A line as it is: a name in square brackets is no colour."""
+    console.print(Text(printable(line)))

@@ -6,6 +6,7 @@ first. Its outputs have an eighth of the input's size: 18 joints, the background
 """
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,24 @@ def _free(side: Any) -> bool:
     return not isinstance(side, int) or side < 1
 
 
+def import_onnxruntime() -> Any:
+    """ONNX Runtime, told not to report to its maker and not to warn of what concerns who exported a network.
+
+    Raises:
+        ModuleNotFoundError: it is not installed, or does not start.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when it is loaded
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "Expected ONNX Runtime to run a pose network; it is not installed, or does not start "
+            f"({error}). Run pip install 'integralaction[pose]'."
+        ) from error
+    onnxruntime.set_default_logger_severity(3)
+    return onnxruntime
+
+
 def open_network(path: Path, device: str) -> Any:
     """An ONNX Runtime session.
 
@@ -129,17 +148,11 @@ def open_network(path: Path, device: str) -> Any:
         FileNotFoundError: there is no such file.
         ValueError: it is not an ONNX network.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "Expected ONNX Runtime to run a pose network; it is not installed. Run pip install 'integralaction[pose]'."
-        ) from error
+    onnxruntime = import_onnxruntime()
     if not path.is_file():
         raise FileNotFoundError(f"Expected the file of a pose network; {path} is not there.")
     available = onnxruntime.get_available_providers()
     wanted = ["CUDAExecutionProvider"] if device == "cuda" and "CUDAExecutionProvider" in available else []
-    onnxruntime.set_default_logger_severity(3)  # what it warns of concerns who exported the network
     try:
         return onnxruntime.InferenceSession(str(path), providers=[*wanted, "CPUExecutionProvider"])
     except Exception as error:  # it has a dozen kinds, none of them documented

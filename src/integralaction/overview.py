@@ -4,16 +4,19 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from integralaction.console import printable
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoError, read_frames
 from integralaction.draw import draw_poses
 from integralaction.files import write_whole
+from integralaction.fonts import fitting
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
 
@@ -24,10 +27,10 @@ _HEAD, _GAP = 34, 6
 def print_overview(index: Index, console: Console) -> None:
     """Counts by split and class, lengths in frames, and what the pose store holds, split by split."""
     store = PoseStore.of(index.root)
-    head = f"{index.name}: {len(index.videos)} videos, {len(index.classes)} classes, {index.skeleton}"
-    console.print(head, highlight=False)
+    head = f"{index.name}: {len(index.videos)} videos, {len(index.classes)} classes, {store.skeleton or index.skeleton}"
+    console.print(_plain(head))
     if index.made_by:
-        console.print(f"made by: {index.made_by}\n", highlight=False, soft_wrap=True)
+        console.print(_plain(f"made by: {index.made_by}\n"), soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for name in ("split", "videos", "classes", "groups", "frames\nmin/median/max", "fps", "sizes"):
         table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
@@ -37,7 +40,7 @@ def print_overview(index: Index, console: Console) -> None:
         rates = np.array([video.fps for video in videos])
         sizes = Counter(f"{video.width}x{video.height}" for video in videos).most_common()
         table.add_row(
-            split,
+            _plain(split),
             str(len(videos)),
             str(len({video.label for video in videos} - {""})),
             str(len({video.group for video in videos} - {""}) or "-"),
@@ -73,7 +76,7 @@ def _print_poses(index: Index, store: PoseStore, console: Console) -> None:
                 scores.append(float(joints[..., 2].mean()))
         total = sum(videos[name] for name in there)
         table.add_row(
-            split,
+            _plain(split),
             f"{len(there)} of {len(videos)}",
             f"{100 * looked / total:.0f} %" if total else "-",
             f"{persons / looked:.2f}" if looked else "-",
@@ -87,11 +90,16 @@ def _print_classes(index: Index, console: Console) -> None:
     table = Table(title="videos by class", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("class", no_wrap=True)
     for split in index.splits:
-        table.add_column(split, justify="right")
+        table.add_column(_plain(split), justify="right")
     counts = Counter((video.label, video.split) for video in index.videos)
     for name in (*index.classes, *([""] if any(not video.label for video in index.videos) else [])):
-        table.add_row(name or "(none)", *(str(counts[name, split]) for split in index.splits))
+        table.add_row(_plain(name or "(none)"), *(str(counts[name, split]) for split in index.splits))
     console.print(table)
+
+
+def _plain(name: str) -> Text:
+    """A name as it is, whatever it holds: no markup, nothing that a terminal would act on."""
+    return Text(printable(name))
 
 
 def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
@@ -104,7 +112,7 @@ def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
     chosen = _chosen(index, seed)
     rows = -(-len(chosen) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (CELL + _GAP) + _GAP, rows * (CELL + _HEAD + _GAP) + _GAP), (250, 250, 250))
-    brush, font, small = ImageDraw.Draw(sheet), ImageFont.load_default(14), ImageFont.load_default(11)
+    brush = ImageDraw.Draw(sheet)
     shown = 0
     for video in chosen:
         cell = _cell(index, store, video)
@@ -112,8 +120,9 @@ def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
             continue
         left = _GAP + shown % COLUMNS * (CELL + _GAP)
         top = _GAP + shown // COLUMNS * (CELL + _HEAD + _GAP)
-        brush.text((left, top), _fitting(video.label or "(no label)", font), (25, 25, 30), font)
-        brush.text((left, top + 17), _fitting(f"{video.split}  {video.video}", small), (110, 110, 120), small)
+        fitting(video.label or "(no label)", 14, CELL, in_the_middle=True).draw(brush, (left, top), (25, 25, 30))
+        about = fitting(f"{video.split}  {video.video}", 11, CELL, in_the_middle=True)
+        about.draw(brush, (left, top + 17), (110, 110, 120))
         sheet.paste(cell, (left + (CELL - cell.width) // 2, top + _HEAD + (CELL - cell.height) // 2))
         shown += 1
     with write_whole(path) as aside:
@@ -149,17 +158,3 @@ def _cell(index: Index, store: PoseStore, video: Video) -> Image.Image | None:
         joints[..., :2] *= (picture.width / frame.shape[1], picture.height / frame.shape[0])
         draw_poses(picture, joints, skeleton_named(store.skeleton), least_score=MIN_SCORE)
     return picture
-
-
-def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """The text, its middle left out where it is wider than a cell."""
-    if font.getlength(text) <= CELL:
-        return text
-    kept = len(text)
-    while kept > 4 and font.getlength(_short(text, kept)) > CELL:
-        kept -= 1
-    return _short(text, kept)
-
-
-def _short(text: str, kept: int) -> str:
-    return f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}"

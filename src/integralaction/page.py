@@ -4,7 +4,7 @@ import base64
 import csv
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,9 +12,13 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from integralaction.console import printable
 from integralaction.figures.style import styled
-from integralaction.figures.table import Table, to_html
+from integralaction.figures.table import Table, split_columns, to_html
 from integralaction.files import write_text
+
+WIDEST = 135  # characters of a table's line that the page has room for
+MARK = b"Made by integralaction, an implementation of"  # stands in every page; what lacks it is not ours to replace
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,14 @@ class Page:
 
 
 def table_markup(table: Table) -> Markup:
-    """A table as HTML, whose texts are escaped there."""
-    return Markup(to_html(table))
+    """A table as HTML with its notes below it; their texts are escaped."""
+    notes = (Markup('<p class="note">{}</p>\n').format(printable(note)) for note in table.notes)
+    return Markup(to_html(replace(table, notes=()))) + Markup("").join(notes)
+
+
+def table_markups(table: Table) -> tuple[Markup, ...]:
+    """A table as HTML; one that is wider than the page as several below one another."""
+    return tuple(map(table_markup, split_columns(table, WIDEST)))
 
 
 def picture_of(figure: Figure, alt: str, caption: str) -> Picture:
@@ -138,13 +148,27 @@ def write_page(page: Page, out: Path) -> Path:
     """Render the page, write it aside and rename it.
 
     Raises:
-        ValueError: a folder is in its place.
+        ValueError: a folder is in its place, or a file that is no page of ours.
     """
     if out.is_dir():
         raise ValueError(f"Expected a file for the page; {out} is a folder. Name a file in it.")
+    if out.exists() and MARK not in out.read_bytes():
+        raise ValueError(
+            f"Expected no file at {out} but an earlier page; found another. Give another --out, or move it."
+        )
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
     )
     template = environment.from_string(files("integralaction").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    write_text(out, template.render(page=page))
+    write_text(out, template.render(page=page), errors="backslashreplace")
     return out
+
+
+def _visible(value: object) -> object:
+    """Text with its control characters written out: HTML has no place for them."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup) and not value.startswith("data:")
+    return printable(str(value)) if is_text else value

@@ -10,7 +10,9 @@ The first three run on ONNX Runtime: pip install 'integralaction[pose]'. The las
 
 import hashlib
 import io
-from collections.abc import Sequence
+import os
+import zipfile
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +23,14 @@ from jaxtyping import Float, UInt8
 
 from integralaction.clip import Poses
 from integralaction.data.video import read_in_parts
+from integralaction.downloads import download
+from integralaction.files import write_whole
+from integralaction.openpose import import_onnxruntime
 
 Named = Literal["rtmo", "rtmpose", "keypoint-rcnn"]
-BATCH, LEAST_PERSON = 8, 0.5  # of Keypoint R-CNN: images at once, score of a person
+NAMES: tuple[Named, ...] = ("rtmo", "rtmpose", "keypoint-rcnn")
+AT_ONCE = 8  # frames between two steps of progress
+LEAST_PERSON = 0.5  # of Keypoint R-CNN: score of a person
 FREE = {"RTMO": (640, 640), "YOLOX": (640, 640), "RTMPose": (256, 192)}  # height, width where a network takes any
 
 _MODELS = "https://download.openmmlab.com/mmpose/v1/projects/"
@@ -64,24 +71,30 @@ class PoseEstimator(Protocol):
         ...
 
 
-def estimate_poses(estimator: PoseEstimator, video: Path, wanted: Sequence[int]) -> Poses:
+def estimate_poses(
+    estimator: PoseEstimator, video: Path, wanted: Sequence[int], advance: Callable[[int], object] = lambda count: None
+) -> Poses:
     """The poses in these frames of a video; the others count as not looked at.
 
     Args:
         wanted: frame numbers.
+        advance: called with how many frames more have been looked at.
 
     Raises:
         ValueError: a frame cannot be read, or the estimator fails on it.
     """
     found: dict[int, np.ndarray] = {}
     for numbers, frames in read_in_parts(video, wanted):
-        try:
-            found.update(zip(numbers, estimator(frames), strict=True))
-        except Exception as error:  # whatever comes out of a foreign network and its library
-            raise ValueError(
-                f"Expected poses from {type(estimator).__name__} in frames {numbers[0]} to {numbers[-1]} of {video}; "
-                f"it failed ({_first_line(error)}). Try another estimator, or --poses none."
-            ) from error
+        for first in range(0, len(numbers), AT_ONCE):
+            part = numbers[first : first + AT_ONCE]
+            try:
+                found.update(zip(part, estimator(frames[first : first + AT_ONCE]), strict=True))
+            except Exception as error:  # whatever comes out of a foreign network and its library
+                raise ValueError(
+                    f"Expected poses from {type(estimator).__name__} in frames {part[0]} to {part[-1]} of {video}; "
+                    f"it failed ({_first_line(error)}). Try another estimator, or --poses none."
+                ) from error
+            advance(len(part))
     return Poses.from_frames(estimator.skeleton, found)
 
 
@@ -176,16 +189,11 @@ class KeypointRCNN:
         self._device = device
         try:
             if path is None:
-                published = detection.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
-                self._network = detection.keypointrcnn_resnet50_fpn(weights=published)
-            else:
-                self._network = detection.keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-                self._network.load_state_dict(read_archive(path))
-        except OSError as error:
-            raise ConnectionError(
-                f"Expected the weights of keypoint-rcnn; they cannot be had ({_first_line(error)}). Give --weights "
-                "FILE."
-            ) from error
+                path = _torchvision_file(detection.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.url)
+            self._network = detection.keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+            self._network.load_state_dict(read_archive(path))
+        except OSError:
+            raise
         except Exception as error:  # of the unpickler, or a list of wrong keys
             raise ValueError(f"Expected torchvision's weights of Keypoint R-CNN in {path}; found others.") from error
         self._network.eval().to(device)
@@ -194,8 +202,8 @@ class KeypointRCNN:
         import torch
 
         found = []
-        for first in range(0, len(frames), BATCH):
-            part = torch.from_numpy(np.ascontiguousarray(frames[first : first + BATCH])).to(self._device)
+        for first in range(0, len(frames), AT_ONCE):
+            part = torch.from_numpy(np.ascontiguousarray(frames[first : first + AT_ONCE])).to(self._device)
             with torch.no_grad():
                 outputs = self._network(list(part.permute(0, 3, 1, 2).float() / 255))
             for output in outputs:
@@ -295,16 +303,21 @@ def estimator_named(name: Named, weights: Sequence[Path], device: str) -> PoseEs
 
 
 def _download(name: str, address: str, digest: str) -> Path:
-    """The file at that address, from rtmlib's folder of downloads where it is there; its hash is checked each time."""
-    from rtmlib.tools.file import download_checkpoint
-
-    try:
-        path = Path(download_checkpoint(address))
-    except Exception as error:  # whatever network, archive and disk come to
-        raise ConnectionError(
-            f"Expected to download {address} for the poses; that failed ({error}). Give the file of the network as "
-            f"--poses {name} --weights FILE, poses from files, or --poses none."
-        ) from error
+    """The network in the archive at that address, from rtmlib's folder of downloads where it is there; its hash is
+    checked each time."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "rtmlib"
+    archive = Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub/checkpoints" / address.rpartition("/")[2]
+    path = archive.with_suffix(".onnx")
+    if not path.is_file():
+        _fetch(name, address, archive, "")
+        try:
+            with zipfile.ZipFile(archive) as opened, write_whole(path) as aside:
+                member = next(one for one in opened.namelist() if one.endswith("end2end.onnx"))
+                aside.write_bytes(opened.read(member))
+        except (zipfile.BadZipFile, StopIteration) as error:
+            raise ValueError(f"Expected a zip archive with end2end.onnx at {address}; found another file.") from error
+        finally:
+            archive.unlink(missing_ok=True)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != digest:
         raise ValueError(
@@ -314,15 +327,34 @@ def _download(name: str, address: str, digest: str) -> Path:
     return path
 
 
+def _torchvision_file(address: str) -> Path:
+    """Published weights, from torch's folder of downloads where they are there; their name ends in their hash."""
+    import torch
+
+    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
+    if not path.is_file():
+        _fetch("keypoint-rcnn", address, path, path.stem.rpartition("-")[2])
+    return path
+
+
+def _fetch(name: str, address: str, path: Path, digest: str) -> None:
+    try:
+        download(address, path, digest)
+    except ConnectionError as error:
+        raise ConnectionError(
+            f"Expected to download {address} for {name}; that failed ({error}). Give a local file with --weights, or "
+            "an OpenPose network with --pose-model."
+        ) from error
+
+
 def _runs_on_cuda() -> bool:
     """Whether the installed ONNX Runtime can use a GPU of NVIDIA's."""
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return "CUDAExecutionProvider" in import_onnxruntime().get_available_providers()
 
 
 def _rtmlib() -> Any:
     try:
+        import_onnxruntime()
         import rtmlib
     except ImportError as error:
         raise ModuleNotFoundError(

@@ -1,11 +1,13 @@
 """Poses of every video of a data set by an estimator: one process, many, or many machines; resumed after a kill.
 
     plan: videos without poses, in units of a few        -> pose.parts/plan.json
-    a unit: decoding beside estimating, video by video   -> pose.parts/NNNNN.safetensors, then NNNNN.json
+    a long video: every few thousand frames              -> pose.parts/NNNNNN-V-FIRST.safetensors
+    a unit: decoding beside estimating, video by video   -> pose.parts/NNNNNN.safetensors, then NNNNNN.json
     all units done                                       -> poses-NNNNN.safetensors, as everywhere
 
-A unit that is done is not done again; one that a killed worker had begun is begun anew. A video that fails is named and
-the rest go on.
+A unit that is done is not done again; one that a killed worker had begun is begun anew, but for the finished parts of
+its long videos. A video that fails is named and the rest go on. So is one at which the working process dies again and
+again while the command lives to see it; when the whole command dies, that is no fault of the video.
 """
 
 import itertools
@@ -16,6 +18,7 @@ import queue
 import shutil
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -29,17 +32,20 @@ import numpy as np
 import torch
 
 from integralaction.clip import Poses
-from integralaction.console import progress
+from integralaction.console import one_line, progress
 from integralaction.data.index import Index, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, read_in_parts
 from integralaction.files import write_text
 from integralaction.importers.building import Imported, Remark, write_remarks
-from integralaction.importers.pose_files import as_skeleton, next_shard
+from integralaction.importers.new_shards import next_shard
+from integralaction.importers.pose_files import as_skeleton
+from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
 
 UNIT = 4  # videos after which a killed worker's work is kept
+PART = 2_000  # frames of a long video after which a killed worker's work is kept
 AT_ONCE = 2**26  # bytes of frames decoded together; up to three such parts are in memory
 TRIES = 5  # times that a worker may die at a video before that video is given up
 AT_RAY = 1000  # units that wait in Ray's queue
@@ -80,11 +86,13 @@ class _Unit:
     Attributes:
         part: where its poses go; the account lies beside it as .json.
         videos: (name in the index, path, frames) of each.
+        watch: a name of the call that lives to see a process die at this unit alone; empty: nobody can tell.
     """
 
     part: str
     videos: tuple[tuple[str, str, int], ...]
     estimator: Estimator
+    watch: str = ""
 
 
 def estimate_data_set(
@@ -108,14 +116,9 @@ def estimate_data_set(
     held = PoseStore.of(index.root).skeleton  # what is wrong with the estimator is said at once
     as_skeleton(Poses.nobody(_built(estimator).skeleton), held or _built(estimator).skeleton)
     first, units = _plan(index, estimator, parts)
-    todo = [unit for unit in units if not Path(unit.part).with_suffix(".json").is_file()]
+    todo = [unit for unit in units if not _is_done(unit)]
     total = sum(len(unit.videos) for unit in units)
-    if ray_address is not None:
-        working = _by_ray(todo, ray_address)
-    elif processes > 1:
-        working = _by_processes(todo, processes)
-    else:
-        working = _alone(todo)
+    working = _by_ray(todo, ray_address) if ray_address is not None else _by_processes(todo, processes)
     _watch(working, total - sum(len(unit.videos) for unit in todo), total)
     remarks = _merge(index.root, first, units, held)
     store = PoseStore.of(index.root)
@@ -138,8 +141,9 @@ def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_U
     """The number of the first shard and the units, from the plan of an interrupted call or new."""
     path = parts / "plan.json"
     plan: dict[str, Any]
-    if path.is_file():
-        plan = json.loads(path.read_text(encoding="utf-8"))
+    held = _read_json(path)
+    if held is not None:
+        plan = held
         if plan["estimator"] != json.loads(json.dumps(asdict(estimator))):
             raise ValueError(
                 f"Expected the estimation that was begun in {index.root} to go on ({_told(plan['estimator'])}); found "
@@ -188,9 +192,11 @@ def do_unit(unit: _Unit) -> int:
             continue
         _note(unit, number, "+")
         try:
-            found.append((name, poses_of_video(estimator, Path(path), frames)))
+            part = Path(unit.part)
+            parts = part.with_name(f"{part.stem}-{number}")
+            found.append((name, poses_of_video(estimator, Path(path), frames, parts)))
         except Exception as error:  # one bad video, or one that the estimator's library fails on, never stops the rest
-            failed.append((name, " ".join(str(error).split()) or type(error).__name__))
+            failed.append((name, one_line(error)))
         finally:
             _note(unit, number, "-")  # not so when the process is killed
     _leave(unit, found, failed)
@@ -200,14 +206,18 @@ def do_unit(unit: _Unit) -> int:
 def _note(unit: _Unit, number: int, sign: str) -> None:
     """Note that a video is looked at (+), or that it was (-)."""
     with Path(unit.part).with_suffix(".begun").open("a", encoding="ascii") as file:
-        file.write(f"{sign}{number}\n")
+        file.write(f"{sign}{number}@{unit.watch}\n")
 
 
 def _deaths(unit: _Unit) -> list[int]:
-    """How often a process died while it looked at each video: it was begun and neither done nor stopped in order."""
+    """How often a process died while it looked at each video and this call lived: it was begun, and neither done nor
+    stopped in order, before this call gave out the unit again."""
     path = Path(unit.part).with_suffix(".begun")
-    notes = path.read_text(encoding="ascii").split() if path.is_file() else []
-    return [notes.count(f"+{number}") - notes.count(f"-{number}") for number in range(len(unit.videos))]
+    notes = path.read_text(encoding="ascii", errors="replace").split() if unit.watch and path.is_file() else []
+    return [
+        notes.count(f"+{number}@{unit.watch}") - notes.count(f"-{number}@{unit.watch}")
+        for number in range(len(unit.videos))
+    ]
 
 
 def _leave(unit: _Unit, found: list[tuple[str, Poses]], failed: list[tuple[str, str]]) -> None:
@@ -215,6 +225,28 @@ def _leave(unit: _Unit, found: list[tuple[str, Poses]], failed: list[tuple[str, 
     if found:
         write_shard(part, found)
     write_text(part.with_suffix(".json"), json.dumps(failed))
+    for path in part.parent.glob(f"{part.stem}-*.safetensors"):
+        path.unlink()
+
+
+def _is_done(unit: _Unit) -> bool:
+    """Whether a unit's account is there, and poses of every video that did not fail."""
+    failed = _read_json(Path(unit.part).with_suffix(".json"))
+    if failed is None:
+        return False
+    names = {name for name, _, _ in unit.videos} - {name for name, _ in failed}
+    try:
+        return not names or set(PoseStore([Path(unit.part)])) == names
+    except ValueError:  # empty, or cut off
+        return False
+
+
+def _read_json(path: Path) -> Any:
+    """What a JSON file holds; None where it is not there, empty or cut off."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 @lru_cache(maxsize=1)
@@ -222,21 +254,42 @@ def _built(estimator: Estimator) -> PoseEstimator:
     return estimator.build()
 
 
-def poses_of_video(estimator: PoseEstimator, path: Path, frames: int) -> Poses:
+def poses_of_video(estimator: PoseEstimator, path: Path, frames: int, parts: Path | None = None) -> Poses:
     """The poses in every frame of a video; the next frames are decoded while these are looked at.
 
     Args:
         frames: how many the index says.
+        parts: how the files begin that keep the poses of a long video, every `PART` frames; None: nothing is kept.
 
     Raises:
         ValueError: the video has fewer, or cannot be read.
     """
     if probe(path).frames < frames:
         raise ValueError(f"Expected {frames} frames in {path}, as the index has it; it has {probe(path).frames}.")
-    found: dict[int, np.ndarray] = {}
-    for numbers, pictures in beside(read_in_parts(path, range(frames), AT_ONCE)):
+    found = {} if parts is None else _kept_frames(parts)
+    first = len(found)
+    for numbers, pictures in beside(read_in_parts(path, range(first, frames), AT_ONCE)):
         found.update(zip(numbers, estimator(pictures), strict=True))
+        if parts is not None and len(found) - first >= PART and len(found) < frames:
+            poses = Poses.from_frames(estimator.skeleton, {t: found[t] for t in range(first, len(found))})
+            write_shard(parts.with_name(f"{parts.name}-{first:09d}.safetensors"), [("", poses)])
+            first = len(found)
     return Poses.from_frames(estimator.skeleton, found)
+
+
+def _kept_frames(parts: Path) -> dict[int, np.ndarray]:
+    """The persons in the first frames of a long video, as far as an earlier call came."""
+    found: dict[int, np.ndarray] = {}
+    for path in sorted(parts.parent.glob(f"{parts.name}-*.safetensors")):
+        try:
+            poses = PoseStore([path])[""]
+        except ValueError:  # empty, or cut off
+            break
+        if poses.frame_index.tolist() != list(range(len(found), len(found) + len(poses.frame_index))):
+            break
+        persons = np.split(poses.joints, poses.frame_offsets[1:-1])
+        found.update(zip(poses.frame_index.tolist(), persons, strict=True))
+    return found
 
 
 def beside(items: Iterator[T], ahead: int = 1) -> Iterator[T]:
@@ -280,36 +333,38 @@ def beside(items: Iterator[T], ahead: int = 1) -> Iterator[T]:
 # ---- who works
 
 
-def _alone(todo: Sequence[_Unit]) -> Iterator[int]:
-    for unit in todo:
-        yield do_unit(unit)
-
-
 def _by_processes(todo: Sequence[_Unit], processes: int) -> Iterator[int]:
-    """Each unit by one of several processes. When one dies, all are ended; what had been begun is then done one unit at
-    a time, so that no video is taken for the one that killed its process because it was beside it."""
-    left = list(todo)
+    """Each unit by one of several processes, or by this one alone. When one dies, all are ended. What had been begun is
+    then done one unit at a time by a process of its own, whose death is seen from here: so no video is taken for the
+    one that killed its process because it was beside it, or because the whole command was killed."""
+    left, call = list(todo), uuid.uuid4().hex
     while left:
         suspects = [unit for unit in left if Path(unit.part).with_suffix(".begun").is_file()]
-        batch, workers = (suspects[:1], 1) if suspects else (left, min(processes, len(left)))
+        if not suspects and processes == 1:
+            for unit in left:
+                yield do_unit(unit)
+            return
+        batch, workers = ([replace(suspects[0], watch=call)], 1) if suspects else (left, min(processes, len(left)))
         # spawn: forking a process that runs the threads of an estimator may hang
         context = multiprocessing.get_context("spawn")
-        notes, seen = _notes(batch), set[_Unit]()
-        with ProcessPoolExecutor(workers, context, _begin_worker, (workers,)) as pool, suppress(BrokenProcessPool):
-            running = {pool.submit(do_unit, unit): unit for unit in batch}
+        notes, seen = _notes(batch), set[str]()
+        pool_of = ProcessPoolExecutor(workers, context, _begin_worker, (workers,))
+        with pool_of as pool, suppress(BrokenProcessPool), children_end_too():
+            with unheard_by_children():
+                running = {pool.submit(do_unit, unit): unit for unit in batch}
             for future in as_completed(running):
                 yield future.result()
-                seen.add(running[future])
+                seen.add(running[future].part)
         for unit in batch:
-            if unit not in seen and Path(unit.part).with_suffix(".json").is_file():
+            if unit.part not in seen and _is_done(unit):
                 yield len(unit.videos)  # it was done when another one died
-                seen.add(unit)
+                seen.add(unit.part)
         if not seen and _notes(batch) == notes:  # it would go on for ever
             raise ChildProcessError(
                 "Expected processes that estimate poses; found that they die before they look at a video. Give fewer "
                 "--processes: each needs memory for a network of its own."
             )
-        left = [unit for unit in left if unit not in seen]
+        left = [unit for unit in left if unit.part not in seen]
 
 
 def _notes(units: Sequence[_Unit]) -> int:
@@ -350,6 +405,8 @@ def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
         ray.init(address=None if address == "local" else address, log_to_driver=False, include_dashboard=False)
     except Exception as error:  # of many kinds
         raise ConnectionError(f"Expected a Ray cluster at {address}; it cannot be reached ({error}).") from error
+    call = uuid.uuid4().hex  # Ray gives out again what died, and so this call sees it
+    todo = [replace(unit, watch=call) for unit in todo]
     gpu = 1 if todo[0].estimator.device == "cuda" else 0
     task: Any = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=-1)(do_unit)
     try:

@@ -1,70 +1,191 @@
 """Any video -> `Prediction`: what the model says, how much appearance it let in, what each stream alone says."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from integralaction.clip import Poses, Prediction
+from integralaction.clip import Persons, Poses, Prediction
+from integralaction.config import Method
+from integralaction.console import one_line, progress, say
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
-from integralaction.data.video import VideoInfo, probe, read_in_parts
-from integralaction.draw import draw_frame
-from integralaction.files import write_whole
+from integralaction.data.pose_files import Units, read_poses
+from integralaction.data.video import VideoInfo, probe
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.pose_estimation import PoseEstimator, estimate_poses
-from integralaction.skeleton import skeleton_named
+from integralaction.pose_estimation import NAMES, Named, PoseEstimator, estimate_poses, estimator_named
+from integralaction.pose_estimation import estimator_installed as is_estimator_installed
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
 
 
-@torch.no_grad()
-def predict_video(model: IntegralAction, video: Path | str, poses: Poses | PoseEstimator | None = None) -> Prediction:
+@dataclass(frozen=True)
+class PoseSource:
+    """Where the persons of videos are from.
+
+    Attributes:
+        name: as people and programs are told: `rtmo`, a path, `none`.
+        poses: of one video, or an estimator, or a path that `read_poses` takes; None: nobody is looked for.
+        units: of the places in JSON files; None: as their values tell.
+    """
+
+    name: str
+    poses: Poses | PoseEstimator | Path | None
+    units: Units | None = None
+
+
+def predict_video(
+    model: IntegralAction,
+    video: Path | str,
+    poses: PoseSource | Poses | PoseEstimator | Path | str | None = "auto",
+) -> Prediction:
     """Classify one video from its ten test clips.
 
+    The model answers in eval mode and has its own modes again afterwards.
+
     Args:
-        model: in eval mode; the video's clips go to its device.
+        model: the video's clips go to its device.
         video: any file that FFmpeg reads, or a folder of images.
-        poses: of the video, x and y in its pixels, or an estimator, which then looks at the clips' frames; None:
-            nobody was found.
+        poses: where the persons are: `auto`, the default, is `rtmo` where the extra integralaction[pose] is installed
+            and its network is there or can be downloaded, else nobody is looked for, which is said on standard error;
+            the name of an estimator (rtmo, rtmpose, keypoint-rcnn); an estimator, which looks at the clips' frames; a
+            path: a data set folder, one of its shards, pose files (`read_poses`); the poses of the video, x and y in
+            its pixels; None, or `none`: nobody is looked for, and the model answers from appearance.
 
     Raises:
-        FileNotFoundError: there is no such video.
-        ValueError: it cannot be read, the poses are of more frames than it has, or their skeleton does not convert
-            to the model's.
+        FileNotFoundError: there is no such video, or no such file of poses.
+        ValueError: it cannot be read, the poses are of more frames than it has, their skeleton does not convert to the
+            model's, or a model that looks at poses alone gets none.
+        ModuleNotFoundError, ConnectionError: an estimator that was named is not installed, or cannot be downloaded.
     """
     video, config = Path(video), model.config
-    info = probe(video)
-    looks_at_poses = config.method != "appearance-only"
-    if poses is None or not looks_at_poses:
-        poses = Poses.nobody(config.skeleton)
-    if not isinstance(poses, Poses):
-        reader = _reader(model, video, info, Poses.nobody(poses.skeleton))
-        wanted = np.concatenate([reader.wanted_poses(0, start) for start in reader.starts(0)])
-        poses = estimate_poses(poses, video, wanted.tolist())
-    elif len(poses.frame_index) and poses.frame_index[-1] >= info.frames:
-        raise ValueError(
-            f"Expected poses of the {info.frames} frames of {video}, counted from 0; found poses of frame "
-            f"{poses.frame_index[-1]}. Give the poses of this video."
-        )
-    reader = _reader(model, video, info, poses)
+    info = probe(video)  # what is wrong with the video is said before what its poses lack
+    device = model.device
+    source = poses if isinstance(poses, PoseSource) else pose_source(poses, config.method, device.type)
+    known = _poses_in(source, model, video, info)
+    reader = _reader(model, video, info, known)
+    _remark(video, info, config.span)
     batch = TestClips(reader)[0]
-    device = next(model.parameters()).device
     frames = None if batch.frames is None else batch.frames.to(device)
-    output = model(frames, batch.joints.to(device) if looks_at_poses else None)
+    joints = batch.joints.to(device) if config.method != "appearance-only" else None
+    with torch.no_grad(), _eval_mode(model):
+        output = model(frames, joints)
+    alone = {"appearance": output.appearance_probabilities, "pose": output.pose_probabilities}
     return Prediction(
         video=str(video),
+        model=model.source,
         classes=config.classes,
         clip_probabilities=output.probabilities.cpu().numpy(),
         frames=np.stack([reader.wanted(0, start) for start in reader.starts(0)]),
         gates=None if output.gate is None else output.gate.mean(dim=2).cpu().numpy(),
-        appearance=None if output.appearance_probabilities is None else _mean(output.appearance_probabilities),
-        pose=None if output.pose_probabilities is None else _mean(output.pose_probabilities),
-        pose_share=_pose_share(batch.joints) if looks_at_poses else None,
-        poses=poses,
+        streams={name: p.mean(dim=0).cpu().numpy() for name, p in alone.items() if p is not None},
+        persons=Persons(source.name, known, None if joints is None else _pose_share(batch.joints, config.size)),
     )
+
+
+def _remark(video: Path, info: VideoInfo, span: int) -> None:
+    """Say what makes an answer about a video less than it seems."""
+    if not info.timed and not video.is_dir():
+        say(f"{video}: its times cannot be trusted; its frames are taken in the order of the decoder.")
+    if not info.whole:
+        say(f"{video} ends as a file does that lost its end: the answer is about the frames that are left.")
+    if info.frames < span:
+        say(f"{video} has {info.frames} frames, a clip spans {span}: the clip is filled with its last frame.")
+
+
+def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method, device: str = "cpu") -> PoseSource:
+    """What `predict_video` is to take the persons from: see there.
+
+    Args:
+        method: of the model: one that looks at no poses needs none, one that looks at nothing else needs some.
+        device: where an estimator runs.
+    """
+    if method == "appearance-only":
+        return PoseSource("none", None)
+    if poses is None or poses == "none":
+        if method == "pose-only":
+            raise ValueError(
+                "Expected poses for a model that looks at nothing else; found none. Give --poses, or install an "
+                "estimator: pip install 'integralaction[pose]'."
+            )
+        return PoseSource("none", None)
+    if poses == "auto":
+        return _default_source(method, device)
+    if isinstance(poses, Poses):
+        return PoseSource("poses given", poses)
+    if isinstance(poses, (str, Path)):
+        if poses in NAMES:
+            return PoseSource(str(poses), _estimator(str(poses), device))
+        if not Path(poses).exists():
+            raise FileNotFoundError(
+                f"Expected {', '.join(NAMES)}, none, or a file or folder of poses; {poses} is not there."
+            )
+        return PoseSource(str(poses), Path(poses))
+    if isinstance(poses, PoseEstimator):
+        return PoseSource(type(poses).__name__, poses)
+    raise ValueError(
+        "Expected poses as the name of an estimator, a path, Poses, an estimator or None; found "
+        f"a {type(poses).__name__}."
+    )
+
+
+def _default_source(method: Method, device: str) -> PoseSource:
+    """RTMO where it can be had; else, of a model that can do without, nobody."""
+    lacking = "no estimator is installed (pip install 'integralaction[pose]') and none were given (--poses)."
+    if is_estimator_installed():
+        try:
+            return PoseSource("rtmo", _estimator("rtmo", device))
+        except (ConnectionError, ModuleNotFoundError) as error:  # nobody asked for it by name
+            if method == "pose-only":
+                raise
+            lacking = one_line(error)
+    nobody = pose_source(None, method, device)
+    say(f"No poses: {lacking} The model sees nobody and must answer from appearance.")
+    return nobody
+
+
+@lru_cache(maxsize=1)
+def _estimator(name: Named, device: str) -> PoseEstimator:
+    """An estimator, built once for all videos."""
+    return estimator_named(name, (), device)
+
+
+def _poses_in(source: PoseSource, model: IntegralAction, video: Path, info: VideoInfo) -> Poses:
+    """The poses of a video, of those frames at least that the model's clips show."""
+    poses = source.poses
+    if poses is None:
+        return Poses.nobody(model.config.skeleton)
+    if isinstance(poses, Path):
+        poses = read_poses(poses, video, source.units)
+    if isinstance(poses, Poses):
+        if len(poses.frame_index) and poses.frame_index[-1] >= info.frames:
+            raise ValueError(
+                f"Expected poses of the {info.frames} frames of {video}, counted from 0; found poses of frame "
+                f"{poses.frame_index[-1]}. Give the poses of this video."
+            )
+        return poses
+    reader = _reader(model, video, info, Poses.nobody(poses.skeleton))
+    wanted = np.unique(np.concatenate([reader.wanted_poses(0, start) for start in reader.starts(0)]))
+    with progress(f"looking for persons in {video.name}", len(wanted)) as advance:
+        return estimate_poses(poses, video, wanted.tolist(), advance)
+
+
+@contextmanager
+def _eval_mode(model: torch.nn.Module) -> Generator[None]:
+    """In train mode an answer would depend on the other clips, and the batch statistics would be moved by them."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _reader(model: IntegralAction, video: Path, info: VideoInfo, poses: Poses) -> ClipReader:
@@ -73,15 +194,13 @@ def _reader(model: IntegralAction, video: Path, info: VideoInfo, poses: Poses) -
     return ClipReader(index, {video.name: poses}, model.config)
 
 
-def _mean(probabilities: torch.Tensor) -> np.ndarray:
-    """Probabilities (N, classes), averaged over the clips."""
-    return probabilities.mean(dim=0).cpu().numpy()
-
-
-def _pose_share(joints: torch.Tensor) -> float:
-    """Share of the clips' frames, (N, T', P, K, 3), in which at least one person's pose is usable."""
-    found = (joints[..., 2] > MIN_SCORE).float().mean(dim=3) >= USABLE_JOINTS
-    return float(found.any(dim=2).float().mean())
+def _pose_share(joints: torch.Tensor, size: int) -> float:
+    """Share of the clips' frames, (N, T', P, K, 3), in which at least one person's pose is usable: enough joints, of
+    which one at least is in the picture of `size` x `size` pixels that the model sees."""
+    found = joints[..., 2] > MIN_SCORE
+    inside = found & (joints[..., :2] >= 0).all(dim=4) & (joints[..., :2] <= size - 1).all(dim=4)
+    usable = (found.float().mean(dim=3) >= USABLE_JOINTS) & inside.any(dim=3)
+    return float(usable.any(dim=2).float().mean())
 
 
 def as_text(prediction: Prediction) -> str:
@@ -93,10 +212,10 @@ def as_text(prediction: Prediction) -> str:
     for stream, (name, p) in prediction.top_of_streams().items():
         lines.append(f"  {stream} alone: {name} ({100 * p:.1f} %)")
     clips = f"{len(prediction.frames)} clip{'s' if len(prediction.frames) > 1 else ''}"
-    if prediction.pose_share is None:
+    if prediction.persons.share is None:
         lines.append(f"  {clips}")
     else:
-        share = round(100 * prediction.pose_share)
+        share = round(100 * prediction.persons.share)
         lines.append(f"  usable pose in {share} % of the frames, none in {100 - share} %; {clips}")
     return "\n".join(lines)
 
@@ -106,39 +225,11 @@ def as_dict(prediction: Prediction) -> dict[str, Any]:
     streams = prediction.top_of_streams().items()
     return {
         "video": prediction.video,
+        "model": prediction.model,
+        "poses": prediction.persons.source,
         "top": [{"class": name, "probability": p} for name, p in prediction.top()],
         "gate": prediction.gate,
         "streams": {stream: {"class": name, "probability": p} for stream, (name, p) in streams},
-        "pose_share": prediction.pose_share,
+        "pose_share": prediction.persons.share,
         "clips": len(prediction.frames),
     }
-
-
-def save_frames(prediction: Prediction, folder: Path) -> int:
-    """Write every frame of every clip with its poses, the clip's answer and the gate, as FOLDER/clip0-frame000016.jpg.
-
-    Pictures of that form which an earlier call left in the folder are removed.
-
-    Returns:
-        How many pictures were written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("clip*-frame*.jpg"):
-        old.unlink()
-    skeleton = skeleton_named(prediction.poses.skeleton)
-    written = 0
-    for clip, wanted in enumerate(prediction.frames):
-        best = int(prediction.clip_probabilities[clip].argmax())
-        answer = f"{prediction.classes[best]} {100 * prediction.clip_probabilities[clip, best]:.0f} %"
-        place = {int(number): t for t, number in reversed(list(enumerate(wanted)))}  # the last frame may be repeated
-        for numbers, frames in read_in_parts(prediction.video, wanted):
-            for number, frame in zip(numbers, frames, strict=True):
-                gate = None if prediction.gates is None else float(prediction.gates[clip, place[number]])
-                title = f"clip {clip}, frame {number}: {answer}"
-                persons = prediction.poses.at(np.array([number]))[0]
-                picture = draw_frame(frame, persons, skeleton, MIN_SCORE, title, gate)
-                path = folder / f"clip{clip}-frame{number:06d}.jpg"
-                with write_whole(path) as aside:
-                    picture.save(aside, "JPEG", quality=90)
-                written += 1
-    return written

@@ -1,7 +1,7 @@
 """A run as one self-contained HTML page: answer, tables, figures, gates, videos, settings, and what is not in it."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from PIL import Image
 
 from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
 from integralaction.config import METHODS, SINGLE_STREAMS, Method
+from integralaction.console import say
 from integralaction.data.dataset import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
@@ -21,12 +22,14 @@ from integralaction.evaluate import (
     paired_difference,
     protocols,
     read_predictions,
+    results_name,
     score,
 )
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.gallery import Example, examples
 from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
 from integralaction.figures.table import Cell, Column, Row, Table
+from integralaction.intervals import few_videos
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.page import (
     Answer,
@@ -77,24 +80,27 @@ class Found:
 # ---- a run
 
 
-def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path, previews: int = 3) -> Path:
+def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path | None = None, previews: int = 3) -> Path:
     """Write the page of a tested run.
 
     Args:
         index: the data set that it was tested on.
         splits: which of its splits; empty: all but `train` and `val`. One that was not tested is named on the page.
-        out: the file, written aside and then renamed.
+        out: the file, written aside and then renamed; None: `page_path`.
         previews: so many videos at most are shown of each pattern of right and wrong answers.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: nothing of it was tested, or the data set has no such split.
+        ValueError: nothing of it was tested, the data set has no such split, or the file is no page of ours.
     """
     if previews < 0:
         raise ValueError(f"Expected a number of previews of at least 0; found {previews}.")
     found = _find(run, index, splits)
+    if remark := run.changes_of(index):
+        say(remark)
+        found = replace(found, skipped=(remark, *found.skipped))
     gates, gates_skipped = _gates(found)
     figures, figures_skipped = _figures(found)
     curves, curves_skipped = _curves(run)
@@ -131,7 +137,14 @@ def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path, pre
         **{name: str(environment[name]) for name in ("date", "command", "integralaction") if name in environment},
     }
     title = f"{run.root.resolve().name}: tested on {index.name}"
-    return write_page(Page(title, tuple(facts.items()), tuple(_answer(found)), sections), out)
+    page = Page(title, tuple(facts.items()), tuple(_answer(found)), sections)
+    return write_page(page, out or page_path(run, index, splits))
+
+
+def page_path(run: Run, index: Index, splits: tuple[str, ...]) -> Path:
+    """report.html in the run folder; of another data set, or of splits that were named, a page of its own beside it."""
+    other = [results_name(run, index)] if index.root.resolve() != run.data.resolve() else []
+    return run.root / ("-".join(["report", *other, *dict.fromkeys(splits)]) + ".html")
 
 
 def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
@@ -162,9 +175,10 @@ def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
     tested = tuple(split for split, methods in there.items() if methods)
     methods = [method for method in run.methods if tested and all(method in there[split] for split in tested)]
     if not methods:
+        run.check_trained()
         raise ValueError(
             f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none. Make them with "
-            f"`integralaction evaluate {run.root}`."
+            f"`integralaction evaluate {run.root}`. {skipped[0]}"
         )
     for method in run.methods:
         if method not in methods and any(method in there[split] for split in tested):
@@ -204,7 +218,10 @@ def _answer(found: Found) -> list[str]:
         sentences.append(
             f"The mean gate of {found.main} is {', '.join(means)}: 0 keeps to the pose, 1 lets the appearance in."
         )
-    sentences.append("Numbers in brackets are 95 % bootstrap intervals over the videos.")
+    sentences.append("Numbers in brackets are 95 % intervals: where the number may lie for other videos of this kind.")
+    first = found.predictions[found.main]
+    if few := few_videos({split: len(first.of_split(split).videos) for split in found.splits}):
+        sentences.append(few)
     return [sentence.replace(" %", "\u00a0%") for sentence in sentences]
 
 
@@ -228,8 +245,11 @@ def _results(found: Found) -> Section:
 
 def _comparisons(found: Found) -> list[Section]:
     splits = protocols(found.predictions[found.main].videos)
-    lines = tuple(line.removeprefix("- ") for line in comparisons(found.predictions, splits))
-    text = ("The same videos, one method against another; an interval that leaves 0 out is hardly chance.",)
+    lines = tuple(comparisons(found.predictions, splits))
+    text = (
+        "How many more videos integral answers rightly than another method, on the same videos, in points of per cent. "
+        "Where the interval in brackets does not hold 0, the difference is hardly chance.",
+    )
     return [Section("comparisons", "integral against the others", text, lines)] if lines else []
 
 
@@ -254,7 +274,7 @@ def _figures(found: Found) -> tuple[list[Section], list[str]]:
         gates: dict[str, dict[str, np.ndarray]] = {
             m: {split: found.predictions[m].of_split(split).gate for split in found.splits} for m in found.gated
         }
-        caption = "How the mean gates of the videos are spread."
+        caption = "How open the gate is: the distribution of the videos' mean gates."
         alt = f"Distributions of the mean gate of {', '.join(gates)} on {', '.join(found.splits)}."
         pictures.append(picture_of(gate_figure(gates), alt, caption))
     parts = {m: {s: p.of_split(s) for s in found.splits} for m, p in found.predictions.items()}
@@ -265,7 +285,7 @@ def _figures(found: Found) -> tuple[list[Section], list[str]]:
             f"{s}: {100 * values.min():.1f} to {100 * values.max():.1f} %, integral {100 * integral[s]:.1f} %"
             for s, values in sweeps.items()
         )
-        caption = "Averaging the scores of the two streams, at every ratio, beside integral."
+        caption = "Top-1 when the scores of the two streams are averaged, at every ratio, beside that of integral."
         pictures.append(picture_of(sweep_figure(sweeps, integral, RATIOS), alt, caption))
     else:
         skipped.append(
@@ -278,7 +298,7 @@ def _figures(found: Found) -> tuple[list[Section], list[str]]:
         (split, method): confusion(parts[method][split]) for split in splits for method in methods
     }
     alt = f"Confusion matrices of {', '.join(methods)} on {', '.join(splits)}."
-    caption = "What is taken for what: rows are the true classes, columns the answers, dark is often."
+    caption = "Which classes are confused: rows are the true classes, columns the answers; the darker, the more often."
     pictures.append(picture_of(confusion_figure(matrices, found.predictions[found.main].classes), alt, caption))
     return [Section("figures", "Figures", pictures=tuple(pictures))], skipped
 
@@ -299,14 +319,14 @@ def _curves(run: Run) -> tuple[list[Section], list[str]]:
         f"{m}: loss {row['classification']:.3f}, top-1 {100 * row['top1']:.1f} %, epoch {row['epoch']:.0f}"
         for m, row in last.items()
     )
-    caption = "Mean over the clips of each epoch, as they were drawn and changed for training."
+    caption = "By epoch, over the training clips with their random crops and flips."
     return [Section("training", "Training", pictures=(picture_of(curves_figure(logs), alt, caption),))], skipped
 
 
 def _audit(run: Run) -> tuple[list[Section], list[str]]:
     paths = sorted((run.root / "results").glob("*-audit.csv"))
     if not paths:
-        return [], [f"Person or scene: not asked; `integralaction audit {run.root}` does it."]
+        return [], [f"Person or scene: not audited; `integralaction audit {run.root}` does it."]
     tables = []
     for path in paths:
         heading, *rows = read_rows(path)
@@ -408,7 +428,10 @@ def _gallery(found: Found, index: Index, previews: int) -> tuple[list[Section], 
                 skipped.append(f"Preview of {video.video}: {fault}")
             cards.append(_card(example, main, preview))
         groups.append(Group(title.capitalize(), f"{len(every)} of {len(main.videos)} videos", tuple(cards)))
-    text = ("The surest answers of each pattern, at most one of a class where there are enough classes.",)
+    text = (
+        "Videos grouped by which methods are right, those with the surest answers first, of as many classes as there "
+        "are.",
+    )
     return [Section("gallery", "Gallery", text, groups=tuple(groups))], skipped
 
 
@@ -434,7 +457,7 @@ def preview(index: Index, store: PoseStore, video: Video) -> bytes:
         FileNotFoundError: there is no such video.
         ValueError: it cannot be read.
     """
-    source = Source.of(video)
+    source = Source.of(video, index.path(video))
     step = max(1, round(video.fps / FPS))
     count = min(source.frames, max(1, round(SECONDS * video.fps)))
     wanted = source.first + (source.frames - count) // 2 + np.arange(0, count, step)

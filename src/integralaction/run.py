@@ -1,6 +1,6 @@
 """A run: the folder in which a training leaves its settings, weights, logs, predictions and results.
 
-RUN/settings.yaml          the recipe, the data set
+RUN/settings.yaml          the recipe, the data set and what it was
 RUN/environment.yaml       versions, machine, command
 RUN/init.safetensors       the model that the training started from, where there was one
 RUN/<method>.safetensors   a model a method; appearance-only and pose-only are stages 1 and 2
@@ -17,26 +17,38 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from integralaction.config import Method, ModelConfig, Recipe, from_dict, to_dict
+from integralaction.config import Method, ModelConfig, Recipe, from_dict
+from integralaction.console import say
+from integralaction.data.fingerprint import Fingerprint
+from integralaction.data.index import Index
 from integralaction.model.checkpoint import is_ours, load
 from integralaction.model.foreign import Mode, Told, read_foreign
 from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
-from integralaction.settings import read_yaml, write_yaml
+from integralaction.settings import read_yaml
 
 EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder and what it was made with."""
+    """A run folder and what it was made with.
+
+    Attributes:
+        root: the folder.
+        recipe: its settings.
+        data: the data set folder.
+        training_data: what the training videos were; None in runs of older versions.
+    """
 
     root: Path
     recipe: Recipe
     data: Path
+    training_data: Fingerprint | None = None
 
     def model_path(self, method: Method) -> Path:
         """Where the trained model of that method lies, or will lie."""
@@ -63,22 +75,67 @@ class Run:
         average: tuple[Method, ...] = ("score-average",) if len(streams) == 2 else ()
         return (*streams, *average, *self.recipe.integrations)
 
+    @property
+    def trained(self) -> tuple[Method, ...]:
+        """The methods that have a model of their own, in the order in which they are trained."""
+        return (*self.recipe.streams, *self.recipe.integrations)
+
+    def check_trained(self, *methods: Method) -> None:
+        """
+        Args:
+            methods: which must be trained; all where none is named.
+
+        Raises:
+            FileNotFoundError: one is not trained yet.
+            ValueError: the file of one is damaged.
+        """
+        for method in methods or self.trained:
+            path = self.model_path(method)
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"Expected a finished training in {self.root}; {method} is not trained yet. Give the command of "
+                    "its training again: it continues."
+                )
+            if not is_ours(path):
+                raise ValueError(
+                    f"Expected a whole model in {path}; it is empty or damaged. Give the command of its training "
+                    "again: it makes the model anew."
+                )
+
     def load(self, method: Method) -> IntegralAction:
         """The trained model of a method; `score-average` is put together from the two streams.
 
         Raises:
             FileNotFoundError: it is not trained yet.
+            ValueError: its file is damaged.
         """
         if method != "score-average":
-            if not self.model_path(method).is_file():
-                raise FileNotFoundError(
-                    f"Expected a finished training in {self.root}; {method} is not trained yet. Give the command of "
-                    "its training again: it continues."
-                )
+            self.check_trained(method)
             return load(self.model_path(method))
         model = IntegralAction(replace(self.recipe.model, method="score-average")).eval()
         adopt_streams(model, self.load("appearance-only"), self.load("pose-only"))
         return model
+
+    def changes_of(self, index: Index) -> str:
+        """How the training videos of the run's data set differ from what they were, as a remark; empty: not at all.
+
+        Args:
+            index: the data set; of another one than the run's nothing is said.
+        """
+        if self.training_data is None or index.root.resolve() != self.data.resolve():
+            return ""
+        changes = self.training_data.changes(fingerprint(self.recipe, index))
+        return f"The training data of {self.root} have changed since: {index.root} has {changes}." if changes else ""
+
+
+def fingerprint(recipe: Recipe, index: Index) -> Fingerprint:
+    """That of the training videos of a data set, as far as the recipe looks at them."""
+    return Fingerprint.of(index, looks_at_poses(recipe))
+
+
+def looks_at_poses(recipe: Recipe) -> bool:
+    """Whether any of the recipe's models does."""
+    return recipe.methods != ("appearance-only",)
 
 
 def adopt_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
@@ -87,31 +144,6 @@ def adopt_streams(model: IntegralAction, appearance: IntegralAction, pose: Integ
         for part in (name, f"{name}_classifier"):
             if getattr(model, part) is not None:  # a model whose streams will change has no classifiers for them
                 model.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
-
-
-def start_run(root: Path, recipe: Recipe, data: Path) -> Run:
-    """Begin a run in a folder, or continue the one that is there.
-
-    Raises:
-        ValueError: the folder holds a run of other settings; they are named.
-    """
-    run = Run(root, recipe, data)
-    values = {"recipe": to_dict(recipe), "data": os.path.relpath(data.resolve(), root.resolve())}
-    path = root / "settings.yaml"
-    if path.is_file():
-        found = read_yaml(path)
-        if different := _differences(values, found):
-            raise ValueError(
-                f"Expected the settings of the run that is already in {root}; found others ({'; '.join(different)}). "
-                "Give another --out, or remove that folder."
-            )
-        return run
-    if root.exists() and not root.is_dir():
-        raise ValueError(f"Expected a folder for the run; {root} is a file. Give another --out.")
-    root.mkdir(parents=True, exist_ok=True)
-    write_yaml(root / "environment.yaml", environment())
-    write_yaml(path, values)
-    return run
 
 
 def open_run(root: Path | str) -> Run:
@@ -123,14 +155,31 @@ def open_run(root: Path | str) -> Run:
     """
     root = Path(root)
     path = root / "settings.yaml"
+    values = read_settings(root)
+    told = values.get("training_data")
+    state = None if told is None else from_dict(Fingerprint, told, str(path))
+    return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root.resolve() / values["data"]).resolve(), state)
+
+
+def read_settings(root: Path) -> dict[str, Any]:
+    """What the settings of a run say, as plain values.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: they are not those of a run.
+    """
+    path = root / "settings.yaml"
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected a run folder with settings.yaml; {path} is not there. Make one with `integralaction train`."
         )
     values = read_yaml(path)
-    if not isinstance(values, dict) or not {"recipe", "data"} <= values.keys():
-        raise ValueError(f"Expected the keys recipe and data in {path}; found {values!r}.")
-    return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root.resolve() / values["data"]).resolve())
+    if not isinstance(values, dict) or not {"recipe", "data"} <= values.keys() or not isinstance(values["data"], str):
+        raise ValueError(
+            f"Expected the keys recipe and data, as every run has them, in {path}; found {str(values)[:80]!r}. Name "
+            "the folder of a run, or a new one to train."
+        )
+    return values
 
 
 def load_model(
@@ -149,8 +198,8 @@ def load_model(
     Args:
         source: the name of an embedded model (`mime`), a run folder (its first method's model), a folder that
             `save_pretrained` or `integralaction convert` wrote, a model file, another project's checkpoint, or the id
-            of a model on the Hugging Face Hub (OWNER/NAME or OWNER/NAME@REVISION). A name goes before a folder of that
-            name, which is found as ./mime.
+            of a model on the Hugging Face Hub: hf:OWNER/NAME, or OWNER/NAME where there is no folder OWNER, with or
+            without @REVISION. A name goes before a folder of that name, which is found as ./mime.
         mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
         frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
             taken for granted is said on standard error.
@@ -166,8 +215,8 @@ def load_model(
     if source not in EMBEDDED and path.is_file() and not is_ours(path):
         foreign = read_foreign(path, told)
         for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
-            print(note, file=sys.stderr)
-        return foreign.model
+            say(note)
+        return _named(foreign.model, source)
     on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
     if source not in EMBEDDED and not path.exists() and not on_hub:
         raise FileNotFoundError(
@@ -181,15 +230,21 @@ def load_model(
         )
     if source in EMBEDDED:
         with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as inside:
-            return load(inside)
+            return _named(load(inside), source)
     if on_hub:
-        return load(download(str(source)))
+        return _named(load(download(str(source))), source)
     if (path / MODEL_FILE).is_file():
-        return load(path / MODEL_FILE)
+        return _named(load(path / MODEL_FILE), source)
     if path.is_dir():
         run = open_run(path)
-        return run.load(run.recipe.methods[0])
-    return load(path)
+        method = run.recipe.methods[0]
+        return _named(run.load(method), run.model_path(method))
+    return _named(load(path), path)
+
+
+def _named(model: IntegralAction, source: Path | str) -> IntegralAction:
+    model.source = str(source)
+    return model
 
 
 def choose_device(name: str) -> torch.device:
@@ -250,14 +305,3 @@ def _processor() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _differences(wanted: dict, found: dict, prefix: str = "") -> list[str]:
-    different = []
-    for name in sorted(wanted.keys() | (found or {}).keys()):
-        ours, theirs = wanted.get(name), (found or {}).get(name)
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            different += _differences(ours, theirs, f"{prefix}{name}.")
-        elif ours != theirs:
-            different.append(f"{prefix}{name} is {theirs!r} there and {ours!r} here")
-    return different

@@ -12,7 +12,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from integralaction.config import Method, ModelConfig, Recipe, to_dict
+from integralaction.console import say
 from integralaction.files import flush_folder, write_whole
+from integralaction.model.checkpoint import is_ours
 from integralaction.run import Run
 from integralaction.settings import write_yaml
 
@@ -55,12 +57,13 @@ class SharedStages:
         """Copy a stage into a run, where it is there; whether it was."""
         kept = self.root / self.key(run.recipe, method)
         model = kept / f"{method}.safetensors"
-        if not model.is_file():
+        if not is_ours(model):
             return False
         run.stage_path(method).mkdir(parents=True, exist_ok=True)
         for name in ("log.csv", "failed.csv"):
             if (kept / name).is_file():
-                shutil.copyfile(kept / name, run.stage_path(method) / name)
+                with write_whole(run.stage_path(method) / name) as aside:
+                    shutil.copyfile(kept / name, aside)
         with write_whole(run.model_path(method)) as aside:
             shutil.copyfile(model, aside)
         return True
@@ -68,8 +71,11 @@ class SharedStages:
     def keep(self, run: Run, method: Method) -> None:
         """Copy a finished stage of a run into the folder."""
         kept = self.root / self.key(run.recipe, method)
-        if kept.exists():
+        if is_ours(kept / f"{method}.safetensors"):
             return
+        if kept.exists():
+            say(f"{kept} has an empty or damaged model: it is made again")
+            shutil.rmtree(kept)
         aside = kept.with_name(f"{kept.name}.part")
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)

@@ -27,20 +27,24 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from integralaction.clip import Batch
 from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage, changed
-from integralaction.console import track
+from integralaction.console import say, track
 from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, TrainClips
-from integralaction.data.index import Index, read_index
+from integralaction.data.index import Index, read_index, say_untrained_classes
+from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
 from integralaction.data.poses import PoseStore
-from integralaction.data.sampling import MicroBatches
+from integralaction.data.sampling import TEST_CLIPS, MicroBatches
+from integralaction.epoch_progress import EpochProgress
+from integralaction.escapes import spreadsheet
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
-from integralaction.model.checkpoint import save, start_from_imagenet
+from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
 from integralaction.model.hub import is_hub_id, pinned
 from integralaction.model.loss import (
     classification_loss,
@@ -51,7 +55,19 @@ from integralaction.model.loss import (
     trust_weights,
 )
 from integralaction.model.network import Features, IntegralAction, channels_last
-from integralaction.run import EMBEDDED, Run, adopt_streams, choose_device, load_model, model_of, open_run, start_run
+from integralaction.readiness import check_data, check_places, list_without_poses, slow_bf16
+from integralaction.run import (
+    EMBEDDED,
+    Run,
+    adopt_streams,
+    choose_device,
+    fingerprint,
+    load_model,
+    looks_at_poses,
+    model_of,
+    open_run,
+)
+from integralaction.run_start import check_free, start_run
 from integralaction.shared_stages import SharedStages
 
 
@@ -81,22 +97,24 @@ def train(
             run of other settings.
         ArithmeticError: the loss is no longer finite.
     """
-    index = read_index(data).split("train")
-    if unlabelled := [video.video for video in index.videos if not video.label]:
-        raise ValueError(f"Expected a label for every training video; {unlabelled[0]} of {data} has none.")
+    whole = read_index(data)
+    index = whole.split("train")
+    say_untrained_classes(index)
+    store = PoseStore.of(data)
     recipe = replace(recipe, model=model_of(recipe, index.classes))
+    check_data(recipe, index, store)
     init = _load_init(recipe, out)
     if init is not None:
         recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init, out))
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
         raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
+    run = Run(out, recipe, data, fingerprint(recipe, whole))
+    check_free(out)
+    for method in _missing(run):
+        new_model(recipe, method, recipe.seed, init)  # what it starts from is there, and fits
     with _processes(target) as target:
-        run = _start_together(out, recipe, data)
-        if init is not None and _process()[0] == 0 and not run.init_path.is_file():
-            save(init, run.init_path)
-        _wait_for_all()
-        store = PoseStore.of(data)
+        _begin(run, index, store, init, target, shared)
         # the weights that it started from are not known by their name alone
         started = [] if init is None else [hashlib.sha256(run.init_path.read_bytes()).hexdigest()]
         stages = None if shared is None else SharedStages(shared, digest(index, store.state, *started))
@@ -104,12 +122,43 @@ def train(
     return run
 
 
+def _begin(
+    run: Run, index: Index, store: PoseStore, init: IntegralAction | None, device: torch.device, shared: Path | None
+) -> None:
+    """The first process begins the run, and says what there is to say; the others wait."""
+    if _process()[0] == 0:
+        start_run(run)
+        if init is not None and not run.init_path.is_file():
+            save(init, run.init_path)
+        check_places(run, shared)
+        torn = [run.model_path(method) for method in _missing(run) if run.model_path(method).exists()]
+        remarks = [f"{path} is empty or damaged: it is made again" for path in torn]
+        remarks += [list_without_poses(run, index, store)] if looks_at_poses(run.recipe) else []
+        if run.recipe.precision == "bf16-mixed" and device.type == "cpu":
+            remarks.append(slow_bf16())
+        for remark in filter(None, remarks):
+            say(remark)
+    _wait_for_all()
+
+
+def _missing(run: Run) -> list[Method]:
+    """The methods to train: those without a model, or with a damaged one."""
+    return [method for method in run.trained if not is_ours(run.model_path(method))]
+
+
 def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
     """The model to start from: the run's own copy, where there is one."""
     if not recipe.init:
         return None
     copy = out / "init.safetensors"
-    return load_model(copy if copy.is_file() and (out / "settings.yaml").is_file() else recipe.init)
+    if not copy.is_file() or not (out / "settings.yaml").is_file():
+        return load_model(recipe.init)
+    if not is_ours(copy):
+        raise ValueError(
+            f"Expected the model that the training of {out} started from in {copy}; it is empty or damaged. Remove it: "
+            f"the same command then copies {recipe.init} again."
+        )
+    return load_model(copy)
 
 
 def _lasting(source: str, out: Path) -> str:
@@ -134,19 +183,18 @@ def _run_stages(
     recipe = run.recipe
     if shared is not None and _process()[0] == 0:
         for method in recipe.streams:
-            if not run.model_path(method).is_file() and shared.take(run, method):
-                print(f"{method}: trained before with these settings", file=sys.stderr)
+            if not is_ours(run.model_path(method)) and shared.take(run, method):
+                say(f"{method}: trained before with these settings")
     _wait_for_all()
     # decided once and by all: a process that is late must not take a model just made for one to be left out
-    trained = (*recipe.streams, *recipe.integrations)
-    todo = [method for method in trained if not run.model_path(method).is_file()]
+    todo = _missing(run)
     _wait_for_all()
     for number, method in enumerate(SINGLE_STREAMS):
         if method in todo:
             model = new_model(recipe, method, recipe.seed + number, init)
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
             if stage.epochs == 0 and not _has_classifier(recipe, method, init) and _process()[0] == 0:
-                print(f"{method}: 0 epochs, and its classifier is new: it answers by chance", file=sys.stderr)
+                say(f"{method}: 0 epochs, and its classifier is new: it answers by chance")
             run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
             if shared is not None and _process()[0] == 0:
                 shared.keep(run, method)
@@ -197,14 +245,6 @@ def _processes(device: torch.device) -> Generator[torch.device]:
             torch.distributed.destroy_process_group()
 
 
-def _start_together(out: Path, recipe: Recipe, data: Path) -> Run:
-    """The first process begins the run, then the others find it."""
-    if _process()[0] == 0:
-        start_run(out, recipe, data)
-    _wait_for_all()
-    return start_run(out, recipe, data)
-
-
 def _wait_for_all() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
@@ -250,7 +290,7 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
     changes = {name: value for name, value in changes.items() if name not in asked}
     if changes and _process()[0] == 0:
         told = ", ".join(f"model.{name}={value}" for name, value in changes.items())
-        print(f"from {recipe.init}: {told}", file=sys.stderr)
+        say(f"from {recipe.init}: {told}")
     return changed(ours, recipe.init, **changes, stream_answers=True)
 
 
@@ -283,6 +323,9 @@ def _adopt(model: IntegralAction, init: IntegralAction, heads: bool) -> None:
         ours, theirs = getattr(model, part), getattr(init, part)
         if ours is not None and theirs is not None:
             ours.load_state_dict(theirs.state_dict())
+
+
+FEATURES = {"appearance", "pose", "trust", "labels", "first"}  # see `FeatureClips`
 
 
 class FeatureBatch(NamedTuple):
@@ -459,21 +502,17 @@ class EpochEnd(lightning.Callback):
         done = len(self._rows)
         gate = f"  gate {means['gate']:.2f}" if "gate" in means else ""
         left = seconds * (self._epochs - done)
-        print(
+        say(
             f"{self._title}  epoch {done:>2}/{self._epochs}  loss {means['classification']:.3f}  "
-            f"top-1 {100 * means['top1']:5.1f}%{gate}  {seconds:.1f} s, {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
+            f"top-1 {100 * means['top1']:5.1f}%{gate}  {seconds:.1f} s, {left:.0f} s left"
         )
 
     def report(self) -> None:
         """Names the videos that could not be read, at the end."""
         if self._failed:
-            print(
+            say(
                 f"{self._title.strip()}: {len(self._failed)} of {self._videos} videos could not be read and were "
-                "replaced; "
-                f"each by name: {self._folder / 'failed.csv'}",
-                file=sys.stderr,
+                f"replaced; each by name: {self._folder / 'failed.csv'}"
             )
 
 
@@ -494,7 +533,8 @@ def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path)
     if not failed:
         return
     if _process()[0] == 0:
-        write_rows(folder / "failed.csv", [("video", "fault"), *sorted(failed.items())])
+        rows = (tuple(map(spreadsheet, row)) for row in sorted(failed.items()))
+        write_rows(folder / "failed.csv", [("video", "fault"), *rows])
     if len(failed) > most * videos:
         name, fault = next(iter(sorted(failed.items())))
         raise ValueError(
@@ -523,11 +563,13 @@ def run_stage(
     order = MicroBatches(len(clips), recipe.batch_size, recipe.accumulate, process, processes, recipe.seed)
     # memory holds decoded frames and features already; workers would only copy them
     workers = 0 if recipe.preload or isinstance(clips, FeatureClips) else recipe.workers
-    loader = DataLoader(
+    micro_batch = bytes_of_clips(model.config, recipe.batch_size // recipe.accumulate // processes)
+    workers = usable_workers(workers, micro_batch)
+    loader = load_batches(
         clips,
+        workers,
+        micro_batch,
         sampler=order,
-        batch_size=None,
-        num_workers=workers,
         pin_memory=device.type == "cuda",
         persistent_workers=workers > 0,
     )
@@ -535,17 +577,35 @@ def run_stage(
     with _quiet():
         epoch_end = EpochEnd(folder, f"{method:<16}", stage.epochs, len(clips), recipe.max_failed)
         trainer = _trainer(recipe, stage, device, folder, processes, epoch_end)
-    checkpoint = folder / "last.ckpt"
+    checkpoint = _whole_checkpoint(folder / "last.ckpt", training)
     if stage.epochs > 0:
-        with _quiet():
+        with _quiet(), heeded_loaders():
             try:
-                trainer.fit(training, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+                trainer.fit(training, loader, ckpt_path=checkpoint, weights_only=True)
             except SystemExit as error:  # the training library's answer to Ctrl-C
                 raise KeyboardInterrupt from error
     if trainer.is_global_zero:
         epoch_end.report()
         save(model, run.model_path(method))
     _wait_for_all()
+
+
+def _whole_checkpoint(path: Path, training: StageTraining) -> Path | None:
+    """The checkpoint to continue from, where there is one that can be read and is of this model."""
+    if _process()[0] == 0 and path.is_file():
+        try:
+            held = torch.load(path, map_location="cpu", weights_only=True)
+            fits = {n: t.shape for n, t in held["state_dict"].items()} == {
+                n: t.shape for n, t in training.state_dict().items()
+            }
+            whole = fits and {"epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers"} <= held.keys()
+        except Exception:  # of a damaged file the unpickler fails in whatever way it comes to
+            whole = False
+        if not whole:
+            say(f"{path} is empty or damaged: the stage begins anew")
+            path.unlink()
+    _wait_for_all()
+    return path if path.is_file() else None
 
 
 def _trainer(
@@ -562,7 +622,7 @@ def _trainer(
         precision=recipe.precision,
         deterministic=True,
         use_distributed_sampler=False,  # MicroBatches knows the processes
-        callbacks=[epoch_end],
+        callbacks=[epoch_end] if sys.stderr.isatty() else [epoch_end, EpochProgress(folder.name)],
         logger=TensorBoardLogger(folder, name="", version="") if stage.epochs else False,
         enable_checkpointing=False,  # EpochEnd writes them
         enable_model_summary=False,
@@ -594,8 +654,6 @@ def _process() -> tuple[int, int]:
 
 def _training_clips(run: Run, index: Index, store: PoseStore, method: Method, augment: bool) -> TrainClips:
     reader = ClipReader(index, store, replace(run.recipe.model, method=method))
-    if reader.without_poses and method != "appearance-only" and _process()[0] == 0:
-        print(f"{reader.without_poses} of {len(index.videos)} training videos have no poses", file=sys.stderr)
     clips = TrainClips(reader, augment, run.recipe.seed)
     return clips.preload() if run.recipe.preload else clips
 
@@ -618,7 +676,13 @@ def _features_once(
 ) -> dict[str, Tensor]:
     """The streams' features of the training videos, from a file where another run left them."""
     if path is not None and path.is_file():
-        return load_file(path)
+        try:
+            features = load_file(path)
+        except SafetensorError:
+            features = {}
+        if features.keys() == FEATURES:
+            return features
+        say(f"{path} is empty or damaged: it is made again")
     features = stream_features(model, index, store, run.recipe, device, run.root / "stages")
     if path is not None and _process()[0] == 0:
         with write_whole(path) as aside:
@@ -633,27 +697,27 @@ def stream_features(
     """The streams' features of the test clips of every video, as `FeatureClips` takes them."""
     reader = ClipReader(index, store, model.config)
     clips = ReadableClips(TestClips(reader), reader)
-    loader = DataLoader(clips, batch_size=None, num_workers=recipe.workers)
+    loader = load_batches(clips, recipe.workers, bytes_of_clips(model.config, TEST_CLIPS))
     failed: dict[str, str] = {}
     model = channels_last(model).to(device).eval()
     appearance, pose, trust, labels, first = [], [], [], [], [0]
-    for batch in track(loader, "computing features", len(clips)):
-        if not isinstance(batch, Batch):
-            failed.update([batch])
-            continue
-        features = model.features(batch.to(device).frames, batch.joints.to(device))
-        assert features.appearance is not None and features.pose is not None  # stage 3 has both streams
-        appearance.append(features.appearance.cpu())
-        pose.append(features.pose.cpu())
-        trust.append(_trust(batch, model.config))
-        labels.append(int(batch.labels[0]))
-        first.append(first[-1] + len(batch.labels))
+    with heeded_loaders():
+        for batch in track(loader, "computing features", len(clips)):
+            if not isinstance(batch, Batch):
+                failed.update([batch])
+                continue
+            features = model.features(batch.to(device).frames, batch.joints.to(device))
+            assert features.appearance is not None and features.pose is not None  # stage 3 has both streams
+            appearance.append(features.appearance.cpu())
+            pose.append(features.pose.cpu())
+            trust.append(_trust(batch, model.config))
+            labels.append(int(batch.labels[0]))
+            first.append(first[-1] + len(batch.labels))
     check_failed(failed, len(clips), recipe.max_failed, folder)
     if failed and _process()[0] == 0:
-        print(
+        say(
             f"{len(failed)} of {len(clips)} videos could not be read and are left out of stage 3: "
-            f"{folder / 'failed.csv'}",
-            file=sys.stderr,
+            f"{folder / 'failed.csv'}"
         )
     return {
         "appearance": torch.cat(appearance),

@@ -57,7 +57,7 @@ def test_openpose_files_of_a_folder_of_images_go_by_image(tmp_path: Path) -> Non
         video.mkdir(parents=True)
         poses.mkdir()
         for number in (1, 2, 3):
-            Image.new("RGB", (8, 8)).save(video / f"{name.format(number)}.png")
+            Image.new("RGB", (64, 64)).save(video / f"{name.format(number)}.png")
         for number in (1, 3):
             (poses / f"{name.format(number)}_keypoints.json").write_text(person)
         assert read_poses(poses, video).frame_index.tolist() == [0, 2]
@@ -111,7 +111,7 @@ def test_results_of_a_folder_of_images_go_by_name(tmp_path: Path) -> None:
     video = tmp_path / "clip"
     video.mkdir()
     for number in (10, 2, 33):
-        Image.new("RGB", (8, 8)).save(video / f"img{number}.png")
+        Image.new("RGB", (64, 64)).save(video / f"img{number}.png")
     (tmp_path / "clip.json").write_text(results(("img33.png", 5), ("img2.png", 7)))
     assert read_poses(tmp_path / "clip.json", video).frame_index.tolist() == [0, 2]
     (tmp_path / "clip.json").write_text(results(("img4.png", 5)))

@@ -1,12 +1,12 @@
 """Frames are found by what is in them: each test video carries its frame numbers as blocks of black and white."""
 
 import struct
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numbered import HEIGHT, WIDTH, decode_all, encode, number, numbered, numbers
 from PIL import Image
 
 from integralaction.data import decoding
@@ -22,66 +22,6 @@ from integralaction.data.video import (
 from integralaction.data.video_info import UNKNOWN_FPS
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "videos"
-HEIGHT, WIDTH, BLOCK = 48, 64, 16  # 12 blocks: 12 bits
-
-
-def numbered(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """A picture of a number: bit i is block i, in rows from the top left; what is beside the blocks is grey."""
-    bits = np.array([number >> i & 1 for i in range(12)], np.uint8).reshape(3, 4) * 205 + 25
-    picture = np.full((height, width, 3), 90, np.uint8)
-    picture[:HEIGHT, :WIDTH] = bits.repeat(BLOCK, 0).repeat(BLOCK, 1)[..., None]
-    return picture
-
-
-def number(picture: np.ndarray) -> int:
-    """The number in a picture; fails where a block is neither black nor white."""
-    pixels = picture[:HEIGHT, :WIDTH].astype(float).mean(2).reshape(3, BLOCK, 4, BLOCK)
-    blocks = pixels[:, 4:12, :, 4:12].mean((1, 3)).ravel()
-    assert ((blocks < 70) | (blocks > 185)).all(), "a block is neither black nor white"
-    return int(sum(1 << i for i, block in enumerate(blocks) if block > 128))
-
-
-def numbers(pictures) -> list[int]:
-    return [number(picture) for picture in pictures]
-
-
-def encode(
-    path: Path,
-    count: int,
-    codec: str = "libx264",
-    pix_fmt: str = "yuv420p",
-    size: tuple[int, int] = (HEIGHT, WIDTH),
-    times: list[int] | None = None,
-    turn: tuple[int, bool] | None = None,
-    container: dict[str, str] | None = None,
-    **options: str,
-) -> Path:
-    """Frames 0, 1, 2, ... at these times (in 1/100 s; None: 25 frames a second)."""
-    with av.open(str(path), "w", options=container or {}) as file:
-        if codec == "libx265":
-            options["x265-params"] += ":log-level=none:pools=none:frame-threads=1"
-        stream = file.add_stream(codec, rate=25, options={"threads": "1", **options})
-        stream.height, stream.width = size
-        stream.pix_fmt = pix_fmt
-        if times is not None:
-            stream.codec_context.time_base = Fraction(1, 100)
-        if turn is not None:
-            stream.set_display_rotation(turn[0], hflip=turn[1])
-        for i in range(count):
-            frame = av.VideoFrame.from_ndarray(numbered(i, *size), format="rgb24")
-            frame.pts = i if times is None else int(times[i])
-            frame.time_base = Fraction(1, 25 if times is None else 100)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-    return path
-
-
-def decode_all(path: Path) -> list[np.ndarray]:
-    """The slow way: everything from the start, in the order the decoder gives it."""
-    with av.open(str(path)) as file:
-        return [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-
-
 B = {"bf": "3", "preset": "veryfast", "x264-params": "b-adapt=0"}
 ALT = {"g": "20", "auto-alt-ref": "1", "lag-in-frames": "16", "b": "1M", "cpu-used": "8"}
 IRREGULAR = np.cumsum([1 + (i * i) % 7 for i in range(80)]).tolist()
@@ -146,7 +86,8 @@ def test_far_frames_are_sought_and_damage_elsewhere_is_no_matter(tmp_path, monke
     sure_ways = []
     monkeypatch.setattr(decoding, "_decode_carefully", lambda *a: sure_ways.append(a))
     packets = []
-    monkeypatch.setattr(decoding, "_decoded", lambda p, decoded=decoding._decoded: packets.append(p) or decoded(p))
+    decode = decoding.decode_packet
+    monkeypatch.setattr(decoding, "decode_packet", lambda p: packets.append(p) or decode(p))
     assert numbers(read_frames(path, [5, 7, 200, 203, 299])) == [5, 7, 200, 203, 299]
     assert len(packets) < 100
     assert not sure_ways
@@ -260,7 +201,7 @@ def test_a_folder_of_images(suffix, tmp_path):
     for i in range(12):  # without leading zeros: sorted by number
         Image.fromarray(numbered(i)).save(tmp_path / f"img_{i}.{suffix}")
     (tmp_path / "notes.txt").write_text("not a frame")
-    assert probe(tmp_path) == VideoInfo(12, UNKNOWN_FPS, HEIGHT, WIDTH)
+    assert probe(tmp_path) == VideoInfo(12, UNKNOWN_FPS, HEIGHT, WIDTH, timed=False)
     assert numbers(read_frames(tmp_path, [11, 2, 2, 10, 0])) == [11, 2, 2, 10, 0]
     assert read_frames(tmp_path, [1], short_side=24).shape == (1, 24, 32, 3)
     assert read_frames(tmp_path, []).shape == (0, HEIGHT, WIDTH, 3)

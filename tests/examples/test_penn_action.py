@@ -118,7 +118,7 @@ def test_the_real_poses_train_a_stream(penn: Path, tmp_path: Path) -> None:
     for file in (penn / "dataset.yaml", *penn.glob("poses-*")):
         (small / file.name).symlink_to(file)
     settings = ["model.width=0.25", "model.size=64", "pose.epochs=6", "pose.milestones=[5]", "pose.warmup=0"]
-    settings += ["precision=32-true", "augment=false", "batch_size=8"]
+    settings += ["augment=false", "batch_size=8"]
     places = ["--data", str(small), "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "integralaction"]
     trained = [*command, "train", str(EXAMPLE / "recipe.yaml"), *settings, *places]

@@ -41,8 +41,10 @@ def drawn_gates(tests: tuple[str, ...], deviation: float, middle: float = 0.3) -
     }
 
 
-@pytest.mark.parametrize("tests", TESTS)
-@pytest.mark.parametrize("deviation", [0.05, 1e-3, 1e-5, 0.0])
+@pytest.mark.parametrize(
+    ("tests", "deviation"),
+    [(TESTS[0], 0.05), (TESTS[1], 1e-3), (TESTS[2], 0.0), *((TESTS[3], d) for d in (0.05, 1e-5))],
+)
 def test_gate_figure_can_be_read(tests: tuple[str, ...], deviation: float) -> None:
     figure = gate_figure(drawn_gates(tests, deviation))
     assert figure.get_size_inches()[0] == 7 and is_readable(figure)
@@ -94,6 +96,18 @@ def test_equal_gates_have_peaks_of_equal_height(deviation: float) -> None:
         assert y.max() == pytest.approx(1 / (1e-4 * math.sqrt(2 * math.pi)), rel=1e-6)
 
 
+def test_a_narrow_distribution_has_an_axis_of_its_own() -> None:
+    """Beside one a hundred times as wide it would be a needle."""
+    random = np.random.default_rng(3)
+    narrow, wide = random.normal(0.05, 5e-4, 200), random.normal(0.5, 0.05, 200)
+    axes = gate_figure({"with": {"in-context": narrow}, "without": {"in-context": wide}}).axes
+    for one, values in zip(axes, (narrow, wide), strict=True):
+        low, high = one.get_xlim()
+        assert low <= values.min() and values.max() <= high and high - low < 5 * np.ptp(values)
+    near = gate_figure({"with": {"in-context": wide - 0.1}, "without": {"in-context": wide}}).axes
+    assert near[0].get_xlim() == near[1].get_xlim()  # to be compared
+
+
 @pytest.mark.parametrize("gate", [0.0, 1.0])
 def test_gates_at_the_ends_stay_within_0_and_1(gate: float) -> None:
     (axes,) = gate_figure({"integral": {"in-context": np.full(9, gate)}}).axes
@@ -140,12 +154,17 @@ def matrices_of(tests: tuple[str, ...], methods: tuple[str, ...], classes: int, 
     return made
 
 
-@pytest.mark.parametrize("tests", TESTS)
+@pytest.mark.parametrize("tests", [TESTS[1], TESTS[3]])
 @pytest.mark.parametrize(
     ("classes", "shown", "methods"),
     [
         *((14, 14, METHODS), (14, 2, METHODS), (18, 9, METHODS), (50, 50, METHODS), (50, 3, METHODS)),
-        *((14, 4, (*METHODS, "score-average")), (50, 3, (*METHODS, "score-average")), (14, 2, ("pose-only",))),
+        *(
+            (14, 4, (*METHODS, "score-average")),
+            (50, 3, (*METHODS, "score-average")),
+            (14, 2, ("pose-only",)),
+            (3, 2, METHODS),
+        ),
     ],
 )
 def test_confusion_figure_can_be_read(tests: tuple[str, ...], classes: int, shown: int, methods: tuple) -> None:
@@ -173,6 +192,20 @@ def test_matrices_are_those_given() -> None:
     assert rows == [names, [], [], names[9:], [], []]
     columns = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in figure.axes]
     assert columns == [[], [], [], names, names, names]
+
+
+def test_few_classes_have_their_shares_in_the_cells_and_any_names() -> None:
+    names = [r"$\frac{$", "$x_1$", "[red]in"]
+    given = matrices_of(("in-context",), METHODS, 3, 3)
+    figure = confusion_figure(given, names)
+    texts = [text for text, _ in drawn_texts(figure)]
+    assert set(names) <= set(texts)
+    for matrix in given.values():
+        assert {f"{100 * share:.0f}" for share in matrix.ravel()} <= set(texts)
+    (height,) = {round(axes.get_window_extent().height / figure.dpi, 2) for axes in figure.axes}
+    assert height < 1.9  # inches
+    many = confusion_figure(matrices_of(("in-context",), METHODS, 14, 14), [*map(str, range(14))])
+    assert not any(len(axes.texts) for axes in many.axes)
 
 
 def test_many_classes_are_not_written_out() -> None:

@@ -147,7 +147,7 @@ def test_html() -> None:
     assert not reader.open and reader.started.count("table") == 1
     assert reader.started.count("td") == 3 * 4 + 2 and reader.started.count("tr") == 2 + 3 + 2
     assert "a_b <c>" in reader.texts and "100% of T' & F'_P" in reader.texts
-    assert '<tr class="strong section">' in text and '<td class="number">72.2 ± 0.4</td>' in text
+    assert '<tr class="strong section">' in text and 'data-label="in-context top-1">72.2 ± 0.4</td>' in text
     assert '<th scope="colgroup" colspan="2">in-context</th>' in text
 
 
@@ -197,6 +197,6 @@ def test_words_stand_at_the_left_and_may_have_lines() -> None:
 
 def test_files(tmp_path: Path) -> None:
     written = write_table(TABLE, tmp_path / "tables")
-    assert [path.name for path in written] == ["table4.csv", "table4.md", "table4.tex"]
-    assert sorted((tmp_path / "tables").iterdir()) == written
+    assert [path.name for path in written] == ["table4.csv", "table4.md", "table4.tex", "table4.json"]
+    assert sorted((tmp_path / "tables").iterdir()) == sorted(written)
     assert written[0].read_text(encoding="utf-8") == to_csv(TABLE)

@@ -160,10 +160,8 @@ def test_imagenet_weights_are_known_by_their_whole_hash(tmp_path: Path, monkeypa
     name = f"resnet18-{digest[:8]}.pth"
     resnet = TSMResNet(18, 1.0, Shift(4))
 
-    def fetch(_: str, to: str, **__: object) -> None:
-        Path(to).write_bytes((tmp_path / "own.pth").read_bytes())
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    (tmp_path / name).write_bytes((tmp_path / "own.pth").read_bytes())
+    monkeypatch.setattr(checkpoint, "_IMAGENET_URL", tmp_path.as_uri() + "/")
     wrong = digest[:-1] + ("0" if digest[-1] != "0" else "1")
     monkeypatch.setitem(checkpoint._IMAGENET, 18, (name, wrong))
     with pytest.raises(ValueError, match="Expected the file with SHA-256"):

@@ -155,10 +155,18 @@ def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypat
 
     from integralaction import train
     from integralaction.config import Recipe
-    from integralaction.run import start_run
+    from integralaction.settings import write_yaml
 
     monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
     assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@newest"
-    start_run(tmp_path / "run", replace(Recipe(), init="me/tiny@first"), tmp_path / "data")
+    begun = replace(Recipe(), init="me/tiny@first")
+    write_yaml(tmp_path / "run/settings.yaml", {"recipe": to_dict(begun), "data": "../data"})
     assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@first"
     assert train._lasting("me/other", tmp_path / "run") == "me/other@newest"
+
+
+def test_a_prefix_tells_the_hub_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert not hub.is_hub_id("runs/x")  # a mistyped run is not asked of the hub
+    assert hub.is_hub_id("hf:runs/x") and hub.is_hub_id("somebody/x@main")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from integralaction.config import METHODS, ModelConfig
-from integralaction.model.network import IntegralAction
+from integralaction.model.network import IntegralAction, _check_tensor
 from integralaction.model.tsm_resnet import Shift, TSMResNet, temporal_shift
 
 TINY = ModelConfig(classes=("a", "b", "c"), width=0.125, channels=16, frames=4, size=32)
@@ -187,3 +187,38 @@ def test_nobody_is_a_valid_input() -> None:
 def test_wrong_inputs_are_named(frames: torch.Tensor | None, joints: torch.Tensor | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(TINY)(frames, joints)
+
+
+def test_values_of_another_range_and_type_are_named() -> None:
+    """NumPy's floats of 64 bits are the same numbers; what else differs is told in a sentence."""
+    config = replace(TINY, method="integral")
+    model = build(config)
+    frames, joints = tiny_inputs(config)
+    floats = frames / 255
+    expected = model(frames, joints).probabilities
+    torch.testing.assert_close(
+        model.integrate(model.features(floats.double(), joints.double())).probabilities, expected
+    )
+    joints_off = joints.clone()
+    joints_off[0, 0, 0, 0] = torch.nan  # a joint that is not finite was not found
+    assert model(frames, joints_off).probabilities.isfinite().all()
+    for wrong, told in (
+        (floats * 255, r"Expected float frames in 0\.\.1; found 0 to 255"),
+        (floats * 2 - 1, r"Expected float frames in 0\.\.1; found -1 to 1"),
+        (floats * torch.nan, r"Expected float frames in 0\.\.1; found nan"),
+        (frames.int(), r"Expected frames as uint8 0\.\.255 or float 0\.\.1; found torch\.int32"),
+        (frames[:0], "Expected at least one clip"),
+        (frames.to("meta"), "Expected frames on cpu, where the model is; found them on meta"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            model.features(wrong, joints)
+    per_cent = joints * torch.tensor([1.0, 1.0, 100.0])
+    for wrong, told in (
+        (joints.long(), r"Expected joints as floats: x, y, score 0\.\.1; found torch\.int64"),
+        (per_cent, r"Expected joints as x, y, score 0\.\.1; found scores of"),
+        (joints.to("meta"), "Expected joints on cpu"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            model.features(frames, wrong)
+    with pytest.raises(ValueError, match="Expected joints as a tensor; found a ndarray"):
+        _check_tensor(joints.numpy(), "joints", model.device)

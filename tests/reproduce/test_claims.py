@@ -44,7 +44,27 @@ def test_seeds_on_the_same_videos_have_the_videos_chance_too() -> None:
     same = half_interval([contrast(values, videos=("a", "b"))] * 5)
     assert same == pytest.approx(1.96 * values.std(ddof=1) / 10, rel=1e-6)
     apart = half_interval([contrast(values, videos=(str(seed),)) for seed in range(5)])
-    assert apart == pytest.approx(0, abs=1e-12)
+    assert apart == pytest.approx(1.96 * np.tile(values, 5).std(ddof=1) / np.sqrt(500), rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_six_right_answers_prove_nothing(count: int) -> None:
+    """Wherever one side is right and the other wrong, or both are equal, the interval has a width."""
+    for gap in (0, 1, -1):
+        half = half_interval(
+            [contrast(np.full(6, gap), videos=tuple(f"{i}{n}" for n in "abcdef")) for i in range(count)]
+        )
+        assert half > 0.3 / count
+    few = seeds(1, {"integral": 0.9}, same_videos=True)[0]
+    tested, _ = claims.test_claims([few])
+    assert not any("Too few" in note for note in claims_table(tested, 1).notes)  # of 140 videos
+    made = measured(
+        0, {n: {t: np.zeros(7, np.int64) for t in few.predictions["integral"]} for n in few.predictions}, {}
+    )
+    tested, _ = claims.test_claims([made])
+    assert any("fewer than 30 videos" in note for note in claims_table(tested, 1).notes)
+    by_text = {one.claim.text: one.verdict for one in tested}
+    assert by_text["integral is only marginally worse than gate-free in context (at most 3 points)"] == "undecided"
 
 
 def test_coverage() -> None:

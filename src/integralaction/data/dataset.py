@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -14,10 +16,11 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
-from integralaction.data.video import VideoError, read_frames, resized
+from integralaction.data.video import VideoError, frame_times, read_frames, resized
 from integralaction.skeleton import convert_joints, skeleton_named
 
 REPLACEMENTS = 10  # videos that fail one after another before training stops
+_SAME = 1e-6  # seconds within which two times are one: those of files are fractions, those of tables decimals
 
 
 @dataclass(frozen=True)
@@ -29,20 +32,46 @@ class Source:
     frames: int
 
     @classmethod
-    def of(cls, video: Video) -> "Source":
-        """Where the row gives seconds, the frames between them at the mean frame rate.
+    def of(cls, video: Video, path: Path | None = None) -> "Source":
+        """The frames that the row names; where it gives seconds alone, those that are shown between them.
+
+        Args:
+            path: of the video, whose frames' own times then tell; None, or where it cannot be read, the mean rate does.
 
         Raises:
             ValueError: there is no frame between them.
         """
-        first = 0 if video.start is None else round(video.start * video.fps)
-        last = video.frames if video.end is None else min(video.frames, round(video.end * video.fps))
-        if last <= first:
-            raise ValueError(
-                f"Expected frames between start and end of {video.video}; found {video.start} to {video.end} s "
-                f"of a video of {video.frames} frames."
-            )
-        return cls(video, first, last - first)
+        if video.first_frame is not None and video.last_frame is not None:
+            return cls(video, video.first_frame, video.last_frame - video.first_frame + 1)
+        if video.start is None and video.end is None:
+            return cls(video, 0, video.frames)
+        times = np.arange(video.frames) / video.fps
+        if path is not None:
+            with suppress(FileNotFoundError, VideoError):
+                times = frame_times(path)[: video.frames]
+        first, last = frames_between(times, video.start, video.end, video.video)
+        return cls(video, first, last - first + 1)
+
+
+def frames_between(times: np.ndarray, start: float | None, end: float | None, name: str) -> tuple[int, int]:
+    """Numbers of the first and the last frame with start <= time < end.
+
+    Args:
+        times: (frames,) seconds at which each frame is shown, ascending.
+        start, end: seconds; None: from the first, to the last.
+        name: of the video, for the error.
+
+    Raises:
+        ValueError: there is no such frame.
+    """
+    first = 0 if start is None else int(np.searchsorted(times, start - _SAME))
+    last = (len(times) if end is None else int(np.searchsorted(times, end - _SAME))) - 1
+    if last < first:
+        raise ValueError(
+            f"Expected frames between start and end of {name}; found none from {start} to {end} s, of {len(times)} "
+            f"frames up to {times[-1] if len(times) else 0:.3f} s."
+        )
+    return first, last
 
 
 class ClipReader:
@@ -55,10 +84,14 @@ class ClipReader:
                 the store has none of these videos.
         """
         self.index, self._store, self.model = index, store, model
+        self._sources: dict[int, Source] = {}
         for video in index.videos:
-            if video.start is not None or video.end is not None:
-                Source.of(video)  # what is wrong with it is said at once
-        self._from, self._to = skeleton_named(index.skeleton), skeleton_named(model.skeleton)
+            if video.first_frame is None and (video.start is not None or video.end is not None):
+                _check_seconds(video)  # what is wrong with it is said at once
+        # poses that were added by a call that was stopped are there before the index names their skeleton
+        held = store.skeleton if isinstance(store, PoseStore) else ""
+        self._skeleton = held or index.skeleton
+        self._from, self._to = skeleton_named(self._skeleton), skeleton_named(model.skeleton)
         convert_joints(np.zeros((len(self._from.joints), 3), np.float32), self._from, self._to)
         self._short_side = short_side(model.size)
         self.without_poses = sum(video.video not in store for video in index.videos)
@@ -73,7 +106,10 @@ class ClipReader:
 
     def source(self, number: int) -> Source:
         """The part of a video that row `number` means."""
-        return Source.of(self.index.videos[number])
+        if number not in self._sources:
+            video = self.index.videos[number]
+            self._sources[number] = Source.of(video, self.index.path(video))
+        return self._sources[number]
 
     def size(self, number: int) -> tuple[int, int]:
         """Height and width of the frames that `frames` gives of video `number`."""
@@ -106,15 +142,15 @@ class ClipReader:
         """All poses of video `number`; nobody where the store has none of it."""
         video = self.index.videos[number].video
         if video not in self._store:
-            return Poses.nobody(self.index.skeleton)
+            return Poses.nobody(self._skeleton)
         poses = self._store[video]
         self._check_skeleton(video, poses.skeleton)
         return poses
 
     def _check_skeleton(self, video: str, skeleton: str) -> None:
-        if skeleton != self.index.skeleton:
+        if skeleton != self._skeleton:
             raise ValueError(
-                f"Expected poses of {self.index.skeleton}, as {self.index.root} has it; {video} has {skeleton}."
+                f"Expected poses of {self._skeleton}, as {self.index.root} has it; {video} has {skeleton}."
             )
 
     def joints(self, number: int, poses: Poses | None, start: int) -> np.ndarray:
@@ -154,6 +190,19 @@ class ClipReader:
         """The class of video `number` in the model's order, -1 where the model does not know it."""
         label = self.index.videos[number].label
         return self.model.classes.index(label) if label in self.model.classes else -1
+
+
+def _check_seconds(video: Video) -> None:
+    """
+    Raises:
+        ValueError: no frame can lie between start and end.
+    """
+    start, end = video.start or 0, video.frames / video.fps if video.end is None else video.end
+    if not (start < end and end > 0 and start * video.fps < video.frames):
+        raise ValueError(
+            f"Expected frames between start and end of {video.video}; found {video.start} to {video.end} s "
+            f"of a video of {video.frames} frames at {video.fps:g} a second."
+        )
 
 
 class TrainClips(Dataset[Batch]):

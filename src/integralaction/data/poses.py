@@ -2,30 +2,35 @@
 
 A shard holds at most 256 videos: `joints` (N, K, 3) float32, `frame_offsets` (frame -> rows of joints),
 `video_offsets` (video -> frames), `frame_index`; its metadata lists the videos in order. Eight frames of a video
-touch only their rows.
+touch only their rows. What a shard says of itself is checked before anything of its size is read.
 """
 
+import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from integralaction.clip import Poses, best_of_frames
 from integralaction.files import write_whole
+from integralaction.skeleton import skeleton_named
 
 SHARD = 256
 FORMAT = 1
 HEAD, READERS = 2**16, 32  # bytes of a shard that hold its list of videos; how many are read at once
+LARGEST = 2**26  # bytes of a shard's header: that of 256 videos has about 20,000
 _KEY = "integralaction.poses"
-_DTYPES = {"F32": "<f4", "I64": "<i8"}  # of a shard's tensors, as safetensors calls them
-_TENSORS = ("joints", "frame_offsets", "video_offsets", "frame_index")
+_TENSORS = {"joints": "F32", "frame_offsets": "I64", "video_offsets": "I64", "frame_index": "I64"}
+_DTYPES = {"F32": "<f4", "I64": "<i8"}  # as safetensors calls them
 
 
 def write_shard(path: Path, videos: list[tuple[str, Poses]]) -> None:
@@ -45,7 +50,8 @@ def write_shard(path: Path, videos: list[tuple[str, Poses]]) -> None:
         "video_offsets": np.cumsum([0, *(len(poses.frame_index) for _, poses in videos)]).astype(np.int64),
         "frame_index": np.concatenate([poses.frame_index for _, poses in videos]).astype(np.int64),
     }
-    about = {"format": FORMAT, "skeleton": skeletons.pop(), "videos": [name for name, _ in videos]}
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in tensors.values())).hexdigest()
+    about = {"format": FORMAT, "skeleton": skeletons.pop(), "videos": [name for name, _ in videos], "digest": digest}
     with write_whole(path) as aside:
         save_file(tensors, aside, metadata={_KEY: json.dumps(about)})
 
@@ -73,14 +79,16 @@ class PoseStore(Mapping[str, Poses]):
         self._paths = sorted(paths)
         self._where: dict[str, tuple[int, int]] = {}
         self._mapped: dict[int, dict[str, np.ndarray]] = {}
+        self._states: list[str] = []
         self.skeleton = ""
         _warm(self._paths)
         for shard, path in enumerate(self._paths):
-            about = _about(path)
-            if self.skeleton not in ("", about["skeleton"]):
-                raise ValueError(f"Expected poses of {self.skeleton} in {path}; found {about['skeleton']}.")
-            self.skeleton = about["skeleton"]
-            for row, name in enumerate(about["videos"]):
+            head = _head(path)
+            if self.skeleton not in ("", head.skeleton):
+                raise ValueError(f"Expected poses of {self.skeleton} in {path}; found {head.skeleton}.")
+            self.skeleton = head.skeleton
+            self._states.append(head.state)
+            for row, name in enumerate(head.videos):
                 if name in self._where:
                     raise ValueError(f"Expected each video's poses once; found {name} again in {path}.")
                 self._where[name] = (shard, row)
@@ -95,8 +103,15 @@ class PoseStore(Mapping[str, Poses]):
 
     @property
     def state(self) -> str:
-        """Changes when a shard is written again: names, sizes and times."""
-        return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self._paths])
+        """Changes with the poses, not with the place or time of their files: a digest of each shard's content.
+
+        Of a shard without one, as another program may write it, size and time.
+        """
+        return repr(self._states)
+
+    def shards_of(self, videos: Iterable[str]) -> list[Path]:
+        """The shards that hold these videos."""
+        return [self._paths[n] for n in sorted({self._where[video][0] for video in videos if video in self._where})]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
@@ -112,9 +127,11 @@ class PoseStore(Mapping[str, Poses]):
 
         Raises:
             KeyError: the store does not hold that video.
+            ValueError: its shard is damaged.
         """
         shard, first, last = self._find(video)
         offsets = shard["frame_offsets"][first : last + 1]
+        self._check(video, shard, shard["frame_index"][first:last], offsets)
         return Poses(
             skeleton=self.skeleton,
             joints=shard["joints"][offsets[0] : offsets[-1]].copy(),
@@ -131,6 +148,7 @@ class PoseStore(Mapping[str, Poses]):
         """
         shard, first, last = self._find(video)
         index = shard["frame_index"][first:last]
+        self._check(video, shard, index, shard["frame_offsets"][first : last + 1])
         wanted = frames.tolist()
         low = int(index.searchsorted(min(wanted)))
         high = int(index.searchsorted(max(wanted), side="right"))
@@ -152,6 +170,31 @@ class PoseStore(Mapping[str, Poses]):
         first, last = shard["video_offsets"][row : row + 2].tolist()
         return shard, first, last
 
+    def _check(self, video: str, shard: dict[str, np.ndarray], index: np.ndarray, offsets: np.ndarray) -> None:
+        """
+        Raises:
+            ValueError: the frames of a video are out of order, or their persons lie outside the joints.
+        """
+        outside = offsets[0] < 0 or offsets[-1] > len(shard["joints"])
+        if outside or (np.diff(offsets) < 0).any() or (np.diff(index) <= 0).any():
+            _refuse(self._paths[self._where[video][0]], f"frames of {video} that are out of order")
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What a shard's header says, checked.
+
+    Attributes:
+        skeleton, videos: of its poses.
+        state: changes with its content.
+        tensors: name -> dtype, shape, first and last byte in the file.
+    """
+
+    skeleton: str
+    videos: tuple[str, ...]
+    state: str
+    tensors: dict[str, tuple[str, tuple[int, ...], int, int]]
+
 
 def _map(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a shard, mapped into memory: as safetensors' slices, but each costs a tenth of the time.
@@ -159,17 +202,96 @@ def _map(path: Path) -> dict[str, np.ndarray]:
     PyTorch maps it, which, unlike Python's mmap, does not keep the file open: a large store has more shards than a
     process may have open files.
     """
-    with path.open("rb") as file:
-        head = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(head))
+    head = _head(path)
     whole = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8).numpy()
     whole.flags.writeable = False
-    tensors = {}
-    for name in _TENSORS:
-        about = header[name]
-        first, last = (8 + head + place for place in about["data_offsets"])
-        tensors[name] = whole[first:last].view(_DTYPES[about["dtype"]]).reshape(about["shape"])
+    tensors = {
+        name: whole[first:last].view(_DTYPES[dtype]).reshape(shape)
+        for name, (dtype, shape, first, last) in head.tensors.items()
+    }
+    for name, end in (("video_offsets", len(tensors["frame_index"])), ("frame_offsets", len(tensors["joints"]))):
+        offsets = tensors[name]
+        if offsets[0] != 0 or offsets[-1] != end or (name == "video_offsets" and (np.diff(offsets) < 0).any()):
+            _refuse(path, f"{name} that do not reach from 0 to {end}")
     return tensors
+
+
+def _head(path: Path) -> _Head:
+    """The header of a shard.
+
+    Raises:
+        ValueError: the file is no shard, is cut off, or says of itself what cannot be.
+    """
+    if not path.is_file():
+        _refuse(path, "no file")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            content = file.read(length) if 0 < length <= min(size - 8, LARGEST) else b""
+    except OSError as error:
+        raise ValueError(f"Expected a pose shard in {path}; it cannot be read ({error}).") from error
+    if not content:
+        _refuse(path, f"{size} bytes, of which its header would have {length}")
+    try:
+        header = json.loads(content)
+        about = json.loads(header["__metadata__"][_KEY])
+        parts = {name: header[name] for name in _TENSORS}
+    except (KeyError, TypeError):
+        _refuse(path, ", ".join(sorted(header)) if isinstance(header, dict) else type(header).__name__)
+    except (ValueError, RecursionError) as error:
+        _refuse(path, f"no header that can be read ({error})")
+    tensors = {name: _tensor(part, 8 + length, size, name, path) for name, part in parts.items()}
+    return _checked(about, tensors, size, path)
+
+
+def _tensor(about: Any, begin: int, size: int, name: str, path: Path) -> tuple[str, tuple[int, ...], int, int]:
+    """Dtype, shape and place of one tensor, which lies within the file and has as many bytes as its shape."""
+    parts = about if isinstance(about, dict) else {}
+    shape, places, dtype = (parts.get(key) for key in ("shape", "data_offsets", "dtype"))
+    if dtype != _TENSORS[name]:
+        _refuse(path, f"{name} as {dtype!r} instead of {_TENSORS[name]}")
+    if not isinstance(shape, list) or not isinstance(places, list) or len(places) != 2:
+        _refuse(path, f"{name} of shape {shape} at {places}")
+    first, last = places
+    if not all(type(n) is int and n >= 0 for n in (*shape, first, last)) or len(shape) > 3:
+        _refuse(path, f"{name} of shape {shape} at {first} to {last}")
+    if last - first != math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize or begin + last > size:
+        _refuse(path, f"{name} of shape {shape} at {first} to {last} of {size - begin} bytes")
+    return dtype, tuple(shape), begin + first, begin + last
+
+
+def _checked(about: Any, tensors: dict[str, tuple[str, tuple[int, ...], int, int]], size: int, path: Path) -> _Head:
+    """The header, where its parts agree."""
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        found = about.get("format") if isinstance(about, dict) else about
+        raise ValueError(f"Expected pose format {FORMAT} in {path}; found {found!r}.")
+    videos, skeleton = about.get("videos"), about.get("skeleton")
+    if not isinstance(videos, list) or not all(isinstance(name, str) for name in videos):
+        _refuse(path, "no list of the videos' names")
+    joints = len(skeleton_named(str(skeleton)).joints)
+    shapes = {name: shape for name, (_, shape, *_) in tensors.items()}
+    frames = math.prod(shapes["frame_index"])
+    if (
+        shapes["joints"][1:] != (joints, 3)
+        or shapes["frame_index"] != (frames,)
+        or shapes["frame_offsets"] != (frames + 1,)
+        or shapes["video_offsets"] != (len(videos) + 1,)
+    ):
+        _refuse(path, f"{len(videos)} videos of {skeleton} in tensors of {shapes}")
+    digest = about.get("digest", path.stat().st_mtime_ns)
+    return _Head(str(skeleton), tuple(videos), f"{path.name} {size} {digest}", tensors)
+
+
+_ADVICE = "It is damaged or of another kind: remove it and make its poses again."
+
+
+def _expected(path: Path) -> str:
+    return f"Expected a pose shard with {', '.join(_TENSORS)} in {path}"
+
+
+def _refuse(path: Path, found: str) -> NoReturn:
+    raise ValueError(f"{_expected(path)}; found {found}. {_ADVICE}")
 
 
 def _warm(paths: list[Path]) -> None:
@@ -182,20 +304,3 @@ def _warm(paths: list[Path]) -> None:
     if len(paths) > READERS:
         with ThreadPoolExecutor(READERS) as pool:
             list(pool.map(read, paths))
-
-
-def _about(path: Path) -> dict:
-    try:
-        with safe_open(path, "numpy") as handle:
-            about = json.loads((handle.metadata() or {}).get(_KEY, "null"))
-            keys = set(handle.keys())
-            dtypes = {handle.get_slice(name).get_dtype() for name in _TENSORS if name in keys}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"Expected a pose shard in {path}; it cannot be read ({error}).") from error
-    if about is None or not keys.issuperset(_TENSORS):
-        raise ValueError(f"Expected a pose shard with {', '.join(_TENSORS)} in {path}; found {sorted(keys)}.")
-    if about["format"] != FORMAT:
-        raise ValueError(f"Expected pose format {FORMAT} in {path}; found {about['format']!r}.")
-    if not dtypes <= _DTYPES.keys():
-        raise ValueError(f"Expected joints as F32 and offsets as I64 in {path}; found {sorted(dtypes)}.")
-    return about

@@ -1,4 +1,4 @@
-"""Frames of any video, or of a folder of images; writes videos. The one entry to `decoding`, `images`, `encoding`."""
+"""Frames of any video, or of a folder of images; writes videos. The one entry to what reads and writes them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,9 +8,10 @@ import numpy as np
 from integralaction.data.decoding import probe_video, read_video
 from integralaction.data.encoding import write_video
 from integralaction.data.images import probe_images, read_images
+from integralaction.data.layout import video_times
 from integralaction.data.video_info import VideoError, VideoInfo, resized
 
-__all__ = ["VideoError", "VideoInfo", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
+__all__ = ["VideoError", "VideoInfo", "frame_times", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -21,7 +22,24 @@ def probe(path: Path | str) -> VideoInfo:
         VideoError: it cannot be read as a video, or it promises more than it holds.
     """
     path = Path(path)
-    return probe_images(path) if path.is_dir() else probe_video(path)
+    return probe_images(path) if _is_folder(path) else probe_video(path)
+
+
+def frame_times(path: Path | str) -> np.ndarray:
+    """When each frame is shown.
+
+    Returns:
+        (frames,) float64, ascending: seconds since the first frame was shown, by the file's own presentation times;
+        the frame's number over the rate where these cannot be trusted (`VideoInfo.timed`) and for folders of images.
+
+    Raises:
+        FileNotFoundError, VideoError: as for `probe`.
+    """
+    path = Path(path)
+    if _is_folder(path):
+        info = probe_images(path)
+        return np.arange(info.frames) / info.fps
+    return video_times(path)
 
 
 def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_side: int | None = None) -> np.ndarray:
@@ -47,7 +65,7 @@ def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_sid
             f"Expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers."
         )
     wanted, places = np.unique(asked.astype(np.int64), return_inverse=True)
-    read = read_images if path.is_dir() else read_video
+    read = read_images if _is_folder(path) else read_video
     frames = read(path, wanted, short_side)
     return frames if np.array_equal(wanted, asked) else frames[places]
 
@@ -66,3 +84,10 @@ def read_in_parts(
     for first in range(0, len(numbers), together):
         part = numbers[first : first + together]
         yield part, read_frames(path, part)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have, or a way that is closed: told by who opens it
+        return False

@@ -10,20 +10,31 @@ class VideoError(ValueError):
     """A file cannot be read as a video; the message is one sentence that names it."""
 
 
+class FrameNumberError(ValueError):
+    """A frame was asked for that a video does not have: the caller's fault, not the file's."""
+
+
 @dataclass(frozen=True)
 class VideoInfo:
     """What is known of a video without its pixels.
 
     Attributes:
         frames: how many there are to see.
-        fps: mean frames a second; `UNKNOWN_FPS` where the file does not tell.
+        fps: frames a second, from the first frame's time to the last one's; what the header says where the times
+            cannot be trusted, `UNKNOWN_FPS` where it says nothing that can be.
         height, width: of a frame as displayed (rotation applied), in pixels.
+        timed: the file's own presentation times can be trusted. Where they are missing, repeated or out of order, and
+            for a folder of images, frames come in the decoder's (or the names') order at a steady rate.
+        whole: nothing speaks against the file being whole. False where it ends as one does that lost its end, but was
+            written by a recorder that promised no length; a file that promised more than it holds is a `VideoError`.
     """
 
     frames: int
     fps: float
     height: int
     width: int
+    timed: bool = True
+    whole: bool = True
 
 
 def resized(height: int, width: int, short_side: int | None) -> tuple[int, int]:
@@ -41,8 +52,8 @@ def refuse_index(path: Path, index: int, count: int) -> None:
     """Say which frame numbers there are.
 
     Raises:
-        ValueError: always.
+        FrameNumberError: always.
     """
-    raise ValueError(
+    raise FrameNumberError(
         f"Expected frame numbers from 0 to {count - 1} in {path}, found {index}; ask for frames that it has."
     )

@@ -78,6 +78,7 @@ def integral_activation(
         )
     with torch.enable_grad(), _leaves(model.appearance.resnet) as seen, _leaves(model.pose.resnet) as posed:
         logits = model(frames, joints).logits
+        assert logits is not None  # a model with an integration has them
         # clips do not see each other, so the gradient of their sum is each one's own
         score = logits[:, :, class_number].mean(dim=1).sum()
         maps = (seen[0], posed[0])

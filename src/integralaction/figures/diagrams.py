@@ -332,4 +332,5 @@ def _text(
     weight: str = "normal",
 ) -> None:
     x, y = at
-    axes.text(x, y, text, size=size, ha=horizontal, va=vertical, color=colour, weight=weight, linespacing=1.1, zorder=5)
+    look = {"size": size, "ha": horizontal, "va": vertical, "color": colour, "weight": weight}
+    axes.text(x, y, text, look, linespacing=1.1, zorder=5, parse_math=True)

@@ -21,7 +21,7 @@ from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.draw import draw_poses
 from integralaction.evaluate import Predictions
 from integralaction.figures.activation import heat, integral_activation, stream_activation
-from integralaction.figures.style import new_figure, styled
+from integralaction.figures.style import new_figure, styled, with_letters
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
@@ -293,8 +293,8 @@ def _answer(method: str, example: Example, width: float) -> str:
 
 def _wrapped(text: str, width: float, size: float, weight: str = "normal", indent: str = "") -> str:
     """The text in lines of at most so many inches, broken between words, the later ones indented."""
+    first, *words = with_letters(text).split() or [""]
     font = FontProperties(size=size, weight=weight)
-    first, *words = text.split() or [""]
     lines = [first]
     for word in words:
         longer = f"{lines[-1]} {word}"

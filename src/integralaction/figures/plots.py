@@ -7,13 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from integralaction.figures.style import COLOURS, LINES, SERIES, new_figure, styled
 
 WIDTH = 7.0  # inches, of a page's text
 MOST_NAMED = 54  # classes that are written out below the confusion matrices of a row, all of these together
 LINE = 24  # characters of a legend's line
+NEEDLE = 8  # so many times narrower than the axis, a distribution has an axis of its own
+BARS = 40  # of a distribution at most
+LEAST = 0.01  # width of the axis of a distribution, of gates 0..1
+FEW = 24  # columns of a row of matrices up to which their cells are small squares with numbers
+CELL = 0.42  # side of such a cell at most, inches
 
 
 def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
@@ -25,14 +30,17 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
         gates: by model and by name of the test set, (V,) mean gates, 0..1.
     """
     with styled():
-        figure = new_figure(WIDTH, 0.9 + 1.5 * len(gates))
-        rows = figure.subplots(len(gates), 1, sharex=True, squeeze=False)[:, 0]
-        everything = np.concatenate([values for tests in gates.values() for values in tests.values()])
-        edge = 0.05
-        low = max(0.0, math.floor((everything.min() - 0.02) / edge) * edge)
-        high = min(1.0, math.ceil((everything.max() + 0.02) / edge) * edge)
-        bins, fine = np.linspace(low, high, 41), np.linspace(low, high, 400)
-        for axes, (model, tests) in zip(rows, gates.items(), strict=True):
+        figure = new_figure(WIDTH, 0.9 + 1.6 * len(gates))
+        own = [_span(np.concatenate(list(tests.values()))) for tests in gates.values()]
+        whole = _span(np.array(own))
+        # models side by side on one axis, unless one of them would be a needle on it
+        is_shared = all(whole[1] - whole[0] <= NEEDLE * (high - low) for low, high in own)
+        rows = figure.subplots(len(gates), 1, sharex=is_shared, squeeze=False)[:, 0]
+        for axes, (model, tests), (low, high) in zip(rows, gates.items(), own, strict=True):
+            low, high = whole if is_shared else (low, high)
+            most = max(len(values) for values in tests.values())
+            bins = np.linspace(low, high, min(BARS, max(8, 2 * math.isqrt(most))) + 1)  # of few videos broad ones
+            fine = np.linspace(low, high, 400)
             tops: list[float] = []
             for number, (test, values) in enumerate(tests.items()):
                 colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
@@ -53,9 +61,18 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
             axes.spines["left"].set_visible(False)
             axes.set_ylabel("density")
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        rows[-1].set_xlim(low, high)
+            axes.set_xlim(low, high)
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.ticklabel_format(axis="x", useOffset=False)
         rows[-1].set_xlabel("mean gate of a video:\n0 keeps to the pose, 1 lets the appearance in")
     return figure
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    """The part of 0..1 that the values fill, with a margin."""
+    low, high = float(values.min()), float(values.max())
+    half = max(0.6 * (high - low), LEAST / 2)
+    return max(0.0, (low + high) / 2 - half), min(1.0, (low + high) / 2 + half)
 
 
 def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], ratios: Sequence[float]) -> Figure:
@@ -101,6 +118,8 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
 def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Sequence[str]) -> Figure:
     """Figure 6: confusion matrices, rows the true class and columns the answer; dark is often.
 
+    Of few classes the shares stand in the cells, in per cent.
+
     Args:
         matrices: by name of the test set and method, (classes, classes) shares 0..1; rows without videos are NaN. Of
             each test set only classes with videos have a row.
@@ -113,15 +132,22 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
     with styled():
         margin = 1.25 if named else 0.35
         side = (WIDTH - margin - 0.3) / len(methods)
+        few = len(classes) * len(methods) <= FEW
+        cell = min(side / len(classes), CELL) if few else 0.0
+        if few:
+            side = cell * len(classes)
         # a row is at least as high as its name, at 9 points, is long
         heights = [max(0.09 * max(map(len, names[test])), present[test].mean() * side) for test in tests]
-        figure = new_figure(WIDTH, sum(heights) + 0.35 * len(tests) + (1.35 if named else 0.55))
+        beside = 0.35 * len(tests) + (1.35 if named else 0.55)
+        if few:  # no more than the names below need, lest the matrices grow
+            beside = 0.12 * len(tests) + 0.45 + 0.047 * max(map(len, classes))
+        figure = new_figure(WIDTH, sum(heights) + beside)
         grid = figure.subplots(len(tests), len(methods), squeeze=False, gridspec_kw={"height_ratios": heights})
         for row, test in enumerate(tests):
             shown = np.flatnonzero(present[test])
             for column, method in enumerate(methods):
                 axes = grid[row, column]
-                _draw_matrix(axes, matrices[test, method][shown])
+                _draw_matrix(axes, matrices[test, method][shown], cell)
                 if row == 0:
                     axes.set_title(method, color=COLOURS.get(method, "black"), fontweight="bold")
                 if row == len(tests) - 1:
@@ -134,8 +160,12 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
     return figure
 
 
-def _draw_matrix(axes: Axes, matrix: np.ndarray) -> None:
-    axes.imshow(matrix, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+def _draw_matrix(axes: Axes, matrix: np.ndarray, cell: float) -> None:
+    """A matrix of shares; where the side of a cell is given, in inches, as squares with numbers."""
+    axes.imshow(matrix, cmap="Greys", vmin=0, vmax=1, aspect="equal" if cell else "auto", interpolation="nearest")
+    for (row, column), share in np.ndenumerate(matrix) if cell else ():
+        colour = "white" if share > 0.5 else "black"
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", size=24 * cell, color=colour)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -4,14 +4,19 @@ import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
 from integralaction.files import write_whole
+from integralaction.fonts import runs
 
 # Okabe and Ito's colours, dark to light in grey; the same method has the same colour, mark and line in every figure
 COLOURS = {
@@ -50,17 +55,61 @@ _SETTINGS: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # text stays text
+    "text.parse_math": False,  # a name may hold dollar signs; what is mathematics says so
     "svg.fonttype": "none",
     "svg.hashsalt": "integralaction",
     "figure.constrained_layout.use": True,
 }
 
 
+_FAMILIES = ["DejaVu Sans"]  # and those that letters have needed so far
+
+
 @contextmanager
 def styled() -> Generator[None]:
     """The project's look for what is drawn inside, and nothing for the rest of the program."""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context({**_SETTINGS, "font.family": _FAMILIES}):
         yield
+
+
+def with_letters(text: str) -> str:
+    """The text as figures can draw it: their fonts get one that has its letters; what none has is written out."""
+    if _is_plain(text):
+        return text
+    lines = [runs(line) for line in text.split("\n")]
+    for _, path in (part for line in lines for part in line):
+        if path is not None and (family := _family(path)) not in _FAMILIES:
+            _FAMILIES.append(family)
+    return "\n".join("".join(part for part, _ in line) for line in lines)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.replace("\n", "").isprintable()
+
+
+@lru_cache
+def _family(path: Path) -> str:
+    """The name of a font's family, by which figures know it from now on."""
+    fontManager.addfont(path)
+    return fontManager.ttflist[-1].name
+
+
+def _lettered(names: Formatter) -> Formatter:
+    return FuncFormatter(lambda value, place: with_letters(names(value, place)))
+
+
+def _draw_all_letters(figure: Figure) -> None:
+    """See that every text of a figure has a font for its letters."""
+    texts = [text for text in figure.findobj(Text) if not _is_plain(text.get_text())]
+    for text in texts:
+        text.set_text(with_letters(text.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            named = axis.get_major_formatter()
+            if isinstance(named, FixedFormatter | FuncFormatter):  # names of classes beside a matrix
+                axis.set_major_formatter(_lettered(named))
+    for text in texts:
+        text.set_fontfamily(_FAMILIES)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -76,6 +125,7 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     Returns:
         The two paths.
     """
+    _draw_all_letters(figure)
     written = []
     for ending, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         file = path.with_name(f"{path.name}.{ending}")

@@ -1,4 +1,4 @@
-"""A table and its renderings: the terminal, CSV, Markdown, LaTeX, HTML.
+"""A table and its renderings: the terminal, CSV, Markdown, LaTeX, HTML, and JSON, from which it is read back.
 
 Cells hold the numbers themselves; how many digits are shown is the column's business, and the CSV has more of them.
 """
@@ -6,11 +6,10 @@ Cells hold the numbers themselves; how many digits are shown is the column's bus
 # ruff: noqa: RUF001 (the marks that papers use)
 
 import csv
-import html
 import io
+import json
 import math
-import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -21,77 +20,18 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from integralaction.console import printable
+from integralaction.escapes import is_numbers, latex, markdown, markup, spreadsheet
 from integralaction.files import write_text
 
 MORE_DIGITS = 4  # in the CSV, beyond those that are shown
+TELEPHONE = 46  # characters of a line that the screen of a telephone shows
 
 # rich's SIMPLE_HEAD, with a rule above a section
 _BOX = Box("    \n    \n ── \n    \n ── \n    \n    \n    \n")
-_NUMBER = re.compile(r"[-+±×−–.,%()\[\]/\d\s]*")
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{mark: "\\" + mark for mark in "{}$&%#_"},
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-    "[": "{[}",  # after \\ it would begin an option, and so would the star
-    "]": "{]}",
-    "*": "{*}",
-    '"': "''",
-    "–": "--",
-    "—": "---",
-    "…": r"\ldots{}",
-    "‘": "`",
-    "’": "'",
-    "“": "``",
-    "”": "''",
-    "\u00a0": "~",
-    **{
-        mark: f"${command}$"
-        for mark, command in {
-            "±": r"\pm",
-            "×": r"\times",
-            "·": r"\cdot",
-            "⊙": r"\odot",
-            "−": "-",
-            "²": "^2",
-            "³": "^3",
-            "≤": r"\leq",
-            "≥": r"\geq",
-            "≈": r"\approx",
-            "≠": r"\neq",
-            "∈": r"\in",
-            "→": r"\to",
-            "↑": r"\uparrow",
-            "↓": r"\downarrow",
-            "∞": r"\infty",
-            "′": "'",
-            "✓": r"\surd",
-            "✗": r"\times",
-            "α": r"\alpha",
-            "β": r"\beta",
-            "γ": r"\gamma",
-            "δ": r"\delta",
-            "ε": r"\epsilon",
-            "θ": r"\theta",
-            "λ": r"\lambda",
-            "μ": r"\mu",
-            "µ": r"\mu",
-            "π": r"\pi",
-            "ρ": r"\rho",
-            "σ": r"\sigma",
-            "τ": r"\tau",
-            "φ": r"\phi",
-            "Δ": r"\Delta",
-            "Σ": r"\Sigma",
-        }.items()
-    },
-}
-# T', F_A, F'_P, TCB_A: the paper's letters
-_SYMBOL = re.compile(r"\b([A-Z]+)('?)_([A-Z])\b|\b([A-Z])'(?!\w)")
+
+_PLAIN = {"±": "+-", "×": "x", "−": "-", "–": "-", "λ": "lambda", "²": "^2", "\u00a0": " "}
 
 
 @dataclass(frozen=True)
@@ -188,6 +128,7 @@ class Table:
 
 def print_table(table: Table, console: Console) -> None:
     """The table for a terminal; where it is too wide, groups of columns stand below one another."""
+    table = _for_terminal(table, console.encoding)
     console.print(Text(table.title, style="italic"))
     for number, part in enumerate(_parts(table, console)):
         if number:
@@ -195,6 +136,27 @@ def print_table(table: Table, console: Console) -> None:
         _print_part(table, part, console)
     for note in table.notes:
         console.print(Text(note, style="dim"))
+
+
+def _for_terminal(table: Table, encoding: str) -> Table:
+    """The table without what a terminal would act on, in letters that it has."""
+
+    def shown(text: str) -> str:
+        text = printable(text)
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            text = "".join(_PLAIN.get(mark, mark) for mark in text).encode(encoding, "replace").decode(encoding)
+        return text
+
+    columns = tuple(Column(shown(c.group), shown(c.name), c.digits) for c in table.columns)
+    rows = []
+    for row in table.rows:
+        cells = (Cell(text=shown(cell.shown(c.digits))) for cell, c in zip(row.cells, table.columns, strict=True))
+        rows.append(replace(row, label=shown(row.label), cells=tuple(cells)))
+    return Table(
+        table.name, shown(table.title), shown(table.first), columns, tuple(rows), tuple(map(shown, table.notes))
+    )
 
 
 def _parts(table: Table, console: Console) -> list[list[int]]:
@@ -276,7 +238,7 @@ def _column(table: Table, number: int) -> list[str]:
 
 def _is_words(table: Table, number: int) -> bool:
     """Whether a column is read as text, and stands at the left."""
-    return not all(_NUMBER.fullmatch(text) for text in _column(table, number))
+    return not all(map(is_numbers, _column(table, number)))
 
 
 def _rich_table(table: Table, numbers: list[int], fits: bool) -> RichTable:
@@ -304,7 +266,7 @@ def to_csv(table: Table) -> str:
     """Comma-separated values: `label`, then the columns; numbers with four more digits than are shown.
 
     A column in which any number has a spread is followed by one of the spreads, `NAME ±`. Lines of a text are put
-    into one.
+    into one; what a spreadsheet would calculate begins with an apostrophe.
     """
     spreads = [any(row.cells[n].spread is not None for row in table.rows) for n in range(len(table.columns))]
     file = io.StringIO()
@@ -312,14 +274,14 @@ def to_csv(table: Table) -> str:
     heading = ["label"]
     for column, has_spread in zip(table.columns, spreads, strict=True):
         heading += [column.heading, *([f"{column.heading} ±"] if has_spread else [])]
-    writer.writerow(heading)
+    writer.writerow(map(spreadsheet, heading))
     for row in table.rows:
         values = [_one_line(row.label)]
         for cell, column, has_spread in zip(row.cells, table.columns, spreads, strict=True):
             values.append(_one_line(cell.text) if cell.text else _raw(cell.value, column.digits))
             if has_spread:
                 values.append(_raw(cell.spread, column.digits))
-        writer.writerow(values)
+        writer.writerow(map(spreadsheet, values))
     return file.getvalue()
 
 
@@ -335,25 +297,20 @@ def to_markdown(table: Table) -> str:
     """A Markdown table: the title in bold, one line of headings, the notes below as lines of their own."""
     headings = [table.first, *(column.heading for column in table.columns)]
     sides = ["---", *("---" if _is_words(table, n) else "---:" for n in range(len(table.columns)))]
-    lines = [f"**{_markdown(table.title)}**", ""]
-    lines.append("| " + " | ".join(map(_markdown, headings)) + " |")
+    lines = [f"**{markdown(table.title)}**", ""]
+    lines.append("| " + " | ".join(map(markdown, headings)) + " |")
     lines.append("| " + " | ".join(sides) + " |")
     for row in table.rows:
-        texts = [_markdown(text) for text in _texts(table, row)]
+        texts = [markdown(text) for text in _texts(table, row)]
         lines.append("| " + " | ".join(f"**{text}**" if row.strong and text else text for text in texts) + " |")
     for note in table.notes:
-        lines += ["", _markdown(note)]
+        lines += ["", markdown(note)]
     return "\n".join(lines) + "\n"
 
 
 def _texts(table: Table, row: Row) -> list[str]:
     """The label and the cells of a row as people read them."""
     return [row.label, *(cell.shown(column.digits) for cell, column in zip(row.cells, table.columns, strict=True))]
-
-
-def _markdown(text: str) -> str:
-    lines = [re.sub(r"([\\|*_<`\[\]])", r"\\\1", line.strip()) for line in text.split("\n")]
-    return "<br>".join(lines)
 
 
 def to_latex(table: Table) -> str:
@@ -363,7 +320,7 @@ def to_latex(table: Table) -> str:
         "% needs \\usepackage{booktabs}; this file is UTF-8",
         "\\begin{table}",
         "\\centering",
-        f"\\caption{{{_latex(table.title)}}}",
+        f"\\caption{{{latex(table.title)}}}",
         f"\\label{{tab:{table.name}}}",
         f"\\begin{{tabular}}{{l{sides}}}",
         "\\toprule",
@@ -373,7 +330,7 @@ def to_latex(table: Table) -> str:
         groups, rules, start = [""], "", 2
         for span in spans:
             group = table.columns[span[0]].group
-            groups.append(f"\\multicolumn{{{len(span)}}}{{c}}{{{_latex(group)}}}" if group else "")
+            groups.append(f"\\multicolumn{{{len(span)}}}{{c}}{{{latex(group)}}}" if group else "")
             rules += f"\\cmidrule(lr){{{start}-{start + len(span) - 1}}}" if group else ""
             start += len(span)
         lines += [" & ".join(groups) + " \\\\", rules]
@@ -386,14 +343,14 @@ def to_latex(table: Table) -> str:
         lines.append(" & ".join(texts) + " \\\\")
     lines += ["\\bottomrule", "\\end{tabular}"]
     for i, note in enumerate(table.notes):
-        lines += ["", "\\medskip" if i == 0 else "", f"\\parbox{{\\linewidth}}{{\\footnotesize {_latex(note)}}}"]
+        lines += ["", "\\medskip" if i == 0 else "", f"\\parbox{{\\linewidth}}{{\\footnotesize {latex(note)}}}"]
     lines.append("\\end{table}")
     return "\n".join(line for i, line in enumerate(lines) if line or lines[i - 1]) + "\n"
 
 
 def _latex_lines(text: str, strong: bool = False) -> str:
     """One cell; several lines are a small table of their own."""
-    lines = [_latex(line.strip()) for line in text.split("\n")]
+    lines = [latex(line.strip()) for line in text.split("\n")]
     if strong:
         lines = [f"\\textbf{{{line}}}" if line else "" for line in lines]
     if len(lines) == 1:
@@ -401,70 +358,108 @@ def _latex_lines(text: str, strong: bool = False) -> str:
     return "\\begin{tabular}[t]{@{}l@{}}" + "\\\\".join(lines) + "\\end{tabular}"
 
 
-def _latex(text: str) -> str:
-    """Text whose every character plain pdflatex takes; the paper's letters become mathematics."""
-    shown, end = "", 0
-    for symbol in _SYMBOL.finditer(text):
-        shown += _latex_marks(text[end : symbol.start()])
-        name, prime, of, primed = symbol.groups()
-        shown += f"${primed}'$" if primed else f"$\\mathrm{{{name}}}{prime}_{{\\mathrm{{{of}}}}}$"
-        end = symbol.end()
-    return shown + _latex_marks(text[end:])
-
-
-def _latex_marks(text: str) -> str:
-    return "".join(_LATEX.get(mark, mark) for mark in text)
-
-
 def to_html(table: Table) -> str:
     """A bare <table> with its title as caption and its notes at the foot, everything escaped.
 
-    Classes: `number` and `words` of cells, `strong` and `section` of rows, `note` of the notes.
+    Classes: `wide` of a table that does not fit a telephone, `number` and `words` of cells, `strong` and `section` of
+    rows, `note` of the notes. Each cell has its heading as `data-label`, so that rows can be shown as lists.
     """
     grouped = any(column.group for column in table.columns)
     rows = ' rowspan="2"' if grouped else ""
-    lines = ["<table>", f"<caption>{_html(table.title)}</caption>", "<thead>"]
-    upper = [f'<th scope="col"{rows}>{_html(table.first)}</th>']
+    wide = _line(table, list(range(len(table.columns))), 16) > TELEPHONE
+    lines = ['<table class="wide">' if wide else "<table>", f"<caption>{markup(table.title)}</caption>", "<thead>"]
+    upper = [f'<th scope="col"{rows}>{markup(table.first)}</th>']
     for span in _spans(table.columns):
         column = table.columns[span[0]]
         if column.group:
-            upper.append(f'<th scope="colgroup" colspan="{len(span)}">{_html(column.group)}</th>')
+            upper.append(f'<th scope="colgroup" colspan="{len(span)}">{markup(column.group)}</th>')
         else:
-            upper.append(f'<th scope="col"{rows}>{_html(column.name)}</th>')
+            upper.append(f'<th scope="col"{rows}>{markup(column.name)}</th>')
     lines.append("<tr>" + "".join(upper) + "</tr>")
     if grouped:
-        lower = [f'<th scope="col">{_html(column.name)}</th>' for column in table.columns if column.group]
+        lower = [f'<th scope="col">{markup(column.name)}</th>' for column in table.columns if column.group]
         lines.append("<tr>" + "".join(lower) + "</tr>")
     lines += ["</thead>", "<tbody>"]
-    kinds = ["words" if _is_words(table, n) else "number" for n in range(len(table.columns))]
+    kinds = [
+        f'class="{"words" if _is_words(table, n) else "number"}" data-label="{markup(column.heading)}"'
+        for n, column in enumerate(table.columns)
+    ]
     for i, row in enumerate(table.rows):
         classes = " ".join(["strong"] * row.strong + ["section"] * (row.section and i > 0))
-        label, *cells = map(_html, _texts(table, row))
-        tags = [f'<td class="{kind}">{cell}</td>' for kind, cell in zip(kinds, cells, strict=True)]
+        label, *cells = map(markup, _texts(table, row))
+        tags = [f"<td {kind}>{cell}</td>" for kind, cell in zip(kinds, cells, strict=True)]
         start = f'<tr class="{classes}">' if classes else "<tr>"
         lines.append(f'{start}<th scope="row">{label}</th>{"".join(tags)}</tr>')
     lines.append("</tbody>")
     if table.notes:
         lines.append("<tfoot>")
         width = len(table.columns) + 1
-        lines += [f'<tr><td class="note" colspan="{width}">{_html(note)}</td></tr>' for note in table.notes]
+        lines += [f'<tr><td class="note" colspan="{width}">{markup(note)}</td></tr>' for note in table.notes]
         lines.append("</tfoot>")
     return "\n".join([*lines, "</table>"]) + "\n"
 
 
-def _html(text: str) -> str:
-    return html.escape(text).replace("\n", "<br>")
+def to_json(table: Table) -> str:
+    """Everything that the table is, to be read back."""
+    return json.dumps(asdict(table), ensure_ascii=False, indent=1) + "\n"
+
+
+def from_json(text: str) -> Table:
+    """The table that `to_json` wrote.
+
+    Raises:
+        ValueError: it did not.
+    """
+    try:
+        values = json.loads(text)
+        rows = tuple(
+            Row(row["label"], tuple(Cell(**cell) for cell in row["cells"]), row["strong"], row["section"])
+            for row in values["rows"]
+        )
+        columns = tuple(Column(**column) for column in values["columns"])
+        table = Table(values["name"], values["title"], values["first"], columns, rows, tuple(values["notes"]))
+        to_html(table)  # whose parts are texts and numbers
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"Expected a table as `integralaction reproduce` writes it; found another ({error})."
+        ) from error
+    return table
+
+
+def split_columns(table: Table, most: int) -> list[Table]:
+    """The table as tables of at most so many characters a line, whose groups of columns stay together.
+
+    The first has the title, the last the notes; a single group that is wider stays as it is.
+    """
+    parts: list[list[int]] = []
+    for span in _spans(table.columns):
+        together = [*parts[-1], *span] if parts else span
+        if parts and _line(table, together, 40) <= most:
+            parts[-1] = together
+        else:
+            parts.append(span)
+    made = []
+    for numbers in parts or [[]]:
+        rows = tuple(replace(row, cells=tuple(row.cells[n] for n in numbers)) for row in table.rows)
+        columns = tuple(table.columns[n] for n in numbers)
+        made.append(Table(table.name, table.title if not made else "", table.first, columns, rows))
+    return [*made[:-1], replace(made[-1], notes=table.notes)]
+
+
+def _line(table: Table, numbers: list[int], label: int) -> int:
+    """Characters of a line of these columns; labels are wrapped where they are longer than `label`."""
+    first, *others = _widths(table, numbers)
+    return min(first, label) + sum(others) + 2 * len(others)
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Write FOLDER/NAME.csv, .md and .tex, each aside and then renamed.
+    """Write FOLDER/NAME.csv, .md, .tex and .json, each aside and then renamed.
 
     Returns:
-        The three paths.
+        The four paths.
     """
-    written = []
-    for ending, text in (("csv", to_csv(table)), ("md", to_markdown(table)), ("tex", to_latex(table))):
-        path = folder / f"{table.name}.{ending}"
-        write_text(path, text)
-        written.append(path)
-    return written
+    made = {"csv": to_csv(table), "md": to_markdown(table), "tex": to_latex(table), "json": to_json(table)}
+    paths = [folder / f"{table.name}.{ending}" for ending in made]
+    for path, text in zip(paths, made.values(), strict=True):
+        write_text(path, text, errors="backslashreplace")
+    return paths

@@ -3,8 +3,8 @@ account for all of it. An import that was stopped goes on with the same command.
 """
 
 import csv
-import hashlib
 import json
+import math
 import os
 import re
 import zlib
@@ -13,23 +13,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from integralaction.clip import Poses
-from integralaction.console import progress
-from integralaction.data.dataset import Source
-from integralaction.data.images import IMAGES
-from integralaction.data.index import Index, Video, is_file_name, write_index
-from integralaction.data.poses import SHARD, write_shard
-from integralaction.data.video import VideoError, VideoInfo, probe
+from integralaction.console import printable, progress, say
+from integralaction.data.csv_files import read_csv
+from integralaction.data.dataset import frames_between
+from integralaction.data.index import Index, Video, is_file_name, read_index, say_untrained_classes, write_index
+from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.video import VideoError, VideoInfo, frame_times, probe
+from integralaction.escapes import spreadsheet
 from integralaction.files import write_rows, write_text
+from integralaction.importers.parts import Parts
 
 ENOUGH = 0.9  # share of a video's frames that its poses reach without a remark
 LIST = "import.csv"  # what was left out, and what was kept with something missing
-
-VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".gif")
+_COLUMNS = ("item", "kept", "reason", "detail")
 
 # what reading a file of another make comes to
 ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError, OSError, EOFError)
@@ -87,6 +87,7 @@ class Found:
         made_by: the importer and what it read, by which a later call knows its own work.
         entries: the videos.
         remarks: what was left out already.
+        by_time: poses are joined to frames by the time at which these are shown.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Found:
     made_by: str
     entries: Sequence[Entry]
     remarks: tuple[Remark, ...] = ()
+    by_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,39 +128,82 @@ def build(found: Found, out: Path, note: Note | None = None) -> Imported:
     if repeated := [name for name, count in Counter(found.classes).items() if count > 1]:
         raise ValueError(f"Expected class names without repeats; found {repeated[0]!r} twice. Rename one.")
     entries, remarks = _without_repeats(found)
-    parts = _claim(out, found, entries)
+    parts = Parts(out, "import")
+    parts.tidy()
+    if finished := _finished(parts, found, entries):
+        say(f"{out} holds this import already; nothing was done. To import anew, remove it or give another --out.")
+        return finished
+    parts.claim(_identity(found, entries))
     units = [entries[first : first + SHARD] for first in range(0, len(entries), SHARD)]
     rows: list[Video] = []
     with progress("importing", len(entries)) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
         for number, unit in enumerate(units):
-            path = parts / f"{number:05d}.json"
-            if not path.exists():
+            path, shard = parts.folder / f"{number:05d}.json", out / f"poses-{number:05d}.safetensors"
+            part = _read_unit(path, shard)
+            if part is None:
                 looked = pool.map(lambda entry: _look(entry, found), unit)
-                _write_unit(path, out / f"poses-{number:05d}.safetensors", unit, list(looked), note)
-            videos, told = _read_unit(path)
-            rows += videos
-            remarks += told
+                part = _write_unit(path, shard, unit, list(looked), note)
+            rows += part[0]
+            remarks += part[1]
             advance(len(unit))
     if not rows:
         first = f" ({remarks[0].item}: {remarks[0].reason}. {remarks[0].detail})" if remarks else ""
-        _unclaim(parts)
+        parts.finish()
         raise ValueError(f"Expected videos to import into {out}; none of {len(remarks)} can be{first}.")
     root = os.path.relpath(found.video_root.resolve(), out.resolve())
     index = Index(out, found.name, found.skeleton, found.classes, tuple(rows), root, found.made_by)
     write_remarks(out, remarks)
     write_index(index)
-    _unclaim(parts)
+    parts.finish()
+    say_untrained_classes(index)
     return Imported(index, tuple(remarks))
 
 
+def _identity(found: Found, entries: Sequence[Entry]) -> list[str]:
+    """What an import is of, by which a later call knows its own work."""
+    return [
+        found.made_by,
+        repr(found.classes),
+        *(repr((e.video, e.label, e.split, e.start, e.end, e.group)) for e in entries),
+    ]
+
+
+def _finished(parts: Parts, found: Found, entries: Sequence[Entry]) -> Imported | None:
+    """The import that is there, where it is a whole one of the same videos."""
+    if parts.folder.exists() or not (parts.out / LIST).is_file():
+        return None
+    try:
+        index, remarks = read_index(parts.out), read_remarks(parts.out)
+    except (FileNotFoundError, ValueError):
+        return None
+    there = {(v.video, v.label, v.split, v.group) for v in index.videos}
+    asked = {(e.video, e.label, e.split, e.group) for e in entries}
+    left_out = {remark.item for remark in remarks if not remark.kept}
+    same = (index.made_by, index.classes) == (found.made_by, found.classes) and there <= asked
+    return Imported(index, remarks) if same and {spreadsheet(e[0]) for e in asked - there} <= left_out else None
+
+
 def write_remarks(out: Path, remarks: Sequence[Remark], name: str = LIST) -> None:
-    """The list of remarks as a csv; of names that are no UTF-8 the odd bytes are written out."""
+    """The list of remarks as a csv for people; of names that are no UTF-8 the odd bytes are written out."""
     rows = [(r.item, "yes" if r.kept else "no", r.reason, r.detail) for r in remarks]
-    write_rows(out / name, [("item", "kept", "reason", "detail"), *rows], errors="backslashreplace")
+    shown = [tuple(map(spreadsheet, row)) for row in rows]
+    write_rows(out / name, [_COLUMNS, *shown], errors="backslashreplace")
+
+
+def read_remarks(out: Path, name: str = LIST) -> tuple[Remark, ...]:
+    """What `write_remarks` wrote, as it is shown to people.
+
+    Raises:
+        FileNotFoundError, ValueError: it is not there, or damaged.
+    """
+    table = read_csv(out / name)
+    if table.names != _COLUMNS or not table.is_ended or any(len(row) != len(_COLUMNS) for _, row in table.rows):
+        raise ValueError(f"Expected the columns {', '.join(_COLUMNS)} in {out / name}; found another table.")
+    return tuple(Remark(item, reason, detail, kept == "yes") for _, (item, kept, reason, detail) in table.rows)
 
 
 def summary(imported: Imported) -> str:
-    """What was read and what was left out and why, with counts."""
+    """What was read and what was left out and why, with counts; what a terminal would act on is written out."""
     index, remarks = imported.index, imported.remarks
     splits = Counter(video.split for video in index.videos)
     counts = ", ".join(f"{count} {split}" for split, count in splits.items())
@@ -170,59 +215,39 @@ def summary(imported: Imported) -> str:
             lines.append(f"{title}: {told}")
     if remarks:
         lines.append(f"each by name: {index.root / imported.list_name}")
-    return "\n".join(lines)
-
-
-def _claim(out: Path, found: Found, entries: Sequence[Entry]) -> Path:
-    """The folder of the parts, after it is sure that `out` is new or of the same import of the same videos."""
-    parts = out / "import.parts"
-    claim = parts / "made_by.txt"
-    digest = hashlib.sha256(repr(found.classes).encode("utf-8", "surrogateescape"))
-    for e in entries:
-        what = (e.video, e.label, e.split, e.start, e.end, e.group)
-        digest.update(repr(what).encode("utf-8", "surrogateescape"))
-    wanted = f"{found.made_by}\n{len(entries)} videos {digest.hexdigest()}\n"
-    if claim.is_file():
-        if claim.read_text(encoding="utf-8") != wanted:
-            raise ValueError(
-                f"Expected {out} to be new or of the same import; it holds parts of another one, or its videos have "
-                "changed since. Choose another folder or remove that one."
-            )
-        return parts
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"Expected a folder for the data set; {out} is a file. Choose another name.")
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"Expected {out} to be new or empty; it holds other files. Choose another folder.")
-    parts.mkdir(parents=True)
-    write_text(claim, wanted, errors="backslashreplace")
-    return parts
-
-
-def _unclaim(parts: Path) -> None:
-    for path in sorted(parts.glob("*")):
-        path.unlink()
-    parts.rmdir()
+    return printable("\n".join(lines))
 
 
 def _without_repeats(found: Found) -> tuple[list[Entry], list[Remark]]:
-    """Each part of a video once, and with a class."""
-    seen: set[tuple] = set()
+    """Each part of a video once, however its file is named, and with a class."""
+    seen: dict[tuple, Entry] = {}
     entries, remarks, classes = [], list(found.remarks), set(found.classes)
     for entry in found.entries:
-        key = (entry.video, entry.start, entry.end)
-        if key in seen:
-            remarks.append(Remark(entry.video, "named twice", f"again as {entry.label!r} in {entry.split}"))
+        key = (_file_number(found.video_root / entry.video) or entry.video, entry.start, entry.end)
+        if first := seen.get(key):
+            labels = "" if entry.label == first.label else ", under two labels"
+            told = f"again as {entry.label!r} in {entry.split}; first {first.video} as {first.label!r} in {first.split}"
+            remarks.append(Remark(entry.video, f"named twice{labels}", told))
         elif not _is_text(entry.video):
             remarks.append(Remark(entry.video, "name is no UTF-8"))
-        elif not is_file_name(entry.split):
-            remarks.append(Remark(entry.video, "split that can name no folder", entry.split))
         elif entry.label not in classes:
             what = "no label" if not entry.label else "label of no known class"
             remarks.append(Remark(entry.video, what, entry.label))
+        elif not is_file_name(entry.split):
+            remarks.append(Remark(entry.video, "split that can name no folder", entry.split))
         else:
-            seen.add(key)
+            seen[key] = entry
             entries.append(entry)
     return entries, remarks
+
+
+def _file_number(path: Path) -> tuple[int, int] | None:
+    """What all names of one file or folder have in common; None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def _is_text(name: str) -> bool:
@@ -237,15 +262,19 @@ _Looked = tuple[Video | None, Poses | None, list[Remark]]
 
 
 def _look(entry: Entry, found: Found) -> _Looked:
-    """The row of an entry and its poses, or why there are none."""
+    """The row of an entry and its poses, or why there are none. Whatever a file raises is that file's fault."""
+    path = found.video_root / entry.video
     try:
-        info = entry.info or probe(found.video_root / entry.video)
+        info = entry.info or _probed(path)
     except FileNotFoundError as error:
         return None, None, [Remark(entry.video, "not there", _line(error))]
-    except (VideoError, *ODD) as error:
+    except Exception as error:  # of many libraries
         return None, None, [Remark(entry.video, "cannot be read as a video", _line(error))]
-    if min(info.frames, info.fps, info.height, info.width) <= 0:
+    if min(info.frames, info.fps, info.height, info.width) <= 0 or not math.isfinite(info.fps):
         return None, None, [Remark(entry.video, "without frames or size", str(info))]
+    remarks = []
+    if not info.whole:
+        remarks.append(Remark(entry.video, "may have lost its end", f"{info.frames} frames are there", kept=True))
     row = Video(
         video=entry.video,
         label=entry.label,
@@ -254,33 +283,72 @@ def _look(entry: Entry, found: Found) -> _Looked:
         fps=info.fps,
         height=info.height,
         width=info.width,
-        start=entry.start,
-        end=entry.end,
         group=entry.group,
         note=entry.note,
     )
-    try:
-        Source.of(row)
-    except ODD as error:
-        return None, None, [Remark(entry.video, "no frames between start and end", _line(error))]
+    is_part = entry.start is not None or entry.end is not None
+    if is_part:
+        try:
+            row, told = _cut(row, entry, np.arange(info.frames) / info.fps if entry.info else frame_times(path))
+        except Exception as error:  # as above
+            return None, None, [Remark(entry.video, "no frames between start and end", _line(error))]
+        remarks += told
+    if not info.timed and (is_part or (found.by_time and entry.poses is not None)):
+        detail = f"its frames are taken as {info.fps:g} a second"
+        remarks.append(Remark(entry.video, "times cannot be trusted", detail, kept=True))
     if entry.poses is None:
-        return row, None, []
+        return row, None, remarks
+    poses, told = _poses_of(entry, info)
+    return row, poses, remarks + told
+
+
+def _probed(path: Path) -> VideoInfo:
+    if path.exists() and not (path.is_file() or path.is_dir()):  # to open a pipe would wait for ever
+        raise VideoError(f"Expected a file or a folder of images; {path} is neither.")
+    return probe(path)
+
+
+def _cut(row: Video, entry: Entry, times: np.ndarray) -> tuple[Video, list[Remark]]:
+    """The row of the part from start to end, which are brought into the video, and a remark where they were not.
+
+    Args:
+        times: (frames,) seconds at which each frame is shown.
+
+    Raises:
+        ValueError: there is no frame between start and end.
+    """
+    step = 1 / row.fps
+    length = float(times[-1]) + step  # the last frame is shown for about as long as the others
+    first, last = frames_between(times, entry.start, entry.end, entry.video)
+    start, end, remarks = entry.start, entry.end, []
+    if start is not None and start < 0:
+        start = 0.0
+    if end is not None and end > length + step:
+        end = round(length, 3)
+    if (start, end) != (entry.start, entry.end):
+        detail = f"{entry.start} to {entry.end} s of {length:.3f} s; {start} to {end} is taken"
+        remarks.append(Remark(entry.video, "start or end outside the video", detail, kept=True))
+    return replace(row, start=start, end=end, first_frame=first, last_frame=last), remarks
+
+
+def _poses_of(entry: Entry, info: VideoInfo) -> tuple[Poses | None, list[Remark]]:
+    assert entry.poses is not None
     try:
         poses = entry.poses(info)
     except FileNotFoundError as error:
-        return row, None, [Remark(entry.video, "no poses", _line(error), kept=True)]
-    except ODD as error:
-        return row, None, [Remark(entry.video, "poses cannot be read", _line(error), kept=True)]
-    remarks = []
-    if len(poses.frame_index) and int(poses.frame_index[-1]) >= info.frames:
-        last = int(poses.frame_index[-1])
+        return None, [Remark(entry.video, "no poses", _line(error), kept=True)]
+    except Exception as error:  # of many kinds of file, read by many libraries
+        return None, [Remark(entry.video, "poses cannot be read", _line(error), kept=True)]
+    frames = len(poses.frame_index)
+    last = int(poses.frame_index[-1]) if frames else 0
+    if frames and last >= info.frames:
         detail = f"poses up to frame {last}, {info.frames} frames; the rest is cut off"
-        remarks.append(Remark(entry.video, "poses past the video's end", detail, kept=True))
-        poses = first_frames(poses, info.frames)
-    elif len(poses.frame_index) and int(poses.frame_index[-1]) + 1 < ENOUGH * info.frames:
-        detail = f"poses up to frame {poses.frame_index[-1]} of {info.frames}"
-        remarks.append(Remark(entry.video, "poses that end before the video", detail, kept=True))
-    return row, poses, remarks
+        told = Remark(entry.video, "poses past the video's end", detail, kept=True)
+        return first_frames(poses, info.frames), [told]
+    if frames and last + 1 < ENOUGH * info.frames:
+        detail = f"poses up to frame {last} of {info.frames}"
+        return poses, [Remark(entry.video, "poses that end before the video", detail, kept=True)]
+    return poses, []
 
 
 def first_frames(poses: Poses, frames: int) -> Poses:
@@ -290,7 +358,10 @@ def first_frames(poses: Poses, frames: int) -> Poses:
     return Poses(poses.skeleton, poses.joints[: int(offsets[-1])], poses.frame_index[:kept], offsets)
 
 
-def _write_unit(path: Path, shard: Path, unit: Sequence[Entry], looked: Sequence[_Looked], note: Note | None) -> None:
+_Unit = tuple[list[Video], list[Remark]]
+
+
+def _write_unit(path: Path, shard: Path, unit: Sequence[Entry], looked: Sequence[_Looked], note: Note | None) -> _Unit:
     """The poses of a unit, then its rows, by which a later call knows that it is whole."""
     stored = {row.video: poses for row, poses, _ in looked if row is not None and poses is not None}
     if stored:
@@ -299,75 +370,26 @@ def _write_unit(path: Path, shard: Path, unit: Sequence[Entry], looked: Sequence
     for entry, (row, poses, _) in zip(unit, looked, strict=True):
         if row is not None:
             rows.append(row if note is None else replace(row, note=note(row, poses, entry.poses is not None)))
-    about = {"rows": [asdict(row) for row in rows], "remarks": [asdict(r) for *_, told in looked for r in told]}
+    remarks = [remark for *_, told in looked for remark in told]
+    plain = [{name: value for name, value in asdict(row).items() if name != "others"} for row in rows]
+    about = {"rows": plain, "remarks": [asdict(r) for r in remarks], "poses": list(stored)}
     write_text(path, json.dumps(about))
+    return rows, remarks
 
 
-def _read_unit(path: Path) -> tuple[list[Video], list[Remark]]:
-    about = json.loads(path.read_text(encoding="utf-8"))
-    return [Video(**row) for row in about["rows"]], [Remark(**remark) for remark in about["remarks"]]
+def _read_unit(path: Path, shard: Path) -> _Unit | None:
+    """The rows and remarks of a unit; None where it is not made yet, or its files are not whole."""
+    if not path.exists():
+        return None
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if about["poses"] and list(PoseStore([shard])) != about["poses"]:
+            return None
+        rows = [Video(**row) for row in about["rows"]]
+        return rows, [Remark(**remark) for remark in about["remarks"]]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        ValueError: it is no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"Expected a JSON file; {path} is not there.") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"Expected JSON in {path}; it cannot be read ({error}).") from error
-
-
-def read_lines(path: Path) -> tuple[str, ...]:
-    """The lines of a text file that are not empty.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        ValueError: it is no text.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a text file with a name a line; {path} is not there.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"Expected a text file with a name a line in {path}; it is no text.") from error
-    return tuple(line.strip() for line in lines if line.strip())
-
-
-def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
-    """Every file below a folder, and every folder that holds images and nothing else, by its name without the ending.
-
-    Returns:
-        Paths relative to `root`, sorted, by stem, those with the ending of a video first; hidden files are left out.
-        And a remark for each image that lies beside other files.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-    """
-    if not root.is_dir():
-        raise FileNotFoundError(f"Expected a folder of videos; {root} is not there.")
-    found: dict[str, list[str]] = {}
-    remarks = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        here = Path(os.path.relpath(folder, root))
-        shown = sorted(name for name in names if not name.startswith("."))
-        images = [name for name in shown if name.lower().endswith(IMAGES)]
-        if images and len(images) == len(shown) and not folders and here != Path():
-            found.setdefault(here.name, []).append(here.as_posix())
-            continue
-        remarks += [Remark((here / name).as_posix(), "an image beside other files") for name in images]
-        for name in sorted(set(shown) - set(images)):
-            found.setdefault(Path(name).stem, []).append((here / name).as_posix())
-    for paths in found.values():
-        paths.sort(key=lambda path: (not path.lower().endswith(VIDEOS), path))
-    return found, remarks

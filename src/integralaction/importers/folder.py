@@ -4,20 +4,21 @@ ROOT/SPLIT/CLASS/*.mp4, where the first folders have the names of splits, or ROO
 and seed. Folders of images are videos too.
 """
 
-import csv
+import math
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
-from integralaction.importers.building import Entry, Found, Remark, video_files
-
-SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing", "in-context", "out-of-context")
-SPLITS += ("no-pose", "ambiguous")
-_SAME = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+from integralaction.data.csv_files import read_csv
+from integralaction.importers.building import Entry, Found, Remark
+from integralaction.importers.sources import video_files
+from integralaction.importers.spelling import doubtful_splits, one_spelling, split_named, split_of_folder
 
 
 def find_in_folder(root: Path, *, val: float, test: float, group: str | None, seed: int) -> Found:
@@ -36,33 +37,28 @@ def find_in_folder(root: Path, *, val: float, test: float, group: str | None, se
     check_division(val, test, group)
     files, remarks = video_files(root)
     paths = sorted(path for paths in files.values() for path in paths)
-    deep = {Path(path).parts[0] for path in paths if len(Path(path).parts) > 2}
-    named = {name for name in deep if name.lower() in SPLITS}
-    others = {Path(path).parts[0] for path in paths if len(Path(path).parts) > 1} - named
-    if named and others:
-        raise ValueError(
-            f"Expected folders of splits ({', '.join(sorted(named))}) or of classes in {root}; found both "
-            f"({', '.join(sorted(others)[:5])}). Move one kind away, or give --csv."
-        )
-    by_split = bool(named)
-    depth = 3 if by_split else 2
+    layout = _layout_of(paths, root)
     entries = []
     for path in paths:
         parts = Path(path).parts
-        if len(parts) < depth:
+        if len(parts) < layout.depth:
             remarks.append(Remark(path, "not in a folder of a class"))
             continue
-        split = parts[0].lower() if by_split else ""
-        label = parts[depth - 2]
-        entries.append(Entry(path, label, _SAME.get(split, split), group=group_of(path, group)))
+        split = "" if layout.split is None else split_of_folder(parts[layout.split])[0]
+        entries.append(Entry(path, parts[layout.label], split, group=group_of(path, group)))
     if not entries:
         raise ValueError(
             f"Expected {root}/CLASS/VIDEO or {root}/SPLIT/CLASS/VIDEO; found no videos "
             "in folders of classes. Put each into a folder of its class's name, or give --csv."
         )
-    if not by_split:
+    entries, others = one_spelling(entries)
+    inner = {Path(path).parts[1] for path in paths if len(Path(path).parts) > 2}
+    if layout.split is None and len({entry.label for entry in entries}) == 1 and len(inner) > 1:
+        told = f"{', '.join(sorted(inner)[:5])}: give {root / entries[0].label} where these are the classes"
+        remarks.append(Remark(entries[0].label, "one class, of folders that may be the classes", told, kept=True))
+    if layout.split is None:
         entries = divide(entries, val, test, seed)
-    how = "by folders" if by_split else _told(val, test, group, seed)
+    how = "by folders" if layout.split is not None else _told(val, test, group, seed)
     return Found(
         name=_name(root),
         skeleton="openpose18",
@@ -70,8 +66,91 @@ def find_in_folder(root: Path, *, val: float, test: float, group: str | None, se
         video_root=root,
         made_by=f"integralaction import folder {root.resolve()}: {how}",
         entries=entries,
-        remarks=tuple(remarks),
+        remarks=(*remarks, *others),
     )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which folders of a path, counted from the root, tell what; None: no folder tells the split.
+
+    Attributes:
+        label, split: the folders of the class and the split.
+        depth: how many names a path has at least.
+    """
+
+    label: int
+    split: int | None
+    depth: int
+
+
+def _layout_of(paths: Sequence[str], root: Path) -> _Layout:
+    """ROOT/CLASS/..., ROOT/SPLIT/CLASS/..., ROOT/CLASS/SPLIT/..., or one of the last two in a folder of their own.
+
+    Raises:
+        ValueError: some folders are splits and some are not, or two are one split of the same videos.
+    """
+    parts = [Path(path).parts for path in paths]
+    in_folders = [path for path in parts if len(path) > 1]
+    deep = [path for path in parts if len(path) > 2]
+    if _are_splits({path[0] for path in deep}, {path[0] for path in in_folders}, root):
+        _refuse_repeated_splits(in_folders, root)
+        return _Layout(label=1, split=0, depth=3)
+    second = {path[1] for path in deep}
+    certain = {name for name in second if _is_split(name)}
+    if certain and certain == second and len(deep) == len(in_folders):
+        if len({path[0] for path in deep}) > 1 or not all(len(path) > 3 for path in deep):
+            return _Layout(label=0, split=1, depth=3)
+        _refuse_repeated_splits([path[1:] for path in deep], root)
+        return _Layout(label=2, split=1, depth=4)
+    if len({split_of_folder(name)[0] for name in certain}) > 1:
+        _refuse_mixed(certain, {path[1] for path in in_folders} - certain, root)
+    return _Layout(label=0, split=None, depth=2)
+
+
+def _is_split(name: str) -> bool:
+    split, rest = split_of_folder(name)
+    return bool(split) and not rest
+
+
+def _are_splits(deep: set[str], folders: set[str], root: Path) -> bool:
+    """Whether the first folders are splits; `deep` are those with folders in them."""
+    told = {name: split_of_folder(name) for name in folders}
+    named = {name for name in folders if _is_split(name)}
+    if named & deep:
+        if folders - named:
+            _refuse_mixed(named, folders - named, root)
+        return True
+    if named == folders and len({told[name][0] for name in named}) > 1:
+        raise ValueError(
+            f"Expected folders of classes in the folders of splits of {root} ({', '.join(sorted(named))}); found "
+            "videos there. Put each into a folder of its class's name, or give --csv."
+        )
+    # all of one name but for the split, such as ucf_train and ucf_test
+    alike = len({rest for _, rest in told.values()}) == 1 and len({split for split, _ in told.values()}) > 1
+    return alike and folders == deep and all(split for split, _ in told.values())
+
+
+def _refuse_mixed(splits: set[str], others: set[str], root: Path) -> NoReturn:
+    raise ValueError(
+        f"Expected folders of splits ({', '.join(sorted(splits))}) or of classes in {root}; found both "
+        f"({', '.join(sorted(others)[:5])}). Move one kind away, or give --csv."
+    )
+
+
+def _refuse_repeated_splits(paths: Sequence[tuple[str, ...]], root: Path) -> None:
+    """
+    Raises:
+        ValueError: two folders of one split hold videos of the same names, such as train and train_256.
+    """
+    seen: dict[tuple[str, ...], str] = {}
+    for first, *rest in paths:
+        place = (split_of_folder(first)[0], *rest[:-1], Path(rest[-1]).stem)
+        if seen.setdefault(place, first) != first:
+            raise ValueError(
+                f"Expected each video of a split once in {root}; found {'/'.join(rest)} in {seen[place]} and in "
+                f"{first}. Move one of the two folders away."
+            )
 
 
 def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str | None, seed: int) -> Found:
@@ -82,7 +161,7 @@ def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str |
         ValueError: a column is missing.
     """
     check_division(val, test, group)
-    rows = read_table(path)
+    rows, remarks = table_rows(path)
     first = rows[0] if rows else {}
     column = next((name for name in ("path", "video", "file", "filename") if name in first), None)
     if column is None or "label" not in first:
@@ -90,20 +169,26 @@ def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str |
             f"Expected the columns path and label in {path}; found {', '.join(first) or 'no rows'}. Name them so "
             "in the first line."
         )
-    entries, remarks = [], []
+    entries: list[Entry] = []
+    names: dict[tuple[int, int], str] = {}
     for row in rows:
-        video = row[column] or ""
+        video = _name_below(root, row[column], names)
         try:
-            start, end = (float(row[name]) if row.get(name) else None for name in ("start", "end"))
+            start, end = (_seconds(row.get(name, "")) for name in ("start", "end"))
         except ValueError:
             remarks.append(Remark(video, "start or end is no number", f"{row.get('start')}, {row.get('end')}"))
             continue
-        split = (row.get("split") or "").lower()
+        if not video:
+            remarks.append(Remark(f"a row with the label {row['label']!r}", "no path"))
+            continue
         named = row.get("group") or group_of(video, group)
-        entries.append(Entry(video, row["label"] or "", _SAME.get(split, split), group=named, start=start, end=end))
+        split = split_named(row.get("split", ""))
+        entries.append(Entry(video, row["label"], split, group=named, start=start, end=end))
     with_split = sum(bool(entry.split) for entry in entries)
     if with_split not in (0, len(entries)):
         raise ValueError(f"Expected a split in every row of {path}, or in none; found {with_split} of {len(entries)}.")
+    remarks += doubtful_splits(entries)
+    entries, others = one_spelling(entries)
     if not with_split:
         labelled = [entry for entry in entries if entry.label]
         entries = divide(labelled, val, test, seed) + [entry for entry in entries if not entry.label]
@@ -115,8 +200,38 @@ def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str |
         video_root=root,
         made_by=f"integralaction import folder {root.resolve()} --csv {path.resolve()}: {how}",
         entries=entries,
-        remarks=tuple(remarks),
+        remarks=(*remarks, *others),
     )
+
+
+def _seconds(text: str) -> float | None:
+    """The number of a field, with a point or a comma before its decimals; None where it is empty."""
+    if not text:
+        return None
+    value = float(text.replace(",", "."))
+    if math.isnan(value):
+        raise ValueError(text)
+    return value
+
+
+def _name_below(root: Path, text: str, names: dict[tuple[int, int], str]) -> str:
+    """The one name of a file of a table, however it is written there: ./a.mp4, run\\a.mp4, absolute, by a link.
+
+    Args:
+        names: the name that each file has already, by its device and number; it is added to.
+    """
+    if not text:
+        return ""
+    slashes = text.replace("\\", "/")
+    video = text if os.path.lexists(root / text) else slashes
+    if Path(video).is_absolute() and Path(video).resolve().is_relative_to(root.resolve()):
+        video = str(Path(video).resolve().relative_to(root.resolve()))
+    video = Path(os.path.normpath(video)).as_posix()
+    try:
+        status = (root / video).stat()
+    except (OSError, ValueError):
+        return video
+    return names.setdefault((status.st_dev, status.st_ino), video) if status.st_ino else video
 
 
 def divide(entries: Sequence[Entry], val: float, test: float, seed: int) -> list[Entry]:
@@ -169,20 +284,27 @@ def check_division(val: float, test: float, group: str | None) -> None:
         raise ValueError(f"Expected a parenthesis around the group in {group!r}, such as '_(g[0-9]+)_'; found none.")
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a csv with a first line of names.
+def table_rows(path: Path) -> tuple[list[dict[str, str]], list[Remark]]:
+    """The rows of a csv by the names of its columns in small letters, their values without spaces around them, and a
+    remark for each row of more fields than there are names.
 
     Raises:
         FileNotFoundError: it is not there.
         ValueError: it is no csv.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a csv file; {path} is not there.")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"Expected a csv file in {path}; it cannot be read ({error}).") from error
+    table = read_csv(path)
+    names = [name.lower() for name in table.names]
+    if any(name and names.count(name) > 1 for name in names):
+        raise ValueError(f"Expected columns of different names in {path}; found {', '.join(names)}. Rename one.")
+    rows, remarks = [], []
+    for line, row in table.rows:
+        if len(row) > len(names) and any(value.strip() for value in row[len(names) :]):
+            detail = f"{len(row)} fields instead of {len(names)}: {table.separator.join(row)}"
+            remarks.append(Remark(f"line {line} of {path.name}", "a row of too many fields", detail))
+            continue
+        values = [*(value.strip() for value in row), *[""] * (len(names) - len(row))]
+        rows.append(dict(zip(names, values, strict=False)))
+    return rows, remarks
 
 
 def _told(val: float, test: float, group: str | None, seed: int) -> str:

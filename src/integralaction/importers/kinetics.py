@@ -7,6 +7,7 @@ them by number instead, as the released code does, which lags where a video has 
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.index import AS_RELEASED, Video
-from integralaction.data.video import VideoInfo
-from integralaction.importers.building import VIDEOS, Entry, Found, Remark, read_json, video_files
-from integralaction.importers.folder import read_table
+from integralaction.data.video import VideoInfo, frame_times
+from integralaction.importers.building import Entry, Found, Remark
+from integralaction.importers.folder import table_rows
+from integralaction.importers.sources import VIDEOS, read_json, video_files
+from integralaction.importers.spelling import one_spelling
 from integralaction.pickles import read_pickle
 
 SKELETON_FPS = 30.0
@@ -37,7 +40,7 @@ KINETICS50 = (
     *("sweeping floor", "sword fighting", "tying tie", "walking the dog", "writing"),
 )
 
-ReadPoses = Callable[[str, VideoInfo], Poses]  # by the name of a video
+ReadPoses = Callable[[str, Path, VideoInfo], Poses]  # by the name of a video, and its file or folder
 
 
 def find_by_csv(tables: Sequence[Path], videos: Path, *, fifty: bool, read: ReadPoses | None, made_by: str) -> Found:
@@ -54,7 +57,9 @@ def find_by_csv(tables: Sequence[Path], videos: Path, *, fifty: bool, read: Read
     files, remarks = video_files(videos)
     entries = []
     for table in tables:
-        for row in official_rows(table):
+        rows, others = official_rows(table)
+        remarks += others
+        for row in rows:
             if fifty and row["label"] not in KINETICS50:
                 remarks.append(Remark(str(row["youtube_id"]), "not of Kinetics50", row["label"]))
                 continue
@@ -64,20 +69,20 @@ def find_by_csv(tables: Sequence[Path], videos: Path, *, fifty: bool, read: Read
     return _found("kinetics50" if fifty else "kinetics", entries, remarks, videos, read, made_by)
 
 
-def official_rows(table: Path) -> list[dict[str, str]]:
-    """The rows of an official csv, by the names of its columns; older lists have other names.
+def official_rows(table: Path) -> tuple[list[dict[str, str]], list[Remark]]:
+    """The rows of an official csv, by the names of its columns; older lists have other names. Remarks as `table_rows`.
 
     Raises:
         FileNotFoundError, ValueError: it is not there, or is another file.
     """
-    rows = read_table(table)
+    rows, remarks = table_rows(table)
     names = {"label-name": "label", "video-id": "youtube_id", "start-time": "time_start", "end-time": "time_end"}
-    rows = [{names.get(name, name): value for name, value in row.items() if name is not None} for row in rows]
+    rows = [{names.get(name, name): value for name, value in row.items()} for row in rows]
     wanted = ("label", "youtube_id", "time_start", "time_end")
     if not rows or not set(wanted) <= rows[0].keys():
         found = ", ".join(rows[0]) if rows else "no rows"
         raise ValueError(f"Expected the columns {', '.join(wanted)} in {table}; found {found}.")
-    return rows
+    return rows, remarks
 
 
 def _entry(row: dict[str, str], table: Path, files: dict[str, list[str]], remarks: list[Remark]) -> Entry | None:
@@ -166,7 +171,7 @@ def find_by_json(
             entries.append(Entry((folder / str(image["seq_name"]) / name).as_posix(), label, split, group=name))
     found = _found("mimetics" if mimetics else "kinetics", entries, remarks, frames, read, made_by)
     classes = tuple(names[number] for number in sorted(names))
-    return Found(found.name, found.skeleton, classes, frames, made_by, found.entries, found.remarks)
+    return replace(found, classes=classes)
 
 
 def _images_and_annotations(file: Path) -> tuple[dict[Any, dict], list[dict]]:
@@ -189,16 +194,17 @@ def _images_and_annotations(file: Path) -> tuple[dict[Any, dict], list[dict]]:
 def _found(
     name: str, entries: list[Entry], remarks: list[Remark], root: Path, read: ReadPoses | None, made_by: str
 ) -> Found:
+    entries, others = one_spelling(entries)
     if read is not None:
-        entries = [_with_poses(entry, read) for entry in entries]
+        entries = [_with_poses(entry, root, read) for entry in entries]
     classes = tuple(sorted({entry.label for entry in entries} - {""}))
-    return Found(name, "openpose18", classes, root, made_by, entries, tuple(remarks))
+    return Found(name, "openpose18", classes, root, made_by, entries, (*remarks, *others), by_time=read is not None)
 
 
-def _with_poses(entry: Entry, read: ReadPoses) -> Entry:
+def _with_poses(entry: Entry, root: Path, read: ReadPoses) -> Entry:
     name = Path(entry.video)
     stem = name.stem if name.suffix.lower() not in ("", ".") and "." in name.name else name.name
-    return Entry(entry.video, entry.label, entry.split, lambda info: read(stem, info), entry.group)
+    return replace(entry, poses=lambda info: read(stem, root / entry.video, info))
 
 
 def note_of_protocol(video: Video, poses: Poses | None, with_poses: bool) -> str:
@@ -223,20 +229,23 @@ def skeleton_reader(path: Path, as_released: bool) -> ReadPoses:
     if not folders:
         raise FileNotFoundError(f"Expected a folder of kinetics-skeleton's JSON files; {path} is not there.")
 
-    def read(name: str, info: VideoInfo) -> Poses:
+    def read(name: str, video: Path, info: VideoInfo) -> Poses:
         # files of training videos are named without the seconds
         for stem in (name, re.sub(r"_\d{6}_\d{6}$", "", name)):
             for folder in folders:
                 file = folder / f"{stem}.json"
                 if file.is_file():
-                    return poses_of_json(file, info, as_released)
+                    return poses_of_json(file, info, None if as_released else frame_times(video))
         raise FileNotFoundError(f"Expected {name}.json in {path}; it is not there.")
 
     return read
 
 
-def poses_of_json(file: Path, info: VideoInfo, as_released: bool) -> Poses:
+def poses_of_json(file: Path, info: VideoInfo, times: np.ndarray | None) -> Poses:
     """The poses of one of its JSON files, in pixels of the video.
+
+    Args:
+        times: (frames,) seconds at which each frame is shown; None: poses are taken by the number of their frame.
 
     Raises:
         FileNotFoundError: the file is not there.
@@ -255,22 +264,22 @@ def poses_of_json(file: Path, info: VideoInfo, as_released: bool) -> Poses:
         raise ValueError(
             f"Expected kinetics-skeleton's data, frame_index and skeleton in {file}; found {error!r}."
         ) from error
-    return _placed(frames, info, as_released, file)
+    return _placed(frames, info, times, file)
 
 
-def _placed(frames: dict[int, np.ndarray], info: VideoInfo, as_released: bool, file: Path) -> Poses:
+def _placed(frames: dict[int, np.ndarray], info: VideoInfo, times: np.ndarray | None, file: Path) -> Poses:
     """From places in 0..1 and frames at 30 a second to pixels and frames of the video."""
     for persons in frames.values():
         if not np.isfinite(persons).all():
             raise ValueError(f"Expected finite joints in {file}; found NaN or infinity.")
         persons[..., :2] *= (info.width, info.height)
-    if not frames or as_released:
+    if not frames or times is None:
         kept = {number: persons for number, persons in frames.items() if number < info.frames}
         return Poses.from_frames("openpose18", kept)
     if min(frames) < 0:
         raise ValueError(f"Expected frame numbers of at least 0 in {file}; found {min(frames)}.")
     first = 1 if min(frames) == 1 else 0  # numbers that begin at 1 are one ahead
-    wanted = np.rint(np.arange(info.frames) / info.fps * SKELETON_FPS).astype(int) + first
+    wanted = np.rint(times * SKELETON_FPS).astype(int) + first
     return Poses.from_frames(
         "openpose18", {t: frames[number] for t, number in enumerate(wanted.tolist()) if number in frames}
     )
@@ -296,7 +305,7 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
     # of numbers that begin at 1 the first frame is empty in every video
     begins = 0 if np.any(data[:256, 2, 0]) else 1
 
-    def read(name: str, info: VideoInfo) -> Poses:
+    def read(name: str, video: Path, info: VideoInfo) -> Poses:
         row = next((row_of[n] for n in (name, re.sub(r"_\d{6}_\d{6}$", "", name)) if n in row_of), None)
         if row is None:
             raise FileNotFoundError(f"Expected {name} among the names in {label}; it is not there.")
@@ -305,7 +314,7 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
         present = np.any(values[..., 2] > 0, axis=2)
         last = int(np.flatnonzero(np.any(present, axis=1)).max(initial=-1)) + 1
         frames = {t: values[t][present[t]] for t in range(begins, last)}
-        return _placed(frames, info, as_released, path)
+        return _placed(frames, info, None if as_released else frame_times(video), path)
 
     return read
 

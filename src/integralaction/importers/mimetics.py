@@ -5,36 +5,32 @@ released code keeps them, pose_results/CLASS/NAME/data.json. All videos are kept
 keeps are marked.
 """
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from integralaction.clip import Poses
+from integralaction.data.csv_files import read_csv
 from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import Entry, Found, Remark, read_json, video_files
+from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.kinetics import KINETICS50, SHORTEST, clip_name, file_of, find_by_json, folder_of
+from integralaction.importers.sources import read_json, video_files
 
 
 def find_by_csv(table: Path, videos: Path, poses: Path | None, made_by: str) -> Found:
-    """The videos of mimetics_v1.0.csv: a first line, then label, YouTube id, start, end and two more.
+    """The videos of mimetics_v1.0.csv: a first line of names, then label, YouTube id, start, end and two more.
 
     Raises:
         FileNotFoundError: the csv or the folder is not there.
         ValueError: a row is of another form.
     """
-    if not table.is_file():
-        raise FileNotFoundError(f"Expected Mimetics' csv; {table} is not there.")
+    rows = read_csv(table).rows  # without the first line, which names the columns
     files, remarks = video_files(videos)
     spelled = {folder_of(name): name for name in KINETICS50}
     entries = []
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row][1:]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"Expected Mimetics' csv in {table}; it cannot be read ({error}).") from error
-    for row in rows:
+    for _, fields in rows:
+        row = [value.strip() for value in fields]
         try:
             label, youtube_id, start, end = row[:4]
             name = clip_name(youtube_id, start, end)

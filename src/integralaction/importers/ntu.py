@@ -11,7 +11,8 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import Entry, Found, Remark, read_lines, video_files
+from integralaction.importers.building import Entry, Found, Remark
+from integralaction.importers.sources import read_lines, video_files
 
 Protocol = Literal["xsub", "xview", "xset"]
 

@@ -1,21 +1,29 @@
 """Poses of a data set's videos from files: OpenPose, COCO results, AlphaPose, another data set folder."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.console import track
-from integralaction.data.index import Index, Video, write_index
-from integralaction.data.pose_files import Units, read_poses
-from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.index import Index, Video, read_index
+from integralaction.data.pose_files import (
+    PoseRequest,
+    Units,
+    check_units,
+    find_pose_files,
+    read_pose_files,
+    read_poses,
+    tails,
+)
+from integralaction.data.pose_places import ReadPoses, fit
+from integralaction.data.poses import PoseStore
+from integralaction.data.video import VideoInfo
 from integralaction.importers.building import ODD, Imported, Remark, first_frames, write_remarks
+from integralaction.importers.new_shards import LIST, NewShards
 from integralaction.skeleton import convert_joints, skeleton_named
-
-LIST = "poses.csv"  # the videos without poses, and why
 
 
 def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
@@ -23,7 +31,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
 
     Args:
         source: what `read_poses` reads.
-        units: of the places; None: as their values tell.
+        units: of the places, as `read_poses` takes them; None: as their values tell.
 
     Returns:
         The data set, with the skeleton of its first poses where it had none, and a remark for each video without.
@@ -32,6 +40,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
         FileNotFoundError: there is no such file or folder.
         ValueError: no video's poses can be read.
     """
+    check_units(units)
     if not source.exists():
         raise FileNotFoundError(f"Expected a file or folder of poses; {source} is not there.")
     if (index.root / "pose.parts").exists():
@@ -39,20 +48,27 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
             f"Expected no estimation under way in {index.root}; found one that was stopped. Let `integralaction pose` "
             f"finish it, or remove {index.root / 'pose.parts'}."
         )
+    new = NewShards(index.root)
+    if finished := new.go_on(index):
+        return finished
     store = PoseStore.of(index.root)
     todo = {video.video: video for video in index.videos if video.video not in store}  # one may have several rows
+    if not todo and index.skeleton != store.skeleton:  # a call was stopped before the index named it
+        return new.finish(index, store.skeleton, [])
     if not todo:
         raise ValueError(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
-    read = _reader(index, source, units)
+    read = _reader(index, list(todo.values()), source, units)
     skeleton = store.skeleton
     nobody: list[str] = []  # videos in which nobody is, before the first in which somebody tells the skeleton
     remarks: list[Remark] = []
 
-    def found() -> Iterator[tuple[str, Poses]]:
+    def all_poses() -> Iterator[tuple[str, Poses]]:
         nonlocal skeleton
         for name, video in track(todo.items(), "reading poses", len(todo)):
             try:
-                poses = read(video)
+                found = read(video)
+                poses = found.poses
+                remarks.extend(Remark(name, what, detail, kept=True) for what, detail in found.doubts)
                 if not len(poses.joints) and not skeleton:
                     nobody.append(name)
                     continue
@@ -67,44 +83,61 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
                 remarks.append(Remark(name, "poses past the video's end", detail, kept=True))
                 poses = first_frames(poses, video.frames)
             yield name, poses
-        skeleton = skeleton or (read(todo[nobody[0]]).skeleton if nobody else "")
+        skeleton = skeleton or (read(todo[nobody[0]]).poses.skeleton if nobody else "")
         for name in nobody:
-            looked = first_frames(read(todo[name]), todo[name].frames).frame_index.tolist()
+            looked = first_frames(read(todo[name]).poses, todo[name].frames).frame_index.tolist()
             yield name, Poses.from_frames(skeleton, {t: _no_persons(skeleton) for t in looked})
 
-    added = append(index.root, found())
-    write_remarks(index.root, remarks, LIST)
-    if not added:
+    if not new.write(all_poses()):
+        write_remarks(index.root, remarks, LIST)
         raise ValueError(
             f"Expected poses of the videos of {index.root} in {source}; of {len(todo)} none can be read "
             f"({remarks[0].item}: {remarks[0].detail})"
         )
-    index = replace(index, skeleton=skeleton or index.skeleton)
-    write_index(index)
-    return Imported(index, tuple(remarks), LIST)
+    return new.finish(index, skeleton, remarks)
 
 
 def _no_persons(skeleton: str) -> np.ndarray:
     return np.zeros((0, len(skeleton_named(skeleton).joints), 3), np.float32)
 
 
-def _reader(index: Index, source: Path, units: Units | None) -> Callable[[Video], Poses]:
+def _reader(index: Index, todo: Sequence[Video], source: Path, units: Units | None) -> Callable[[Video], ReadPoses]:
     """Reads the poses of a video: of a data set folder by the whole name, of files by its own, which must be its
     alone."""
     if source.is_dir() and len(store := PoseStore.of(source)):
-        return lambda video: store[video.video]
-    names = Counter({video.video: Path(video.video).stem for video in index.videos}.values())
+        return _store_reader(index, store, source, units)
+    if source.is_file() and source.suffix != ".json":
+        return lambda video: ReadPoses(read_poses(source, index.path(video)))
+    paths = {Path(video.video) for video in index.videos}
+    claims = Counter((tail, path.stem) for path in paths for tail in tails(path))
 
-    def read(video: Video) -> Poses:
-        path, folder = index.path(video), source / Path(video.video).parent
-        if names[Path(video.video).stem] == 1:
-            return read_poses(source, path, units)
-        if folder != source and folder.is_dir():  # FILES/CLASS/NAME.json
-            return read_poses(folder, path, units)
-        raise ValueError(
-            f"Expected files that are one video's alone; {names[path.stem]} videos are named {path.stem}. Put theirs "
-            f"into folders as the videos are: {folder}."
-        )
+    def read(video: Video) -> ReadPoses:
+        path, place, shared = Path(video.video), source, len(todo) > 1
+        if source.is_dir():
+            tail, place = find_pose_files(source, path)
+            shared = False
+            if claims[tail, path.stem] > 1:
+                raise ValueError(
+                    f"Expected files that are one video's alone; {claims[tail, path.stem]} videos are named "
+                    f"{path.stem}. Put theirs into folders as the videos are: {source / path.parent}."
+                )
+        info = VideoInfo(video.frames, video.fps, video.height, video.width)
+        return read_pose_files(PoseRequest(place, index.path(video), units, info, shared))
+
+    return read
+
+
+def _store_reader(index: Index, store: PoseStore, source: Path, units: Units | None) -> Callable[[Video], ReadPoses]:
+    """Reads the poses of another data set, whose videos may be larger or smaller ones of the same names."""
+    others = read_index(source).videos if (source / "dataset.yaml").is_file() else ()
+    sizes = {video.video: f"{video.width}x{video.height}" for video in others}
+
+    def read(video: Video) -> ReadPoses:
+        poses, size = store[video.video], units or sizes.get(video.video)
+        if size in (None, f"{video.width}x{video.height}"):
+            return ReadPoses(poses)
+        info = VideoInfo(video.frames, video.fps, video.height, video.width)
+        return fit(poses, PoseRequest(source, index.path(video), size, info))
 
     return read
 
@@ -119,23 +152,3 @@ def as_skeleton(poses: Poses, name: str) -> Poses:
         return poses
     joints = convert_joints(poses.joints, skeleton_named(poses.skeleton), skeleton_named(name))
     return Poses(name, joints, poses.frame_index, poses.frame_offsets)
-
-
-def append(root: Path, videos: Iterable[tuple[str, Poses]]) -> int:
-    """Write poses into new shards after those that are there; how many videos."""
-    number, count, shard = next_shard(root), 0, []
-    for video in videos:
-        shard.append(video)
-        count += 1
-        if len(shard) == SHARD:
-            write_shard(root / f"poses-{number:05d}.safetensors", shard)
-            number, shard = number + 1, []
-    if shard:
-        write_shard(root / f"poses-{number:05d}.safetensors", shard)
-    return count
-
-
-def next_shard(root: Path) -> int:
-    """The number after the last shard's."""
-    numbers = [int(path.stem.partition("-")[2]) for path in root.glob("poses-*.safetensors")]
-    return max(numbers, default=-1) + 1

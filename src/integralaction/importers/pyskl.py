@@ -13,7 +13,8 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
-from integralaction.importers.building import ODD, Entry, Found, Remark, read_lines, video_files
+from integralaction.importers.building import ODD, Entry, Found, Remark
+from integralaction.importers.sources import read_lines, video_files
 from integralaction.pickles import read_pickle
 
 MOST_FRAMES = 1_000_000  # of a video: nine hours
@@ -120,7 +121,8 @@ def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict],
 def _refuse_3d(annotations: list[dict], file: Path) -> None:
     first = annotations[0]
     try:
-        shape = np.asarray(first.get("keypoint")).shape
+        keypoint: Any = first.get("keypoint")
+        shape = np.shape(keypoint)
     except ODD:  # lists of lists of several lengths, which are told for each video
         shape = ()
     if "keypoint" in first and ("keypoint_score" not in first or shape[-1:] == (3,)):

@@ -14,8 +14,9 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.console import progress
 from integralaction.data.index import Index, Video, write_index
-from integralaction.data.poses import SHARD, write_shard
-from integralaction.data.video import write_video
+from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.video import probe, write_video
+from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.mime.acts import ACTS, Act, place_tells
 from integralaction.mime.scenes import NO_SCENES, SCENES
 from integralaction.mime.settings import COUNTS, SPLITS, MimeSettings
@@ -97,7 +98,7 @@ def generate(out: Path | str, settings: MimeSettings, processes: int | None = No
     plans = plan_videos(settings)
     units = [plans[first : first + SHARD] for first in range(0, len(plans), SHARD)]
     shards = [out / f"poses-{number:05d}.safetensors" for number in range(len(units))]
-    todo = [(shard, unit) for shard, unit in zip(shards, units, strict=True) if not shard.exists()]
+    todo = [(shard, unit) for shard, unit in zip(shards, units, strict=True) if not _is_whole(out, shard, unit)]
     with progress("rendering", len(plans), len(plans) - sum(len(unit) for _, unit in todo)) as advance:
         _make_units(out, todo, processes or os.cpu_count() or 1, lambda: advance(1))
     index = Index(
@@ -110,6 +111,18 @@ def generate(out: Path | str, settings: MimeSettings, processes: int | None = No
     )
     write_index(index)
     return index
+
+
+def _is_whole(out: Path, shard: Path, unit: list[Plan]) -> bool:
+    """Whether a unit's poses and videos are there, and none of them is cut off."""
+    if not shard.exists():
+        return False
+    try:
+        return list(PoseStore([shard])) == [plan.video for plan in unit] and all(
+            probe(out / plan.video).frames == plan.frames for plan in unit
+        )
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, made: Callable[[], None]) -> None:
@@ -129,10 +142,14 @@ def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, 
         return
     # spawn: forking a process that already runs the threads of torch may hang
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(processes, count), mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
-    ) as pool:
-        started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
+    with (
+        ProcessPoolExecutor(
+            min(processes, count), mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
+        ) as pool,
+        children_end_too(),
+    ):
+        with unheard_by_children():
+            started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
         for (shard, unit), poses in zip(todo, started, strict=True):
             finish(shard, unit, poses)
 
@@ -172,14 +189,19 @@ def _claim(out: Path, settings: MimeSettings) -> None:
     wanted = _plain(settings)
     if path.exists():
         there = read_yaml(path)
-        names = [f.name for f in fields(settings) if not isinstance(there, dict) or there.get(f.name) != wanted[f.name]]
-        if names:
-            found = there.get(names[0]) if isinstance(there, dict) else there
+        if not isinstance(there, dict) or not there.keys() >= wanted.keys():
             raise ValueError(
-                f"Expected {out} to be new or made with the same settings; found {names[0]}={found} there, "
+                f"Expected the benchmark's settings in {path}; found a file that is empty or damaged. Delete {out} and "
+                "render it again."
+            )
+        names = [f.name for f in fields(settings) if there[f.name] != wanted[f.name]]
+        if names:
+            raise ValueError(
+                f"Expected {out} to be new or made with the same settings; found {names[0]}={there[names[0]]} there, "
                 f"{wanted[names[0]]} now. Choose another folder or delete that one."
             )
         return
-    if any(out.iterdir()):
+    # a call that was stopped as it began leaves the settings under the name from which they are renamed
+    if any(other.name != f"{path.name}.part" for other in out.iterdir()):
         raise ValueError(f"Expected {out} to be new, empty or made by mime; found other files. Choose another folder.")
     write_yaml(path, wanted)

@@ -22,7 +22,7 @@ class MimeSettings:
         ambiguous: Test videos of each class that has a twin, in context.
         scene_agreement: Probability that the scene of a train or in-context video follows the action.
         no_pose_share: Share of each class's training videos without usable pose.
-        seed: Of everything.
+        seed: Seed of everything that is drawn: acts, bodies, scenes, estimates of poses.
 
     Raises:
         ValueError: a value that cannot be.

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from integralaction.config import Depth, ModelConfig, from_dict, to_dict
+from integralaction.downloads import download
 from integralaction.files import write_whole
 from integralaction.model.archive import read_archive
 from integralaction.model.network import IntegralAction
@@ -192,10 +192,7 @@ def _downloaded(name: str, digest: str) -> Path:
     """The file of that name in PyTorch's own folder of downloads, whose hash is checked whole and each time."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as aside:
-            torch.hub.download_url_to_file(_IMAGENET_URL + name, str(aside), progress=sys.stderr.isatty())
-            _check_digest(aside, digest)
+        download(_IMAGENET_URL + name, path, digest)
     _check_digest(path, digest)
     return path
 

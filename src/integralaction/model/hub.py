@@ -13,6 +13,7 @@ from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction
 
 MODEL_FILE = "model.safetensors"
+ON_HUB = "hf:"  # before an id that must not be taken for a path
 
 _INSTALL = "Expected huggingface_hub for {}; it is not installed. Run: pip install 'integralaction[hub]'."
 
@@ -75,8 +76,10 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name has the form of a hub id, OWNER/NAME or OWNER/NAME@REVISION, and not that of a file or of a place
-    in a folder."""
+    """Whether a name is that of a model on the hub: hf:OWNER/NAME, or OWNER/NAME that has not the form of a file or of
+    a place in a folder, with or without @REVISION."""
+    if name.startswith(ON_HUB):
+        return True
     if name.endswith((".safetensors", ".pth", ".pt", ".tar", ".ckpt", ".bin")) or Path(name).parent.is_dir():
         return False
     part = r"[\w-]+(\.[\w-]+)*"
@@ -96,14 +99,15 @@ def download(name: str) -> Path:
     """The model file of a hub id, downloaded once; nothing else of the repository is fetched.
 
     Args:
-        name: OWNER/NAME, of which the newest revision is taken and said on standard error, or OWNER/NAME@REVISION.
+        name: OWNER/NAME, of which the newest revision is taken and said on standard error, or OWNER/NAME@REVISION,
+            with or without hf: before it.
 
     Raises:
         ConnectionError: the hub cannot be reached, or has no such model.
         ModuleNotFoundError: without the extra `hub`.
     """
     hf_hub_download = _library(f"the model {name} (no file or folder has this name)").hf_hub_download
-    repo_id, _, revision = name.partition("@")
+    repo_id, _, revision = name.removeprefix(ON_HUB).partition("@")
     try:
         path = Path(hf_hub_download(repo_id, MODEL_FILE, revision=revision or None))
     except Exception as error:  # of the hub's library and of the one below it

@@ -9,6 +9,7 @@ B clips, T RGB frames, T' pose frames (T times pose_frame_factor), P persons, K 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,6 +20,8 @@ from integralaction.model.integration import PosePooling, build_integration, new
 from integralaction.model.streams import AppearanceStream, PoseStream
 from integralaction.model.tsm_resnet import Shift
 from integralaction.skeleton import skeleton_named
+
+MARGIN = 0.01  # by which frames and scores may leave 0..1: interpolation overshoots
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class IntegralAction(nn.Module):
         if len(config.classes) < 2:
             raise ValueError(f"Expected a model of at least two classes; found {list(config.classes)}.")
         self.config = config
+        self.source: str = config.method  # what it was loaded from; a model that was made anew is called by its method
         classes = len(config.classes)
         self.appearance: AppearanceStream | None = None
         self.appearance_classifier: nn.Linear | None = None
@@ -109,6 +113,10 @@ class IntegralAction(nn.Module):
                     self.pose_pooling = PosePooling(self.pose.channels, config.pose_frame_factor)
                 self.classifier = new_linear(integration.channels, classes)
 
+    if TYPE_CHECKING:  # torch leaves open what a module gives
+
+        def __call__(self, frames: Tensor | None, joints: Tensor | None) -> Output: ...
+
     def forward(
         self,
         frames: UInt8[Tensor, "b t 3 h w"] | Float[Tensor, "b t 3 h w"] | None,
@@ -117,18 +125,24 @@ class IntegralAction(nn.Module):
         """Classify clips.
 
         Args:
-            frames: RGB, uint8 in 0..255 or float in 0..1; None for `pose-only`.
+            frames: RGB, uint8 in 0..255 or float in 0..1 (whose range is checked on the CPU alone); None for
+                `pose-only`.
             joints: x, y in pixels of those frames (of `config.size` without frames) and score; absent persons have
                 score 0, and a joint that is not finite counts as not found; None for `appearance-only`.
 
         Raises:
-            ValueError: an input that the method needs is missing, or its shape is not the configuration's.
+            ValueError: an input that the method needs is missing, is no tensor, or its shape, type or range is another.
         """
         return self.integrate(self.features(frames, joints))
 
     def features(self, frames: Tensor | None, joints: Tensor | None) -> Features:
         """The streams alone: see `forward`."""
         self._check(frames, joints)
+        dtype = next(self.parameters()).dtype  # NumPy's floats have 64 bits, those of a model mostly 32
+        if frames is not None and frames.is_floating_point():
+            frames = frames.to(dtype)
+        if joints is not None:
+            joints = joints.to(torch.promote_types(dtype, torch.float32))  # places need more than half precision
         appearance = pose = heatmaps = pafs = None
         if self.appearance is not None:
             appearance = self.appearance(frames)
@@ -195,29 +209,74 @@ class IntegralAction(nn.Module):
             return self.pose_pooling(pose)
         return pose.unflatten(1, (self.config.frames, -1)).mean(dim=2)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def _check(self, frames: Tensor | None, joints: Tensor | None) -> None:
         config = self.config
         if self.appearance is not None:
             if frames is None:
                 raise ValueError(f"Expected frames for a model of the method {config.method}; found None.")
-            if frames.ndim != 5 or frames.shape[1:3] != (config.frames, 3):
-                raise ValueError(
-                    f"Expected frames of shape (B, {config.frames}, 3, H, W); found {tuple(frames.shape)}."
-                )
-            if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
-                raise ValueError(f"Expected frames as uint8 0..255 or float 0..1; found {frames.dtype}.")
+            _check_tensor(frames, "frames", self.device)
+            _check_frames(frames, config.frames)
         if self.pose is not None:
             if joints is None:
                 raise ValueError(f"Expected joints for a model of the method {config.method}; found None.")
-            count, names = self.pose.frames, self.pose.skeleton.joints
-            shape = tuple(joints.shape)
-            if len(shape) != 5 or (shape[1], shape[3], shape[4]) != (count, len(names), 3):
-                raise ValueError(
-                    f"Expected joints of shape (B, {count}, P, {len(names)}, 3) of the skeleton {config.skeleton}; "
-                    f"found {shape}."
-                )
+            _check_tensor(joints, "joints", self.device)
+            _check_joints(joints, self.pose.frames, config.skeleton)
             if self.appearance is not None and frames is not None and len(frames) != len(joints):
                 raise ValueError(f"Expected as many frames as joints; found {len(frames)} and {len(joints)} clips.")
+
+
+def _check_frames(frames: Tensor, count: int) -> None:
+    if frames.ndim != 5 or frames.shape[1:3] != (count, 3):
+        raise ValueError(f"Expected frames of shape (B, {count}, 3, H, W); found {tuple(frames.shape)}.")
+    if 0 in frames.shape:
+        raise ValueError(f"Expected at least one clip of at least one pixel; found frames {tuple(frames.shape)}.")
+    if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
+        raise ValueError(f"Expected frames as uint8 0..255 or float 0..1; found {frames.dtype}.")
+    if frames.dtype != torch.uint8 and _can_look(frames):
+        low, high = (float(value) for value in torch.aminmax(frames.detach()))
+        if not (low >= -MARGIN and high <= 1 + MARGIN):
+            raise ValueError(
+                f"Expected float frames in 0..1; found {low:.4g} to {high:.4g}. Give uint8 in 0..255, or divide by 255."
+            )
+
+
+def _check_joints(joints: Tensor, count: int, skeleton: str) -> None:
+    names, shape = skeleton_named(skeleton).joints, tuple(joints.shape)
+    if len(shape) != 5 or (shape[1], shape[3], shape[4]) != (count, len(names), 3):
+        raise ValueError(
+            f"Expected joints of shape (B, {count}, P, {len(names)}, 3) of the skeleton {skeleton}; found {shape}."
+        )
+    if not joints.dtype.is_floating_point:
+        raise ValueError(f"Expected joints as floats: x, y, score 0..1; found {joints.dtype}. Give joints.float().")
+    if joints.numel() and _can_look(joints):
+        scores = joints[..., 2].detach()
+        scores = torch.nan_to_num(scores, 0, 0, 0)
+        low, high = float(scores.min()), float(scores.max())
+        if low < -MARGIN or high > 1 + MARGIN:
+            raise ValueError(
+                f"Expected joints as x, y, score 0..1; found scores of {low:.4g} to {high:.4g}. Divide them by the "
+                "largest that there can be."
+            )
+
+
+def _can_look(tensor: Tensor) -> bool:
+    """Whether a tensor's values can be looked at for nothing: on a GPU that would wait for it, and a compiler has
+    none."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _check_tensor(value: object, name: str, device: torch.device) -> None:
+    if not isinstance(value, Tensor):
+        raise ValueError(
+            f"Expected {name} as a tensor; found a {type(value).__name__}. Give torch.from_numpy({name}) of an array."
+        )
+    if value.device != device:
+        raise ValueError(f"Expected {name} on {device}, where the model is; found them on {value.device}.")
 
 
 def channels_last(model: IntegralAction) -> IntegralAction:

@@ -19,6 +19,7 @@ import numpy as np
 from integralaction.analysis import RATIOS, averaged, oracle_right, right
 from integralaction.evaluate import Predictions
 from integralaction.figures.table import Cell, Column, Row, Table
+from integralaction.intervals import FEW, difference_interval, share_interval
 from integralaction.mime.acts import ACTS
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.published import average_ranks, published
@@ -76,7 +77,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Tested:
-    """A claim and what the data say of it; `low` and `high` are the 95 % interval of the difference."""
+    """A claim and what the data say of it; `low` and `high` are the 95 % interval of the difference.
+
+    `videos` is how many a seed has of them, on the side that has fewer; 0 where numbers are not of single videos.
+    """
 
     claim: Claim
     difference: float
@@ -84,6 +88,7 @@ class Tested:
     high: float
     seeds: int
     verdict: Verdict
+    videos: int = 0
 
 
 def test_claim(claim: Claim, seeds: Sequence[Measured]) -> Tested:
@@ -96,12 +101,15 @@ def test_claim(claim: Claim, seeds: Sequence[Measured]) -> Tested:
     difference = statistics.mean(c.difference for c in contrasts)
     half = half_interval(contrasts)
     low, high = difference - half, difference + half
+    if claim.scale == 100:  # shares
+        low, high = max(-1.0, low), min(1.0, high)
     verdict: Verdict = "undecided"
     if low > claim.least:
         verdict = "holds"
     elif high < claim.least:
         verdict = "does not hold"
-    return Tested(claim, difference, low, high, len(seeds), verdict)
+    videos = min((len(side) for c in contrasts for side in (c.plus, c.minus) if len(side) and c.videos), default=0)
+    return Tested(claim, difference, low, high, len(seeds), verdict, videos)
 
 
 test_claim.__test__ = False  # ty: ignore[missing-attribute] (pytest takes the name for a test)
@@ -113,13 +121,30 @@ def half_interval(contrasts: Sequence[Contrast]) -> float:
     of_seeds = of_videos = 0.0
     if count > 1:
         error = statistics.stdev(c.difference for c in contrasts) / math.sqrt(count)
-        of_seeds = (_T[count - 2] if count - 2 < len(_T) else _NORMAL) * error
+        of_seeds = _t(count - 1) * error
+    parts: list[np.ndarray] = []
     if count == 1 or len({c.videos for c in contrasts}) == 1:
         parts = [np.mean([getattr(c, side) for c in contrasts], axis=0) for side in ("plus", "minus")]
-        if count == 1 and len(parts[0]) < 2:
+    elif of_seeds == 0:  # seeds of other videos that all say the same: as of all their videos
+        parts = [np.concatenate([getattr(c, side) for c in contrasts]) for side in ("plus", "minus")]
+    if parts:
+        if len(parts[0]) < 2 and count == 1:
             return math.inf
-        of_videos = _NORMAL * math.sqrt(sum(part.var(ddof=1) / len(part) for part in parts if len(part) > 1))
+        of_videos = math.hypot(*(_of_videos(part, len(parts[1]) == 0) for part in parts if len(part) > 1))
     return math.hypot(of_seeds, of_videos)
+
+
+def _t(degrees: int) -> float:
+    """The 97.5 % quantile of Student's t."""
+    return _T[degrees - 1] if degrees <= len(_T) else _NORMAL
+
+
+def _of_videos(values: np.ndarray, are_paired: bool) -> float:
+    """Half of the 95 % interval of the mean of values of videos."""
+    if np.isin(values, (-1, 0, 1)).all():  # right and wrong answers, which may all be alike
+        low, high = difference_interval(values) if are_paired else share_interval(values > 0)
+        return max(float(values.mean()) - low, high - float(values.mean()))
+    return _t(len(values) - 1) * math.sqrt(values.var(ddof=1) / len(values))
 
 
 # ---- differences
@@ -329,6 +354,15 @@ VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
 _WIDE = 36  # characters of a claim in a line, so that a terminal of 80 columns holds the table
 
 
+def tally(verdicts: Sequence[str]) -> str:
+    """How many claims hold, do not hold and are undecided, in words."""
+    holds, fails, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
+    return (
+        f"{holds} hold{'s' * (holds == 1)}, {fails} do{'es' * (fails == 1)} not hold, "
+        f"{open_} {'is' if open_ == 1 else 'are'} undecided"
+    )
+
+
 def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     """The claims and their verdicts, in the paper's order."""
     rows = []
@@ -341,14 +375,15 @@ def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
                 (Cell(text="{} [{}, {}]".format(*shown)), Cell(text=one.verdict)),
             )
         )
-    counts = {verdict: sum(one.verdict == verdict for one in tested) for verdict in VERDICTS}
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    told = tally([one.verdict for one in tested])
     few = f"; fewer than {SEEDS} seeds say little of the training's chance" if seeds < SEEDS else ""
     notes = (
         f"{len(tested)} claims over {seeds} seed{'s' if seeds > 1 else ''}: {told}{few}.",
         "Differences are in points of top-1, those of gates and ranks in their own units, with paired 95 % intervals.",
     )
-    columns = (Column("measured", "difference"), Column("measured", "verdict"))
+    if of_few := sum(0 < one.videos < FEW for one in tested):
+        notes = (*notes, f"Too few videos to rely on: {of_few} of the claims rest on fewer than {FEW} videos a seed.")
+    columns = (Column("", "difference"), Column("", "verdict"))
     return Table("claims", "What the paper states, on these data", "claim", columns, tuple(rows), notes)
 
 

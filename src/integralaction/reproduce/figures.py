@@ -1,13 +1,17 @@
-"""The paper's figures, from what the seeds gave. Galleries and activation maps show the first seed's videos."""
+"""The paper's figures, from what the seeds gave. Galleries and activation maps show the first seed's videos.
+
+Figures 2 and 3 are drawn from the model alone, whose shapes need no training.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from integralaction.analysis import RATIOS, confusion, right, score_sweep
-from integralaction.config import Method
+from integralaction.config import Method, ModelConfig
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
@@ -15,6 +19,7 @@ from integralaction.evaluate import Predictions
 from integralaction.figures.diagrams import integration_figure, pipeline_figure
 from integralaction.figures.gallery import Example, activation_figure, examples, gallery_figure
 from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
+from integralaction.model.network import IntegralAction
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.tables import Skipped
 
@@ -24,11 +29,17 @@ SHOWN = 4  # videos in a gallery
 
 @dataclass(frozen=True)
 class FigureRecipe:
-    """A figure: what it shows, what it needs measured, and how it is made."""
+    """A figure.
+
+    Attributes:
+        title: what it shows.
+        needs: methods and variants that must be measured; none where the model alone is drawn.
+        make: from the paper's method with the data's classes, and from what the seeds gave.
+    """
 
     title: str
     needs: tuple[str, ...]
-    make: Callable[[Sequence[Measured]], Figure]
+    make: Callable[[ModelConfig, Sequence[Measured]], Figure]
 
 
 def _trio(seed: Measured, test: str) -> dict[str, Predictions]:
@@ -62,14 +73,20 @@ def figure1(seeds: Sequence[Measured]) -> Figure:
     return activation_figure(cases, {name: seed.runs["integral"].load(name) for name in methods})
 
 
-def figure2(seeds: Sequence[Measured]) -> Figure:
-    """The whole network, with the shapes of the model that was trained."""
-    return pipeline_figure(seeds[0].runs["integral"].load("integral"))
+def _of_model(draw: Callable[[IntegralAction], Figure]) -> Callable[[ModelConfig, Sequence[Measured]], Figure]:
+    """A figure of the model alone, which has shapes but no weights."""
+
+    def make(model: ModelConfig, _: Sequence[Measured]) -> Figure:
+        with torch.device("meta"):
+            shapes = IntegralAction(model)
+        return draw(shapes)
+
+    return make
 
 
-def figure3(seeds: Sequence[Measured]) -> Figure:
-    """The pose-driven integration, likewise."""
-    return integration_figure(seeds[0].runs["integral"].load("integral"))
+def _of_seeds(draw: Callable[[Sequence[Measured]], Figure]) -> Callable[[ModelConfig, Sequence[Measured]], Figure]:
+    """A figure of what was measured."""
+    return lambda _, seeds: draw(seeds)
 
 
 def figure4(seeds: Sequence[Measured]) -> Figure:
@@ -143,21 +160,25 @@ _INSIDE = ("in-context", "ambiguous", "no-pose", "out-of-context")
 _OUTSIDE = ("out-of-context", "in-context", "ambiguous", "no-pose")
 
 FIGURES: dict[str, FigureRecipe] = {
-    "figure1": FigureRecipe("Where the methods look", TRIO, figure1),
-    "figure2": FigureRecipe("The whole network", ("integral",), figure2),
-    "figure3": FigureRecipe("Pose-driven feature integration", ("integral",), figure3),
-    "figure4": FigureRecipe("Distribution of the mean gate", ("integral", "lambda-0"), figure4),
-    "figure5": FigureRecipe("Score averaging at every ratio", TRIO, figure5),
-    "figure6": FigureRecipe("Confusion matrices", TRIO, figure6),
-    "figure7": FigureRecipe("The pose is wrong, integral right", TRIO, _gallery((True, False, True), _INSIDE, 0)),
-    "figure8": FigureRecipe("The pose is wrong, integral right: more", TRIO, _gallery((True, False, True), _INSIDE, 4)),
+    "figure1": FigureRecipe("Where the methods look", TRIO, _of_seeds(figure1)),
+    "figure2": FigureRecipe("The whole network", (), _of_model(pipeline_figure)),
+    "figure3": FigureRecipe("Pose-driven feature integration", (), _of_model(integration_figure)),
+    "figure4": FigureRecipe("Distribution of the mean gate", ("integral", "lambda-0"), _of_seeds(figure4)),
+    "figure5": FigureRecipe("Score averaging at every ratio", TRIO, _of_seeds(figure5)),
+    "figure6": FigureRecipe("Confusion matrices", TRIO, _of_seeds(figure6)),
+    "figure7": FigureRecipe(
+        "The pose is wrong, integral right", TRIO, _of_seeds(_gallery((True, False, True), _INSIDE, 0))
+    ),
+    "figure8": FigureRecipe(
+        "The pose is wrong, integral right: more", TRIO, _of_seeds(_gallery((True, False, True), _INSIDE, 4))
+    ),
     "figure9": FigureRecipe(
-        "The appearance is wrong, integral right", TRIO, _gallery((False, True, True), _OUTSIDE, 0)
+        "The appearance is wrong, integral right", TRIO, _of_seeds(_gallery((False, True, True), _OUTSIDE, 0))
     ),
     "figure10": FigureRecipe(
-        "The appearance is wrong, integral right: more", TRIO, _gallery((False, True, True), _OUTSIDE, 4)
+        "The appearance is wrong, integral right: more", TRIO, _of_seeds(_gallery((False, True, True), _OUTSIDE, 4))
     ),
     "figure11": FigureRecipe(
-        "Both streams are wrong, integral right", TRIO, _gallery((False, False, True), _OUTSIDE, 0)
+        "Both streams are wrong, integral right", TRIO, _of_seeds(_gallery((False, False, True), _OUTSIDE, 0))
     ),
 }

@@ -1,6 +1,6 @@
 """Makes tables, figures and claims by name, and leaves them in a folder.
 
-OUT/tables/NAME.csv, .md, .tex     tables, the claims among them
+OUT/tables/NAME.csv, .md, .tex     tables, the claims among them; .json is what `report` reads
 OUT/figures/NAME.pdf, .png         figures
 OUT/claims.csv                     the claims' numbers
 OUT/skipped.csv                    what the data at hand could not show, and why
@@ -11,27 +11,35 @@ OUT/data/, runs/, stages/          what was measured: see `measure`
 
 import csv
 import datetime
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.text import Text
 
-from integralaction.config import Recipe, override, to_dict
+from integralaction.config import ModelConfig, Recipe, override, to_dict
+from integralaction.console import printable
 from integralaction.data.index import Index, read_index
+from integralaction.escapes import markdown
 from integralaction.figures.style import save_figure
 from integralaction.figures.table import print_table, write_table
 from integralaction.files import write_rows, write_text
-from integralaction.recipes import recipe_named
+from integralaction.mime.acts import ACTS
+from integralaction.recipes import recipe_named, variant_of
 from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, for_terminal, test_claims
 from integralaction.reproduce.figures import FIGURES
-from integralaction.reproduce.measure import DataPart, Measured, measure
+from integralaction.reproduce.measure import MIME, DataPart, Measured, measure
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
-from integralaction.run import environment
-from integralaction.settings import write_yaml
+from integralaction.run import environment, model_of
+from integralaction.settings import read_yaml, write_yaml
 
 REPRODUCTION = "reproduction.yaml"  # by which a folder is known
+HEADING = "# The paper, measured"  # by which our README.md is known
+ENDINGS = ("csv", "md", "tex", "json", "pdf", "png")  # of the files of an item
+CLASSES = {"kinetics50": 50, "kinetics400": 400, "ntu60": 60}  # of the paper's data sets, where none is at hand
 ITEMS = (*TABLES, *FIGURES)
 _SECTION_4_2 = ("table1", "table2", "table13")  # of the paper, which has other networks there
 
@@ -76,7 +84,11 @@ def reproduce(asked: Asked, device: torch.device, console: Console) -> dict[str,
 
     Returns:
         By item, why it was skipped.
+
+    Raises:
+        ValueError: the folder holds files of these names that no earlier call wrote; or as `measure`.
     """
+    check_folder(asked.out, asked.items)
     asked.out.mkdir(parents=True, exist_ok=True)
     index = read_index(asked.data[0].root) if asked.data else None
     bases = {item: _base(item, asked, index) for item in asked.items}
@@ -89,11 +101,15 @@ def reproduce(asked: Asked, device: torch.device, console: Console) -> dict[str,
     skipped: dict[str, str] = {}
     for item in asked.items:
         try:
-            skipped |= _make(item, measured.get(bases[item], []), asked.out, console)
+            if item in FIGURES:
+                model = _model(bases[item], index)
+                _make_figure(item, model, measured.get(bases[item], []), asked.out, console)
+            else:
+                skipped |= _make_table(item, measured.get(bases[item], []), asked.out, console)
         except Skipped as reason:
             skipped[item] = str(reason)
-            for old in (*asked.out.glob(f"tables/{item}.*"), *asked.out.glob(f"figures/{item}.*")):
-                old.unlink()  # of other data or seeds
+            for old in _files(asked.out, item):
+                old.unlink(missing_ok=True)  # of other data or seeds
     _write_skipped(skipped, asked.items, asked.out / "skipped.csv")
     _write_page(asked, bases)
     return skipped
@@ -117,8 +133,52 @@ def _base(item: str, asked: Asked, index: Index | None) -> Recipe:
     return override(recipe_named(name), list(asked.assignments))
 
 
-def _make(item: str, seeds: list[Measured], out: Path, console: Console) -> dict[str, str]:
-    """Make one item; by claim, why some could not be tested."""
+def check_folder(out: Path, items: Sequence[str]) -> None:
+    """Make sure that nothing is replaced but what an earlier call wrote.
+
+    Raises:
+        ValueError: the folder holds something else of the same name.
+    """
+    advice = "Give another --out, or move that file."
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"Expected a folder for the reproduction; {out} is a file. Give another --out.")
+    page = out / "README.md"
+    if page.exists() and not is_ours(page):
+        raise ValueError(f"Expected no README.md in {out} but one that reproduce wrote; found another. {advice}")
+    settings = out / REPRODUCTION
+    if settings.exists():
+        values = read_yaml(settings)
+        if not isinstance(values, dict) or not {"items", "seeds", "recipes"} <= values.keys():
+            raise ValueError(f"Expected what reproduce wrote in {settings}; found something else. {advice}")
+        return
+    names = (out / "claims.csv", out / "skipped.csv", *(path for item in items for path in _files(out, item)))
+    if others := [str(path) for path in names if path.exists()]:
+        raise ValueError(f"Expected none of the files to be written in {out}; found {others[0]}. {advice}")
+
+
+def is_ours(page: Path) -> bool:
+    """Whether a README.md is one that `reproduce` wrote."""
+    return page.is_file() and page.read_bytes().startswith(HEADING.encode() + b"\n")
+
+
+def _files(out: Path, item: str) -> list[Path]:
+    """The files of an item, those that are there and those that are not."""
+    return [out / ("figures" if item in FIGURES else "tables") / f"{item}.{ending}" for ending in ENDINGS]
+
+
+def _model(base: Recipe, index: Index | None) -> ModelConfig:
+    """The paper's method as the recipe has it, with the classes of the data."""
+    if index is not None:
+        classes = index.classes
+    elif base.name in MIME:
+        classes = tuple(act.name for act in ACTS)
+    else:
+        classes = tuple(f"class {i}" for i in range(CLASSES.get(base.name, 1)))
+    return model_of(variant_of(base, "integral"), base.model.classes or classes)
+
+
+def _make_table(item: str, seeds: list[Measured], out: Path, console: Console) -> dict[str, str]:
+    """Make a table; of the claims, why some could not be tested."""
     if item == "claims":
         tested, skipped = test_claims(seeds)
         table = claims_table(tested, len(seeds))
@@ -126,22 +186,22 @@ def _make(item: str, seeds: list[Measured], out: Path, console: Console) -> dict
         write_table(table, out / "tables")
         _write_claims(tested, out / "claims.csv")
         return skipped
-    if item in TABLES:
-        table = make_table(item, seeds)
-        print_table(replace(table, title=f"{_shown(item)}: {table.title}"), console)
-        console.print()
-        write_table(table, out / "tables")
-    else:
-        figure = FIGURES[item].make(seeds)
-        paths = save_figure(figure, out / "figures" / item)
-        console.print(f"{_shown(item)}: {FIGURES[item].title}: {paths[-1]}", highlight=False)
+    table = make_table(item, seeds)
+    print_table(replace(table, title=f"{named(item)}: {table.title}"), console)
+    console.print()
+    write_table(table, out / "tables")
     return {}
 
 
-def _shown(item: str) -> str:
-    """`table4` as Table 4."""
-    word = item.rstrip("0123456789")
-    return f"{word.capitalize()} {item.removeprefix(word)}".strip()
+def _make_figure(item: str, model: ModelConfig, seeds: list[Measured], out: Path, console: Console) -> None:
+    figure = FIGURES[item].make(model, seeds)
+    paths = save_figure(figure, out / "figures" / item)
+    console.print(Text(printable(f"{named(item)}: {FIGURES[item].title}: {paths[-1]}")))
+
+
+def named(item: str) -> str:
+    """`table4` as Table 4, `gate-priors` as Gate priors."""
+    return re.sub(r"(?<=[a-z])(?=\d)", " ", item).replace("-", " ").capitalize()
 
 
 def _write_claims(tested: list[Tested], path: Path) -> None:
@@ -161,7 +221,8 @@ def _write_skipped(skipped: dict[str, str], items: tuple[str, ...], path: Path) 
     kept = {}
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
-            kept = {item: reason for item, reason in list(csv.reader(file))[1:] if item in ITEMS and item not in items}
+            old = [row for row in csv.reader(file) if len(row) == 2]
+        kept = {item: reason for item, reason in old if item in ITEMS and item not in items}
     write_rows(path, [("item", "reason"), *(kept | skipped).items()])
 
 
@@ -170,29 +231,41 @@ def _write_page(asked: Asked, bases: dict[str, Recipe]) -> None:
     told, out = environment(), asked.out
     threads = f"{told['threads']} thread{'' if told['threads'] == 1 else 's'}"
     where = f"{told['processor']}, {threads}" if told["gpu"] == "none" else str(told["gpu"])
-    recipes = ", ".join(dict.fromkeys(base.name for base in bases.values()))
-    data = ", ".join(str(part.root) for part in asked.data) or "the embedded benchmark, rendered anew for each seed"
     lines = [
-        "# The paper, measured",
+        HEADING,
+        "",
+        "<!-- Written by `integralaction reproduce`; its next call with this folder replaces it. -->",
         "",
         f"`{told['command']}`, {datetime.date.today().isoformat()}, {where}, torch {told['torch']}.",
-        f"Recipe {recipes} on {data}; seeds {', '.join(map(str, asked.seeds))}. The last epoch is used; nothing is",
-        "chosen on a test split.",
+        _measured_on(asked, bases),
     ]
     for item in sorted(asked.items, key=("claims", *ITEMS).index):
         table, picture = out / "tables" / f"{item}.md", out / "figures" / f"{item}.png"
         if item in FIGURES and picture.is_file():
             title = FIGURES[item].title
-            lines += ["", f"## {_shown(item)}: {title}", "", f"![{title}](figures/{item}.png)"]
+            lines += ["", f"## {named(item)}: {title}", "", f"![{title}](figures/{item}.png)"]
         elif item not in FIGURES and table.is_file():
             # the first line is the title
             _, _, text = table.read_text(encoding="utf-8").partition("\n")
-            heading = "What the paper states" if item == "claims" else f"{_shown(item)}: {TABLES[item].title}"
+            heading = "What the paper states" if item == "claims" else f"{named(item)}: {TABLES[item].title}"
             lines += ["", f"## {heading}", "", text.strip()]
     with (out / "skipped.csv").open(newline="", encoding="utf-8") as file:
-        skipped = [f"- {item}: {reason}" for item, reason in list(csv.reader(file))[1:]]
+        skipped = [f"- {item}: {markdown(reason)}" for item, reason in list(csv.reader(file))[1:]]
     lines += ["", "## What was skipped", "", *(skipped or ["Nothing."])]
-    write_text(out / "README.md", "\n".join(lines) + "\n")
+    write_text(out / "README.md", "\n".join(lines) + "\n", errors="backslashreplace")
+
+
+def _measured_on(asked: Asked, bases: dict[str, Recipe]) -> str:
+    """What was trained on what, in a sentence or two."""
+    recipes = ", ".join(dict.fromkeys(base.name for base in bases.values()))
+    if not any(needs(item) for item in asked.items):
+        return f"Recipe {markdown(recipes)}. Read off the models: nothing was trained."
+    data = ", ".join(str(part.root) for part in asked.data) or "the embedded benchmark, rendered anew for each seed"
+    seeds = f"seed{'s' if len(asked.seeds) > 1 else ''} {', '.join(map(str, asked.seeds))}"
+    return (
+        f"Recipe {markdown(recipes)} on {markdown(data)}; {seeds}. The last epoch is used; nothing is chosen on a test "
+        "split."
+    )
 
 
 def _write_settings(asked: Asked, bases: list[Recipe]) -> None:

@@ -1,78 +1,123 @@
 """What `integralaction reproduce` left in a folder, as one self-contained HTML page: claims, tables, figures."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from markupsafe import Markup
-
-from integralaction.figures.table import MORE_DIGITS, Cell, Column, Row, Table
-from integralaction.page import Fold, Page, Picture, Section, data_uri, read_rows, table_markup, write_page
-from integralaction.reproduce.claims import VERDICTS
+from integralaction.figures.table import MORE_DIGITS, Cell, Column, Row, Table, from_json
+from integralaction.page import Fold, Page, Picture, Section, data_uri, read_rows, table_markups, write_page
+from integralaction.reproduce.claims import tally
 from integralaction.reproduce.figures import FIGURES
-from integralaction.reproduce.items import REPRODUCTION
+from integralaction.reproduce.items import REPRODUCTION, named
 from integralaction.reproduce.tables import TABLES
+from integralaction.settings import read_yaml
+
+_FACTS = ("command", "processor", "gpu", "threads", "torch", "integralaction")  # of the machine, in this order
 
 
-def write_reproduction_page(folder: Path, out: Path) -> Path:
+def write_reproduction_page(folder: Path, out: Path | None = None) -> Path:
     """Write the page of what `integralaction reproduce` left in a folder, and of what it skipped.
 
     Args:
-        folder: has tables/*.csv, figures/*.png, claims.csv, skipped.csv and reproduction.yaml, or some of them.
-        out: the file, written aside and then renamed.
+        folder: has tables/*.json (or .csv), figures/*.png, claims.csv, skipped.csv and reproduction.yaml, or some.
+        out: the file, written aside and then renamed; None: report.html in the folder.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: there is nothing of that in the folder.
+        ValueError: there is nothing of that in the folder, or `out` is a file that is no page of ours.
     """
-    names = {path.stem for part in ("tables/*.csv", "figures/*.png") for path in folder.glob(part)}
-    if not names:
+    names = {path.stem for part in ("tables/*.json", "tables/*.csv", "figures/*.png") for path in folder.glob(part)}
+    if not names & {"claims", *TABLES, *FIGURES}:
         raise ValueError(
             f"Expected tables, figures or claims in {folder}; found none. Make them with `integralaction reproduce`."
         )
-    answer = []
+    answer = ()
     if claims := read_rows(folder / "claims.csv"):
         verdicts = [row[-1] for row in claims[1:]]
-        counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS)
-        answer = [f"Of {len(verdicts)} claims of the paper: {counts}."]
-    sections = []
-    if "claims" in names:
-        sections.append(Section("claims", "Claims", tables=(_table(folder / "tables" / "claims.csv"),)))
-    for name, table in TABLES.items():
-        if name in names:
-            sections.append(
-                Section(name, _title(name, table.title), tables=(_table(folder / "tables" / f"{name}.csv"),))
-            )
+        answer = (f"Of {len(verdicts)} claims of the paper, {tally(verdicts)}.",)
+    titles = {"claims": "Claims", **{name: f"{named(name)}: {recipe.title}" for name, recipe in TABLES.items()}}
+    sections = [
+        Section(name, title, tables=table_markups(_table(folder / "tables", name)))
+        for name, title in titles.items()
+        if name in names
+    ]
     for name, figure in FIGURES.items():
         if name in names:
-            told = _title(name, figure.title)
+            title = f"{named(name)}: {figure.title}"
             source = data_uri("image/png", (folder / "figures" / f"{name}.png").read_bytes())
-            sections.append(Section(name, told, pictures=(Picture(source, told, ""),)))
+            sections.append(Section(name, title, pictures=(Picture(source, title, ""),)))
     settings = folder / REPRODUCTION
     if settings.is_file():
-        sections.append(
-            Section("settings", "Settings", folds=(Fold("Settings", settings.read_text(encoding="utf-8")),))
-        )
+        fold = Fold("Settings", settings.read_text(encoding="utf-8", errors="backslashreplace"))
+        sections.append(Section("settings", "Settings", folds=(fold,)))
     skipped = tuple(": ".join(row) for row in read_rows(folder / "skipped.csv")[1:])
     sections.append(Section("skipped", "What was skipped", lines=skipped or ("Nothing.",)))
-    return write_page(Page(f"{folder.resolve().name}: the paper, measured", (), tuple(answer), tuple(sections)), out)
+    title = f"{folder.resolve().name}: the paper, measured"
+    return write_page(Page(title, _facts(settings), answer, tuple(sections)), out or folder / "report.html")
 
 
-def _table(path: Path) -> Markup:
-    """A table that was written with more digits than are shown."""
-    heading, *rows = read_rows(path)
-    made = tuple(Row(row[0], tuple(Cell(text=_rounded(text)) for text in row[1:])) for row in rows)
-    columns = tuple(Column("", name) for name in heading[1:])
-    return table_markup(Table(path.stem, "", heading[0], columns, made))
+def _facts(settings: Path) -> tuple[tuple[str, str], ...]:
+    """What was measured, by which command, when and where; nothing where the folder does not tell."""
+    values = read_yaml(settings) if settings.is_file() else {}
+    if not isinstance(values, dict):
+        return ()
+    recipes, data, seeds = (values.get(key) for key in ("recipes", "data", "seeds"))
+    about = values.get("environment")
+    machine: dict[str, Any] = about if isinstance(about, dict) else {}
+    facts = {
+        "command": machine.get("command"),
+        "date": values.get("date"),
+        "seeds": _listed(seeds),
+        "recipe": _listed(
+            [r.get("name") for r in recipes if isinstance(r, dict)] if isinstance(recipes, list) else None
+        ),
+        "data": _listed(data),
+        **{name: machine.get(name) for name in _FACTS[1:] if (name, machine.get(name)) != ("gpu", "none")},
+    }
+    return tuple((name, str(value)) for name, value in facts.items() if value not in (None, ""))
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _table(folder: Path, name: str) -> Table:
+    """A table without its title, which is that of its section."""
+    path = folder / f"{name}.json"
+    if path.is_file():
+        table = from_json(path.read_text(encoding="utf-8"))
+        return Table(table.name, "", table.first, table.columns, table.rows, table.notes)
+    return _table_of_csv(folder / f"{name}.csv")
+
+
+def _table_of_csv(path: Path) -> Table:
+    """A table of which the csv alone is there, written with more digits than are shown.
+
+    Raises:
+        ValueError: it is no such csv.
+    """
+    heading, *rows = read_rows(path) or [[""]]
+    if any(len(row) != len(heading) for row in rows):
+        raise ValueError(f"Expected {len(heading)} cells in each row of {path}; found another number.")
+    spreads = {place + 1 for place, (name, other) in enumerate(pairwise(heading)) if other == f"{name} ±"}
+    places = [place for place in range(1, len(heading)) if place not in spreads]
+    columns = tuple(Column("", heading[place]) for place in places)
+    made = []
+    for row in rows:
+        cells = []
+        for place in places:
+            spread = _rounded(row[place + 1]) if place + 1 in spreads else ""
+            cells.append(Cell(text=f"{_rounded(row[place])} ± {spread}" if spread else _rounded(row[place])))
+        strong = row[0].startswith("integral (") or row[0] == "all videos"
+        made.append(Row(row[0], tuple(cells), strong))
+    first = "claim" if path.stem == "claims" else "method"
+    return Table(path.stem, "", first if heading[0] == "label" else heading[0], columns, tuple(made))
 
 
 def _rounded(text: str) -> str:
     """A number with the digits that its table shows; other text, printed numbers too, as it is."""
     number = re.fullmatch(rf"-?\d+\.(\d{{{MORE_DIGITS},}})", text)
     return f"{float(text):.{len(number[1]) - MORE_DIGITS}f}" if number else text
-
-
-def _title(name: str, title: str) -> str:
-    """`table4` as Table 4, with what it is."""
-    return re.sub(r"(?<=[a-z])(?=\d)", " ", name).replace("-", " ").capitalize() + f": {title}"

@@ -1,7 +1,7 @@
 """The paper's tables, measured on the data at hand and set beside the published numbers.
 
-Each function takes what the seeds gave. With one seed a number's ± is half of its 95 % bootstrap interval over the
-videos; with several it is the standard deviation over the seeds. Accuracies are in per cent.
+Each function takes what the seeds gave. With one seed a number's ± reaches to the farther end of its 95 % interval over
+the videos; with several it is the standard deviation over the seeds. Accuracies are in per cent.
 """
 
 import statistics
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from integralaction.analysis import by_class, gates_by_class, oracle_right, right
-from integralaction.evaluate import Predictions, bootstrap_interval
+from integralaction.evaluate import Predictions
 from integralaction.figures.architecture import architecture_table
 from integralaction.figures.table import Cell, Column, Row, Table
+from integralaction.intervals import few_videos, share_interval
 from integralaction.recipes import kinetics50, kinetics400
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.published import average_ranks, published
@@ -68,8 +69,8 @@ def percent(values: Sequence[np.ndarray]) -> Cell:
     means = [100 * float(np.mean(v)) for v in values]
     if len(values) > 1:
         return Cell(statistics.mean(means), statistics.stdev(means))
-    low, high = bootstrap_interval(values[0])
-    return Cell(means[0], 50 * (high - low))
+    low, high = (100 * end for end in share_interval(values[0]))
+    return Cell(means[0], max(means[0] - low, high - means[0]))
 
 
 def plain(values: Sequence[float]) -> Cell:
@@ -87,8 +88,15 @@ def _tests(seeds: Sequence[Measured]) -> list[str]:
 
 def _spread_note(seeds: Sequence[Measured]) -> str:
     if len(seeds) == 1:
-        return f"Seed {seeds[0].seed}; ± is half of the 95 % bootstrap interval over the videos."
+        return f"Seed {seeds[0].seed}; ± reaches to the farther end of the 95 % interval over the videos."
     return f"Mean ± standard deviation over {len(seeds)} seeds."
+
+
+def _few_note(seeds: Sequence[Measured]) -> tuple[str, ...]:
+    """A note that names the test sets of too few videos, where there are such."""
+    first = next(iter(seeds[0].predictions.values()))
+    line = few_videos({test: len(first[test].videos) for test in _tests(seeds)})
+    return (line,) if line else ()
 
 
 def _counts_note(seeds: Sequence[Measured]) -> str:
@@ -125,7 +133,7 @@ def compared(
             cells += [percent([rank < top for rank in ranks]) for top in (1, 5)]
         cells += [Cell(text=paper.get(name, {}).get(heading, "")) for heading in headings]
         made.append(Row(LABELS.get(name, name), tuple(cells), strong=name == strong))
-    notes = (_counts_note(seeds), _spread_note(seeds))
+    notes = (_counts_note(seeds), _spread_note(seeds), *_few_note(seeds))
     return Table(f"table{number}" if number else "gate-priors", title, "method", tuple(columns), tuple(made), notes)
 
 
@@ -180,6 +188,7 @@ def beside_published(number: int, name: str, title: str, seeds: Sequence[Measure
         "Published rows are the paper's, of Kinetics, Mimetics and NTU RGB+D; measured ones are of the data at hand.",
         _counts_note(seeds),
         _spread_note(seeds),
+        *_few_note(seeds),
     )
     return Table(name, title, "method", tuple(columns), tuple(rows), notes)
 
@@ -220,6 +229,7 @@ def table5(name: str, title: str, seeds: Sequence[Measured]) -> Table:
     notes = (f"{cut}The gate is 1 where appearance is let in and 0 where the pose alone answers.",)
     if len(seeds) > 1:
         notes = (*notes, _spread_note(seeds))
+    notes = (*notes, *_few_note(seeds))
     return Table(name, title, "class", columns, tuple(rows), notes)
 
 
@@ -253,7 +263,11 @@ def by_classes(number: int, name: str, title: str, seeds: Sequence[Measured]) ->
     last += [Cell(text=paper["average"][m]) for m in correct] if fits else []
     rows.append(Row("all videos", tuple(last), strong=True, section=True))
     data = {10: "Kinetics50", 11: "Mimetics", 12: "NTU RGB+D"}[number]
-    notes: tuple[str, ...] = (f"{role}; the oracle is right where one of the two streams is.", _spread_note(seeds))
+    notes: tuple[str, ...] = (
+        f"{role}; the oracle is right where one of the two streams is.",
+        _spread_note(seeds),
+        *_few_note(seeds),
+    )
     if not fits:
         average = ", ".join(f"{m} {paper['average'][m]}" for m in correct)
         notes = (*notes, f"The paper's classes are those of {data}; its averages: {average}.")

@@ -1,0 +1,218 @@
+"""The commands that make and test models: train, evaluate, audit, convert."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from integralaction.console import Tables, show
+from integralaction.recipes import RECIPES, VARIANTS
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Splits = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)]
+
+
+def train(
+    recipe: Annotated[
+        str,
+        Parameter(
+            help="The name of a recipe, also with a variant (kinetics50/lambda-5), or a YAML file of settings. "
+            f"Recipes: {', '.join(RECIPES)}. Variants: {', '.join(VARIANTS)}."
+        ),
+    ],
+    /,
+    *assignments: str,
+    data: Path,
+    out: Path,
+    init: str | None = None,
+    head: Literal["keep", "new"] | None = None,
+    device: Device = "auto",
+) -> int:
+    """Train the three stages of a recipe; the same command continues a training that was stopped.
+
+    Parameters
+    ----------
+    assignments
+        Settings to change, as name=value or part.name=value: integration.epochs=5; seed=1 is the seed of new weights
+        and of the order and augmentation of the videos. RUN/settings.yaml shows all that can be set.
+    data
+        The data set folder.
+    out
+        The run folder.
+    init
+        A model to start from: a run folder, a model file or folder, a hub id, or another project's checkpoint. What a
+        clip is and what its weights need come from it.
+    head
+        keep: its classifiers too, whose classes must be the data set's; new: other classes.
+    device
+        Where to train. Under torchrun each process takes one device.
+    """
+    from dataclasses import replace
+
+    from integralaction.config import override
+    from integralaction.recipes import recipe_named
+    from integralaction.train import train as run_training
+
+    given = (recipe, *assignments)
+    recipe = next((word for word in given if "=" not in word), recipe)  # settings may stand before it
+    assignments = tuple(word for word in given if word != recipe)
+    settings = override(recipe_named(recipe), list(assignments))
+    if init is not None:
+        settings = replace(settings, init=init)
+    if head is not None:
+        settings = replace(settings, head=head)
+    if settings.head == "new" and not settings.init:
+        raise ValueError("Expected --init beside --head new; found none. Give the model to start from.")
+    asked = tuple(a.partition("=")[0].removeprefix("model.") for a in assignments if a.startswith("model."))
+    run = run_training(settings, data, out, device, asked)
+    show(f"trained: {', '.join(str(run.model_path(m)) for m in run.methods if m != 'score-average')}")
+    return 0
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    on: Path | None = None,
+    split: Splits = None,
+    device: Device = "auto",
+) -> int:
+    """Test every method of a run on ten clips a video; predictions and tables go into the run folder.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    on
+        A data set folder; the one it was trained on by default.
+    split
+        Splits to test on; all but train and val by default.
+    device
+        Where the model runs.
+    """
+    from integralaction.data.index import read_index
+    from integralaction.evaluate import evaluate as run_evaluation
+    from integralaction.evaluate import print_results
+    from integralaction.run import choose_device, open_run
+
+    opened = open_run(run)
+    index = read_index(on or opened.data)
+    predictions = run_evaluation(opened, index, tuple(split or ()), choose_device(device))
+    print_results(predictions, Tables())
+    show(f"tables: {opened.root / 'results'}, predictions: {opened.root / 'predictions'}")
+    return 0
+
+
+def audit(
+    run: Path,
+    /,
+    *,
+    data: Path | None = None,
+    split: Splits = None,
+    seed: int = 0,
+    sheet: Path | None = None,
+    device: Device = "auto",
+) -> int:
+    """Ask what the answers follow, the person or the scene: on videos whose backgrounds were swapped by their poses.
+
+    Parameters
+    ----------
+    run
+        The run folder, all of whose methods are asked.
+    data
+        A data set folder with poses; the one it was trained on by default.
+    split
+        Splits to ask about; all but train and val by default.
+    seed
+        Seed of the draw of backgrounds: which video's scene each person is put into.
+    sheet
+        Also write a picture of some videos taken apart, a PNG.
+    device
+        Where the model runs.
+    """
+    from integralaction.audit import VideoVersions, audit_name, contact_sheet, print_audit, tested, write_audit
+    from integralaction.audit import audit as run_audit
+    from integralaction.data.dataset import ClipReader
+    from integralaction.data.index import read_index
+    from integralaction.data.poses import PoseStore
+    from integralaction.run import choose_device, open_run
+
+    opened = open_run(run)
+    index = read_index(data or opened.data)
+    found = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
+    print_audit(found, Tables())
+    show(f"tables: {write_audit(found, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
+    if sheet is not None:
+        tested = tested(index, tuple(split or ()))
+        reader = ClipReader(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
+        contact_sheet(VideoVersions(reader, seed), tested, sheet)
+        show(f"pictures: {sheet}")
+    return 0
+
+
+def convert(
+    file: Path,
+    other: Path | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    mode: Literal["rgb+pose", "rgb_only", "pose_only"] = "rgb+pose",
+    pose_gate: Annotated[bool, Parameter(negative="--no-pose-gate")] = True,
+    pose_frame_factor: int = 1,
+    frames: int | None = None,
+    stride: int | None = None,
+    shift: int | None = None,
+    classes: Path | None = None,
+) -> int:
+    """Turn another project's weights into a model of this one, with an account of every tensor.
+
+    Parameters
+    ----------
+    file
+        A snapshot of the released IntegralAction code, TSM as MIT or MMAction2 writes it, or a plain ResNet with
+        torchvision's names.
+    other
+        A second file: the first is then the appearance stream and this the pose stream, and both together are where
+        stage 3 starts: train RECIPE --init OUT appearance.epochs=0 pose.epochs=0.
+    out
+        The folder to make; without it the account is printed and nothing written.
+    mode
+        What a released snapshot was trained as, which it cannot tell.
+    pose_gate
+        Whether it was trained with its gate, likewise.
+    pose_frame_factor
+        4 for a released snapshot of 29 pose frames, likewise.
+    frames
+        Frames in a clip; by default as the file's name says, else 8.
+    stride
+        Video frames from one frame of a clip to the next; 8 by default.
+    shift
+        One part in so many of the channels shifts each way; by default as the file's name says, else 8 of TSM and 4
+        of a released snapshot.
+    classes
+        A text file with the classes' names in order, one a line.
+    """
+    from integralaction.convert import account, check_folder, merge, write
+    from integralaction.convert import convert as run_conversion
+    from integralaction.importers.sources import read_lines
+    from integralaction.model.checkpoint import is_ours
+    from integralaction.model.foreign import Told
+
+    names = None if classes is None else read_lines(classes)
+    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
+    if out is not None:
+        check_folder(out)
+    if other is None:
+        read = [run_conversion(file, told)]
+        model = read[0].model
+    else:
+        model, read = merge(file, other, told)
+    for foreign in read:
+        show(account(foreign) + "\n")
+    if out is None:
+        show("Nothing was written; give --out FOLDER.")
+    else:
+        foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
+        write(model, foreign_files, read, out)
+        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if read else ""))
+    return 0

@@ -1,0 +1,56 @@
+"""The documents: their numbers are those of the files that commands wrote, their links lead somewhere."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/guide.md", "docs/mime.md")
+LABELS = {"gate-free": "gate-free (ours without gating)", "lambda-0": "λ = 0 (ours without L_gate)"}
+LABELS["integral"] = "integral (ours, λ = 1.5)"
+
+
+def test_the_table_of_the_readme_is_that_of_the_reproduction() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- results: (.*?) -->\n(.*?)<!-- end of results -->", text, re.DOTALL)
+    assert found is not None
+    with (ROOT / found[1]).open(newline="", encoding="utf-8") as file:
+        measured = {row["label"]: row for row in csv.DictReader(file)}
+    heading, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in found[2].splitlines())
+    assert len(rows) == len(measured)
+    for method, *cells in rows:
+        row = measured[LABELS.get(method, method)]
+        for split, cell in zip(heading[1:], cells, strict=True):
+            top1, spread = (float(row[f"{split} top-1{mark}"]) for mark in ("", " ±"))
+            assert cell == f"{top1:.1f} ± {spread:.1f}", (method, split)
+
+
+def test_the_best_average_is_that_of_the_claim() -> None:
+    """The score average at its best ratio is as much above integral as the claim's difference says."""
+    folder = ROOT / "docs/results/mime-paper"
+    with (folder / "claims.csv").open(newline="", encoding="utf-8") as file:
+        claim = next(row for row in csv.DictReader(file) if "best in context" in row["claim"])
+    with (folder / "tables/table4.csv").open(newline="", encoding="utf-8") as file:
+        ours = next(row for row in csv.DictReader(file) if row["label"] == LABELS["integral"])
+    best = float(ours["out-of-context top-1"]) - 100 * float(claim["difference"])
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"it has {best:.1f} % out of context" in text
+    low, high = -100 * float(claim["high"]), -100 * float(claim["low"])
+    assert f"95 % interval {low:.1f} to {high:.1f}" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name) if name else path
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in anchors, target

@@ -1,0 +1,168 @@
+"""What kills, tears and mutants found: for the terminal, as a page, as a csv."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from integralaction.files import write_rows, write_text
+from integralaction.run import environment
+from tools import fuzz, tears
+from tools.fuzz import Fuzzed
+from tools.kills import Killed
+from tools.tears import Tear
+from tools.trees import IN_PART, LEFT_OUT
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "hardening.md"
+SHOWN = 3  # inputs of a fault that are named
+Table = list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong, how often, and the command that shows it again."""
+
+    where: str
+    what: str
+    count: int
+    shown_by: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was done and seen."""
+
+    killed: tuple[Killed, ...]
+    torn: tuple[Tear, ...]
+    mutated: tuple[Fuzzed, ...]
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Each kind of fault once."""
+        found: list[Fault] = []
+        for killed in self.killed:
+            groups: dict[str, list] = {}
+            for kill in killed.faults:
+                groups.setdefault(kill.verdict, []).append(kill)
+            for verdict, kills in groups.items():
+                shown = _again("kill", killed.command.name, str(kills[0].change), kills[0].end.replace(" ", "-"))
+                found.append(Fault(killed.command.name, verdict, len(kills), shown))
+        for tear in self.torn:
+            if tear.is_fault:
+                when = tear.when.split()[-1]
+                shown = _again("tear", tear.command, when, tear.file, tear.length)
+                found.append(Fault(f"{tear.command}, {tear.file} {tear.length}", tear.verdict, 1, shown))
+        for fuzzed in self.mutated:
+            for verdict, numbers in fuzzed.faults.items():
+                shown = _again("mutant", fuzzed.target.name, str(numbers[0]))
+                found.append(Fault(fuzzed.target.name, verdict, len(numbers), shown))
+        return found
+
+
+def _again(*words: str) -> str:
+    return " ".join(("python -m tools.hardening", *map(shlex.quote, words)))
+
+
+def killed_table(killed: Sequence[Killed]) -> Table:
+    heading = ("command", "file changes", "states to end in", "ended in", "whole again", "whole before", "faults")
+    rows = [
+        (
+            f"`{one.command.name}`",
+            *(str(number) for number in (one.changes, one.points, len(one.kills))),
+            *(str(number) for number in (one.count("whole"), one.count("whole before"), len(one.faults))),
+        )
+        for one in killed
+    ]
+    return [heading, *rows]
+
+
+def torn_table(torn: Sequence[Tear]) -> Table:
+    names = list(dict.fromkeys(tear.command for tear in torn))
+    rows: Table = [("command", "torn files", *tears.VERDICTS, "faults")]
+    for name in names:
+        of_command = [tear for tear in torn if tear.command == name]
+        counts = Counter("faults" if tear.is_fault else tear.verdict for tear in of_command)
+        rows.append((f"`{name}`", str(len(of_command)), *(str(counts[word]) for word in (*tears.VERDICTS, "faults"))))
+    return rows
+
+
+def mutated_table(mutated: Sequence[Fuzzed]) -> Table:
+    kinds = ("unforeseen", "crash", "hangs", "memory")
+    rows: Table = [("kind of file", "inputs", *fuzz.FORESEEN, *kinds)]
+    for one in mutated:
+        faults = Counter(verdict.partition(":")[0] for verdict in one.verdicts)
+        counts = (*(one.count(word) for word in fuzz.FORESEEN), *(faults[kind] for kind in kinds))
+        rows.append((one.target.name, str(len(one.verdicts)), *map(str, counts)))
+    return rows
+
+
+def print_findings(findings: Findings) -> None:
+    """Tables and faults, in plain text."""
+    for table in (killed_table(findings.killed), torn_table(findings.torn), mutated_table(findings.mutated)):
+        if len(table) > 1:
+            widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+            print(
+                "\n".join(
+                    "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table
+                )
+            )
+            print()
+    for fault in findings.faults:
+        print(f"{fault.where}: {fault.what} ({fault.count})\n    {fault.shown_by}")
+
+
+def write_page(findings: Findings, seconds: float) -> Path:
+    """Write docs/results/hardening.md, and hardening.csv beside it with each fault."""
+    here = environment()
+    faults = findings.faults
+    parts = [
+        "# Kills, torn files, mutated files",
+        f"`python -m tools.hardening --write` (`make hardening`), {date.today().isoformat()}, {here['processor']}, "
+        f"{here['cores']} cores, Python {here['python']}, torch {here['torch']}, PyAV {here['av']}: "
+        f"{seconds / 60:.0f} minutes, {len(faults)} kinds of fault.",
+        "## Killed at each file change",
+        "Each command on toy data, in a process of its own that is ended by SIGKILL before one of its file changes, or "
+        "as by a power cut, which takes from files what was not flushed: all of it, or the second half. Changes after "
+        "which nothing differs from a state before are not tried again. Then the same command is given again: it must "
+        "end well, and its folder must hold the bytes of an unbroken run (whole again); or say that all is done, where "
+        "it is (whole before).",
+        _markdown(killed_table(findings.killed)),
+        _every(findings.killed),
+        "## Torn files",
+        "One file of each kind, emptied or cut to half before the command: of those that it starts from, of those that "
+        "it left, and of those that it left when it was killed half-way.",
+        "\n".join(f"- {word}: {meaning}" for word, meaning in tears.VERDICTS.items()),
+        _markdown(torn_table(findings.torn)),
+        "## Mutated files",
+        "Sound files with one to four changes: bits, bytes, parts removed, repeated or moved, for texts words and "
+        "lines too. Each input has a number and is the same each time; reading it may take "
+        f"{fuzz.PATIENCE:.0f} seconds and {fuzz.SPARE // 2**20} MiB. It is read as before, read as something else (a "
+        "changed colour or number is no error that a reader could see), or refused in a sentence; all else is a fault.",
+        _markdown(mutated_table(findings.mutated)),
+        "## Faults",
+        _markdown(_fault_table(faults)) if faults else "None.",
+        "## What is not compared",
+        "\n".join(f"- `{name}`: {why}" for name, why in (LEFT_OUT | IN_PART).items()),
+        "\n".join(f"- `{name}`, torn: {why}" for name, why in (tears.SPENT | tears.WHOLE).items()),
+    ]
+    write_text(PAGE, "\n\n".join(part for part in parts if part) + "\n")
+    rows = [(fault.where, fault.what, fault.count, fault.shown_by) for fault in faults]
+    write_rows(PAGE.with_suffix(".csv"), [("where", "what", "count", "shown by"), *rows])
+    return PAGE
+
+
+def _every(killed: Sequence[Killed]) -> str:
+    thinned = [f"`{one.command.name}` at each {one.command.every}th" for one in killed if one.command.every > 1]
+    return f"Of the states of {', '.join(thinned)} alone is tried." if thinned else ""
+
+
+def _fault_table(faults: Sequence[Fault]) -> Table:
+    rows = [(f.where, f.what[:200], str(f.count), f"`{f.shown_by}`") for f in faults]
+    return [("where", "what", "times", "shown again by"), *rows]
+
+
+def _markdown(table: Table) -> str:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
+    return "\n".join((lines[0], "|" + "---|" * len(table[0]), *lines[1:]))

@@ -1,0 +1,69 @@
+"""What a folder holds, so that two of them can be compared: bytes, but for what no two runs have in common."""
+
+import hashlib
+import re
+from pathlib import Path
+
+# files that may differ between two unbroken runs, and why
+LEFT_OUT = {
+    "environment.yaml": "the command, the machine, versions",
+    "hparams.yaml": "of the training library's logger; nobody reads it",
+    "events.out.tfevents.*": "TensorBoard's file: names and lines hold the time; each call that goes on has its own",
+}
+# files that are compared in part
+IN_PART = {
+    "log.csv": "without its last column, seconds",
+    "last.ckpt": "the weights, epochs and steps in it: it also holds the log with its seconds",
+}
+
+
+def digests(root: Path) -> dict[str, str]:
+    """A digest of every file below a folder, and of what a reader of it would compare."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                found[path.relative_to(root).as_posix()] = "an empty folder"
+        elif not any(path.match(pattern) for pattern in LEFT_OUT):
+            found[path.relative_to(root).as_posix()] = _digest(path, root)
+    return found
+
+
+def _digest(path: Path, root: Path) -> str:
+    content = path.read_bytes()
+    if path.name == "log.csv":
+        content = re.sub(rb",[^,\n]*$", b"", content, flags=re.MULTILINE)
+    if path.name == "last.ckpt":
+        content = _of_checkpoint(path) or content
+    # two runs beside each other lie in folders of names of one length
+    content = content.replace(str(root).encode(), b"FOLDER")
+    return hashlib.sha256(content).hexdigest()
+
+
+def _of_checkpoint(path: Path) -> bytes:
+    import torch
+
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        made = hashlib.sha256(repr((held["epoch"], held["global_step"], sorted(held["state_dict"]))).encode())
+        for name in sorted(held["state_dict"]):
+            made.update(held["state_dict"][name].numpy().tobytes())
+        return made.digest()
+    except Exception:  # torn: then its bytes are compared
+        return b""
+
+
+def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
+    """In words, each file that is not as expected."""
+    words = [f"{name} is missing" for name in expected.keys() - found.keys()]
+    words += [f"{name} is left over" for name in found.keys() - expected.keys()]
+    words += [f"{name} is another" for name in expected.keys() & found.keys() if expected[name] != found[name]]
+    return sorted(words)
+
+
+def kind_of(name: str) -> str:
+    """The kind of a file: files whose names differ by numbers, split, method or class alone are of one kind."""
+    name = re.sub(r"\d+", "N", name)
+    name = re.sub(r"(?<=/)(train|in-context|out-of-context)(?=/)", "SPLIT", name)
+    name = re.sub(r"(?<=predictions/toy/SPLIT/)[a-z-]+(?=\.)", "METHOD", name)
+    return re.sub(r"^(\w+)/.*\.(mpN|jpg)$", r"\1/.../N.\2", name)
