@@ -94,7 +94,6 @@ def test_a_frame_that_the_decoder_calls_corrupt_is_not_given_in_the_quick_way(
     def frames(packet: Any) -> list:
         return [SimpleNamespace(pts=packet.pts, is_corrupt=packet.pts == 1, pict_type=PictureType.I)]
 
-    decode = "decode_packet" if hasattr(decoding, "decode_packet") else "_decoded"
-    monkeypatch.setattr(decoding, decode, frames)
+    monkeypatch.setattr(decoding, "decode_packet", frames)
     given = list(decoding._stretch(iter(packets), begin, {0: 0, 1: 1, 2: 2}))
     assert [frame is not None for frame, _ in given] == [True, False]
