@@ -72,6 +72,8 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
         garbled = any(
             name == container.format.name and "ended prematurely" not in message for _, name, message in errors
         )
+        # mp4 begins with a key frame: where it does not, and the decoder finds fault, the first group is damaged.
+        garbled |= container.format.name.startswith("mov,") and packets.unsure and min(packets.keys, default=1) > 0
         fewer = len(packets.pts) < stream.frames
         if packets.doubtful or garbled or fewer or not stream.frames:
             _check_index(path, stream, size)
