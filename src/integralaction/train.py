@@ -17,6 +17,7 @@ import os
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -594,11 +595,17 @@ def _whole_checkpoint(path: Path, training: StageTraining) -> Path | None:
     """The checkpoint to continue from, where there is one that can be read and is of this model."""
     if _process()[0] == 0 and path.is_file():
         try:
+            with zipfile.ZipFile(path) as archive:  # whose sums PyTorch does not check
+                flipped = archive.testzip()
             held = torch.load(path, map_location="cpu", weights_only=True)
             fits = {n: t.shape for n, t in held["state_dict"].items()} == {
                 n: t.shape for n, t in training.state_dict().items()
             }
-            whole = fits and {"epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers"} <= held.keys()
+            whole = (
+                flipped is None
+                and fits
+                and {"epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers"} <= held.keys()
+            )
         except Exception:  # of a damaged file the unpickler fails in whatever way it comes to
             whole = False
         if not whole:
