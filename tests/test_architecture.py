@@ -32,7 +32,7 @@ LEVELS = (
     ),
     ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "run", "mime"),
     ("importers", "evaluate", "predict", "convert", "overview"),
-    ("shared_stages", "run_start", "readiness"),
+    ("shared_stages", "run_start", "readiness", "epoch_end"),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
     ("page",),
