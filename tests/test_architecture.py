@@ -42,7 +42,7 @@ LEVELS = (
     ),
     ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "run", "mime"),
     ("importers", "evaluate", "predict", "convert", "overview", "overlay"),
-    ("shared_stages", "run_start", "readiness", "epoch_progress"),
+    ("shared_stages", "run_start", "readiness", "epoch_progress", "epoch_end"),
     ("train", "posing", "analysis", "export"),
     ("figures", "audit", "serve"),
     ("page",),

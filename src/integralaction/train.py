@@ -12,10 +12,8 @@ same weights, because order and augmentation depend on seed and epoch alone.
 
 import hashlib
 import logging
-import math
 import os
 import sys
-import time
 import warnings
 import zipfile
 from collections.abc import Generator
@@ -41,10 +39,10 @@ from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS, MicroBatches
+from integralaction.epoch_end import EpochEnd, check_failed, rank_and_count
 from integralaction.epoch_progress import EpochProgress
-from integralaction.escapes import spreadsheet
 from integralaction.evaluate import digest
-from integralaction.files import write_rows, write_whole
+from integralaction.files import write_whole
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
 from integralaction.model.hub import ON_HUB, is_hub_id, pinned
 from integralaction.model.loss import (
@@ -127,7 +125,7 @@ def _begin(
     run: Run, index: Index, store: PoseStore, init: IntegralAction | None, device: torch.device, shared: Path | None
 ) -> None:
     """The first process begins the run, and says what there is to say; the others wait."""
-    if _process()[0] == 0:
+    if rank_and_count()[0] == 0:
         start_run(run)
         if init is not None and not run.init_path.is_file():
             save(init, run.init_path)
@@ -183,7 +181,7 @@ def _run_stages(
     shared: SharedStages | None,
 ) -> None:
     recipe = run.recipe
-    if shared is not None and _process()[0] == 0:
+    if shared is not None and rank_and_count()[0] == 0:
         for method in recipe.streams:
             if is_ours(run.model_path(method)):
                 shared.keep(run, method)  # an earlier call may have been stopped before it did
@@ -197,10 +195,10 @@ def _run_stages(
         if method in todo:
             model = new_model(recipe, method, recipe.seed + number, init)
             stage = recipe.appearance if method == "appearance-only" else recipe.pose
-            if stage.epochs == 0 and not _has_classifier(recipe, method, init) and _process()[0] == 0:
+            if stage.epochs == 0 and not _has_classifier(recipe, method, init) and rank_and_count()[0] == 0:
                 say(f"{method}: 0 epochs, and its classifier is new: it answers by chance")
             run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
-            if shared is not None and _process()[0] == 0:
+            if shared is not None and rank_and_count()[0] == 0:
                 shared.keep(run, method)
     clips = None
     for method in recipe.integrations:
@@ -228,7 +226,7 @@ def _has_classifier(recipe: Recipe, method: Method, init: IntegralAction | None)
 @contextmanager
 def _processes(device: torch.device) -> Generator[torch.device]:
     """Make the processes that torchrun started one group; give each its own device. Alone: nothing but determinism."""
-    _, processes = _process()
+    _, processes = rank_and_count()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what a deterministic matrix product asks for
     deterministic = torch.are_deterministic_algorithms_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # ty: ignore[missing-attribute]
@@ -292,7 +290,7 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
         wanted = ", ".join(f"model.{name}={changes[name]}" for name in refused)
         raise ValueError(f"Expected what the weights of {recipe.init} need, {wanted}; found otherwise. Leave it out.")
     changes = {name: value for name, value in changes.items() if name not in asked}
-    if changes and _process()[0] == 0:
+    if changes and rank_and_count()[0] == 0:
         told = ", ".join(f"model.{name}={value}" for name, value in changes.items())
         say(f"from {recipe.init}: {told}")
     return changed(ours, recipe.init, **changes, stream_answers=True)
@@ -441,121 +439,6 @@ class StageTraining(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class EpochEnd(lightning.Callback):
-    """At the end of each epoch: a line in log.csv and on the terminal, and a checkpoint to continue from.
-
-    The log travels in the checkpoint, so that after a kill it has each epoch once.
-    """
-
-    def __init__(self, folder: Path, title: str, epochs: int, videos: int, max_failed: float) -> None:
-        self._folder, self._title, self._epochs = folder, title, epochs
-        self._videos, self._max_failed = videos, max_failed
-        self._failed: dict[str, str] = {}
-        self._rows: list[dict[str, float]] = []
-        self._sums: dict[str, Tensor] = {}
-        self._count, self._began, self._rate = 0, 0.0, 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self._rows, "failed": self._failed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._rows, self._failed = state_dict["rows"], dict(state_dict.get("failed", {}))
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._sums, self._count, self._began = {}, 0, time.monotonic()
-        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
-
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        for name, value in outputs.items():
-            if name != "loss":
-                self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._count += 1
-        self._failed.update(getattr(batch, "replaced", ()))
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        epoch, seconds = trainer.current_epoch + 1, time.monotonic() - self._began
-        self._failed = _of_all_processes(self._failed)
-        check_failed(self._failed, self._videos, self._max_failed, self._folder)
-        sums = {name: trainer.strategy.reduce(total, reduce_op="mean") for name, total in self._sums.items()}
-        means = {name: float(total) / self._count for name, total in sums.items()}
-        if not math.isfinite(means["total"]):
-            raise ArithmeticError(
-                f"Expected a finite loss; found {means['total']} in epoch {epoch} of {self._title.strip()}. "
-                f"Lower its lr: {self._folder} keeps the epoch before."
-            )
-        self._rows.append({"epoch": epoch, "lr": self._rate, **means, "seconds": round(seconds, 2)})
-        if trainer.is_global_zero:
-            for logger in trainer.loggers:
-                logger.log_metrics({"lr": self._rate, **means}, step=epoch)
-            self._write_log()
-            self._say(means, seconds)
-        save_aside(trainer, self._folder / "last.ckpt")
-
-    def _write_log(self) -> None:
-        names = list(self._rows[-1])
-        write_rows(self._folder / "log.csv", [names, *([row.get(name, "") for name in names] for row in self._rows)])
-
-    def _say(self, means: dict[str, float], seconds: float) -> None:
-        done = len(self._rows)
-        gate = f"  gate {means['gate']:.2f}" if "gate" in means else ""
-        left = seconds * (self._epochs - done)
-        say(
-            f"{self._title}  epoch {done:>2}/{self._epochs}  loss {means['classification']:.3f}  "
-            f"top-1 {100 * means['top1']:5.1f}%{gate}  {seconds:.1f} s, {left:.0f} s left"
-        )
-
-    def report(self) -> None:
-        """Names the videos that could not be read, at the end."""
-        if self._failed:
-            say(
-                f"{self._title.strip()}: {len(self._failed)} of {self._videos} videos could not be read and were "
-                f"replaced; each by name: {self._folder / 'failed.csv'}"
-            )
-
-
-def _of_all_processes(failed: dict[str, str]) -> dict[str, str]:
-    if not torch.distributed.is_initialized():
-        return failed
-    gathered: list[dict[str, str]] = [{} for _ in range(_process()[1])]
-    torch.distributed.all_gather_object(gathered, failed)
-    return {name: fault for part in gathered for name, fault in part.items()}
-
-
-def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path) -> None:
-    """Write the list of videos that could not be read.
-
-    Raises:
-        ValueError: there are more than the share that may fail.
-    """
-    if not failed:
-        return
-    if _process()[0] == 0:
-        rows = (tuple(map(spreadsheet, row)) for row in sorted(failed.items()))
-        write_rows(folder / "failed.csv", [("video", "fault"), *rows])
-    if len(failed) > most * videos:
-        name, fault = next(iter(sorted(failed.items())))
-        raise ValueError(
-            f"Expected at most {100 * most:g} % of the {videos} training videos to be unreadable; found {len(failed)} "
-            f"({name}: {fault}), each in {folder / 'failed.csv'}. Mend or remove them, or set max_failed."
-        )
-
-
-def save_aside(trainer: lightning.Trainer, path: Path) -> None:
-    """A checkpoint of the whole training, complete or not there at all."""
-    if not trainer.is_global_zero:  # every process takes part in this call, the first alone writes
-        trainer.save_checkpoint(path)
-        return
-    with write_whole(path) as aside:
-        trainer.save_checkpoint(aside)
-
-
 def run_stage(
     run: Run, model: IntegralAction, stage: Stage, clips: TrainClips | FeatureClips, device: torch.device
 ) -> None:
@@ -563,7 +446,7 @@ def run_stage(
     recipe, method = run.recipe, model.config.method
     folder = run.stage_path(method)
     folder.mkdir(parents=True, exist_ok=True)
-    process, processes = _process()
+    process, processes = rank_and_count()
     order = MicroBatches(len(clips), recipe.batch_size, recipe.accumulate, process, processes, recipe.seed)
     # memory holds decoded frames and features already; workers would only copy them
     workers = 0 if recipe.preload or isinstance(clips, FeatureClips) else recipe.workers
@@ -596,7 +479,7 @@ def run_stage(
 
 def _whole_checkpoint(path: Path, training: StageTraining) -> Path | None:
     """The checkpoint to continue from, where there is one that can be read and is of this model."""
-    if _process()[0] == 0 and path.is_file():
+    if rank_and_count()[0] == 0 and path.is_file():
         try:
             with zipfile.ZipFile(path) as archive:  # whose sums PyTorch does not check
                 flipped = archive.testzip()
@@ -657,11 +540,6 @@ def _quiet() -> Generator[None]:
             log.setLevel(level)
 
 
-def _process() -> tuple[int, int]:
-    """Which process of how many this is, as torchrun tells."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def _training_clips(run: Run, index: Index, store: PoseStore, method: Method, augment: bool) -> TrainClips:
     reader = ClipReader(index, store, replace(run.recipe.model, method=method))
     clips = TrainClips(reader, augment, run.recipe.seed)
@@ -694,7 +572,7 @@ def _features_once(
             return features
         say(f"{path} is empty or damaged: it is made again")
     features = stream_features(model, index, store, run.recipe, device, run.root / "stages")
-    if path is not None and _process()[0] == 0:
+    if path is not None and rank_and_count()[0] == 0:
         with write_whole(path) as aside:
             save_file(features, aside)
     return features
@@ -724,7 +602,7 @@ def stream_features(
             labels.append(int(batch.labels[0]))
             first.append(first[-1] + len(batch.labels))
     check_failed(failed, len(clips), recipe.max_failed, folder)
-    if failed and _process()[0] == 0:
+    if failed and rank_and_count()[0] == 0:
         say(
             f"{len(failed)} of {len(clips)} videos could not be read and are left out of stage 3: "
             f"{folder / 'failed.csv'}"
