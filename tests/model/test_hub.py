@@ -154,3 +154,19 @@ def test_a_prefix_tells_the_hub_from_a_path(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "runs").mkdir()
     assert not hub.is_hub_id("runs/x")  # a mistyped run is not asked of the hub
     assert hub.is_hub_id("hf:runs/x") and hub.is_hub_id("somebody/x@main")
+
+
+def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that goes on does not ask the hub again, whose newest revision may be another by then."""
+    from dataclasses import replace
+
+    from integralaction import train
+    from integralaction.config import Recipe
+    from integralaction.run import Run
+    from integralaction.run_start import start_run
+
+    monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
+    assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@newest"
+    start_run(Run(tmp_path / "run", replace(Recipe(), init="me/tiny@first"), tmp_path / "data"))
+    assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@first"
+    assert train._lasting("me/other", tmp_path / "run") == "me/other@newest"

@@ -5,10 +5,11 @@ video's frame can then be a square around the person, still for the whole video,
 large, and each video can have the same number of frames, so that a clip sees nearly the whole action.
 """
 
-import io
+import lzma
 import math
 import re
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,13 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
 from integralaction.importers.building import ODD, Entry, Found, Remark
+from integralaction.importers.matlab import LARGEST, read_mat
 
 FPS = 30.0  # the labels do not tell; nothing here depends on it
 HIDDEN = 0.5  # score of a joint where it cannot be seen
 MARGIN = 1.6  # side of the square over the person's extent: random crops cut off up to two fifths of it
+LARGEST_SIDE = 100_000  # of a picture, in pixels
+LARGEST_ARCHIVE = 2**30  # bytes of all label files
 SPLITS = {1: "train", -1: "test"}
 _VARIABLES = {"x", "y", "visibility", "dimensions", "train", "action"}
 
@@ -38,7 +42,6 @@ def find(labels: Path, frames: Path | None, *, square: bool, length: int | None,
 
     Raises:
         FileNotFoundError: there are no labels.
-        ModuleNotFoundError: scipy is not installed.
         ValueError: a label file is of another form, or the options do not fit.
     """
     if not 0 <= val < 1:
@@ -75,7 +78,11 @@ def _entry(name: str, variables: dict[str, Any], poses_alone: bool, square: bool
         return None
     if not np.isfinite(joints).all():
         raise ValueError(f"Expected finite joints in {name}.mat; found NaN or infinity.")
+    if np.abs(joints).max() > LARGEST_SIDE:
+        raise ValueError(f"Expected joints within {LARGEST_SIDE} pixels in {name}.mat; found larger places.")
     height, width = (int(n) for n in variables["dimensions"].ravel()[:2])
+    if not 0 < min(height, width) <= max(height, width) <= LARGEST_SIDE:
+        raise ValueError(f"Expected height and width in {name}.mat; found {height} and {width}.")
     if length is not None:
         joints = joints[np.linspace(0, len(joints) - 1, length).round().astype(int)]
     if square:
@@ -97,26 +104,17 @@ def label_files(path: Path) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ModuleNotFoundError: scipy is not installed.
         ValueError: there are none.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "Expected scipy to read .mat files; it is not installed. Run: pip install 'integralaction[penn]'."
-        ) from error
     if not path.exists():
         raise FileNotFoundError(f"Expected a folder or a tar archive of .mat files; {path} is not there.")
     if path.is_dir():
-        files = {file.stem: file.read_bytes() for file in path.rglob("[!.]*.mat")}
+        files = {file.stem: _first_bytes(file) for file in path.rglob("[!.]*.mat")}
     else:
         try:
             with tarfile.open(path) as archive:
-                members = [m for m in archive if m.isfile() and re.search(r"(^|/)[^/.][^/]*\.mat$", m.name)]
-                opened = ((Path(m.name).stem, archive.extractfile(m)) for m in members)
-                files = {name: file.read() for name, file in opened if file is not None}
-        except (tarfile.TarError, EOFError, OSError) as error:
+                files = dict(_members(archive))
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise ValueError(
                 f"Expected a folder or a tar archive of .mat files; {path} is neither ({error})."
             ) from error
@@ -126,13 +124,32 @@ def label_files(path: Path) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]
 
         def read(name: str = name) -> dict[str, Any]:
             try:
-                return loadmat(io.BytesIO(files[name]))
-            except Exception as error:  # of the reader and of what unpacks for it
+                return read_mat(files[name], _VARIABLES)
+            except ValueError as error:
                 raise ValueError(
                     f"Expected a Matlab file in {name}.mat of {path}; it cannot be read ({error})."
                 ) from error
 
         yield name, read
+
+
+def _first_bytes(file: Path) -> bytes:
+    """What the file holds, as far as it is read: one byte more than it may have tells that it is too large."""
+    with file.open("rb") as stream:
+        return stream.read(LARGEST + 1)
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each .mat file, one after another, as they lie in the archive."""
+    total = 0
+    for member in archive:
+        if member.isfile() and re.search(r"(^|/)[^/.][^/]*\.mat$", member.name):
+            file = archive.extractfile(member)
+            content = b"" if file is None else file.read(LARGEST + 1)
+            total += len(content)
+            if total > LARGEST_ARCHIVE:
+                raise ValueError(f"Expected at most {LARGEST_ARCHIVE} bytes of labels; found more in {archive.name}.")
+            yield Path(member.name).stem, content
 
 
 def joints_of(labels: dict[str, Any]) -> np.ndarray:
