@@ -48,7 +48,8 @@ LEVELS = (
     ("page",),
     ("reproduce",),
     ("report", "app"),
-    ("cli_predict", "cli_data", "cli_import", "cli_models", "cli_paper"),
+    ("cli_models", "cli_data", "cli_import"),
+    ("cli_predict", "cli_paper"),
     ("cli",),
     ("", "__main__"),
 )

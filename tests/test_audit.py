@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction import audit
@@ -16,6 +17,7 @@ from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.data.video import write_video
+from integralaction.run import Run
 from integralaction.skeleton import skeleton_named
 from integralaction.train import train
 
@@ -176,6 +178,24 @@ def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureF
     write_pose_store(tmp_path / "toy", empty)
     assert run(command) == 2
     assert "Estimate poses with `integralaction pose`" in capsys.readouterr().err
+
+
+def test_results_of_named_splits_have_names_of_their_own_and_any_terminal_shows_them(tmp_path: Path) -> None:
+    index = Index(tmp_path / "data", "toy", "openpose18", CLASSES, ())
+    asked_run = Run(tmp_path / "run", toy_recipe(), tmp_path / "data")
+    assert audit.audit_name(asked_run, index, ()) == "toy"
+    assert audit.audit_name(asked_run, index, ("train", "train", "val")) == "toy-train-val"
+    labels = np.arange(6) % 3
+    answers = {("a [b]", version): labels for version in audit.VERSIONS}
+    found = audit.Audit(CLASSES, tuple("abcdef"), labels, (labels + 1) % 3, answers, {"without": 1})
+    with (tmp_path / "told").open("w", encoding="ascii") as file:
+        audit.print_audit(found, Console(file=file, width=80))
+    told = (tmp_path / "told").read_text()
+    # of six right answers and of six wrong ones, Wilson's interval reaches 39 points far
+    assert "100.0 +-39" in told and "0.0 +-39" in told and "a [b]" in told
+    assert "Too few videos to rely on: this audit (6)" in told
+    page = audit.write_audit(found, tmp_path, "toy").with_suffix(".md").read_text(encoding="utf-8")
+    assert "100.0 [61.0, 100.0]" in page and "0.0 [0.0, 39.0]" in page and "Too few videos" in page
 
 
 def test_a_frame_without_a_pose_takes_that_of_the_nearest(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from integralaction.figures.table import (
     to_csv,
     to_json,
 )
+from integralaction.importers.building import Remark, write_remarks
+from integralaction.train import check_failed
 
 NAMES = (
     "[red]in[/red]",
@@ -50,6 +52,17 @@ def test_no_spreadsheet_calculates_a_name(name: str) -> None:
 @pytest.mark.parametrize("value", ["-0.5", "+8.9 [+4.1, +13.8]", "", "boxing", "it's", -0.5, 3, None, "–"])
 def test_numbers_and_plain_words_stay(value: object) -> None:
     assert spreadsheet(value) == value
+
+
+def test_lists_of_other_peoples_files_are_neutral(tmp_path: Path) -> None:
+    """What was left out of an import, and what could not be read in training, by the names of the files."""
+    name = "=cmd|' /C calc'!A0.mp4"
+    write_remarks(tmp_path, [Remark(name, "a reason", "-1 frames of \x1b[31m")])
+    check_failed({name: "@fault"}, 100, 0.5, tmp_path)
+    for file in ("import.csv", "failed.csv"):
+        cells = [cell for row in csv.reader((tmp_path / file).read_text().splitlines()) for cell in row]
+        assert f"'{name}" in cells and not any(cell.startswith(("=", "@", "-", "+")) for cell in cells)
+        assert "\x1b" not in "".join(cells)
 
 
 def test_marks_in_markdown_html_and_latex() -> None:
@@ -84,11 +97,12 @@ def test_a_table_of_such_names() -> None:
 
 def test_wide_tables_are_split_between_groups() -> None:
     columns = tuple(Column(group, f"top-{k}") for group in ("in-context", "out-of-context", "no-pose") for k in (1, 5))
-    table = Table("t", "title", "method", columns, (Row("integral", (Cell(10.5, 0.4),) * 6),), ("a note",))
+    rows = (Row("integral", (Cell(10.5, 0.4),) * 6), Row("published", (*(Cell(text="70.1"),) * 4, Cell(), Cell())))
+    table = Table("t", "title", "method", columns, rows, ("a note",))
     parts = split_columns(table, 60)
     assert [len(part.columns) for part in parts] == [4, 2] and tuple(c for p in parts for c in p.columns) == columns
     assert [part.title for part in parts] == ["title", ""] and [part.notes for part in parts] == [(), ("a note",)]
-    assert all(row.label == "integral" for part in parts for row in part.rows)
+    assert [[row.label for row in part.rows] for part in parts] == [["integral", "published"], ["integral"]]
     assert split_columns(table, 1000) == [table]
 
 

@@ -1,5 +1,6 @@
 """What a prediction is made of: where the persons are from, the modes of the model, what is said."""
 
+import time
 from pathlib import Path
 
 import av
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from integralaction import predict
+from integralaction import console, predict
 from integralaction.clip import Poses
 from integralaction.config import ModelConfig
 from integralaction.data.poses import write_pose_store
@@ -122,3 +123,16 @@ def test_broken_times_are_said(video: Path, tmp_path: Path, capsys: pytest.Captu
                 target.mux(packet)
     predict_video(model_of(), broken, None)
     assert "broken.mkv: its times cannot be trusted" in capsys.readouterr().err
+
+
+def test_an_estimator_that_takes_long_says_how_far_it_is(
+    video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    class Slow(Everywhere):
+        def __call__(self, frames: np.ndarray) -> list[np.ndarray]:
+            time.sleep(0.2)
+            return super().__call__(frames)
+
+    monkeypatch.setattr(console, "EVERY", 0.05)
+    predict_video(model_of(), video, Slow())
+    assert "looking for persons in v.mp4: 0 of 12 after 0 s" in capsys.readouterr().err

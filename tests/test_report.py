@@ -28,13 +28,13 @@ from integralaction.evaluate import evaluate
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.style import save_figure
 from integralaction.figures.table import Cell, Column, Row, Table, write_table
-from integralaction.report import HEIGHT, preview, write_report
+from integralaction.report import HEIGHT, page_path, preview, write_report
 from integralaction.reproduce.page import write_reproduction_page
 from integralaction.run import Run, open_run
 from integralaction.train import train
 
 CPU = torch.device("cpu")
-ODD = ("<b>down</b> & out", 'the "right" one', "still")
+ODD = ("<b>down</b> & out", 'the "right" one', r"=$\frac{$ [red]")
 VOID = {"br", "img", "link", "meta"}
 
 
@@ -147,7 +147,7 @@ def test_it_holds_the_numbers_of_the_results(page: str, run: Run) -> None:
         assert f"{share:.1f} [{low:.1f}, {high:.1f}]" in section(page, "audit")
     classes = rows(run.root / "results/toy-classes.csv")
     for name in ODD:
-        own = [row for row in classes if row["class"] == name]
+        own = [row for row in classes if row["class"].removeprefix("'") == name]
         cells = "".join(
             f'<td class="number" data-label="{row["method"]}">{100 * float(row["top1"]):.0f}</td>' for row in own[::2]
         )
@@ -201,12 +201,12 @@ def test_what_was_skipped_is_said(page: str, run: Run, index: Index, tmp_path: P
     assert not (tmp_path / "less.html.part").exists()
 
 
-def test_pages_of_other_splits_have_names_of_their_own(run: Run, index: Index) -> None:
+def test_pages_of_other_splits_have_names_of_their_own(run: Run, index: Index, page: str) -> None:
     """And what is no page of ours is not replaced."""
-    whole = write_report(run, index, (), previews=0)
     part = write_report(run, index, ("in-context",), previews=0)
-    assert (whole.name, part.name) == ("report.html", "report-in-context.html")
-    assert "out-of-context (3 videos)" in whole.read_text(encoding="utf-8")
+    assert part == run.root / "report-in-context.html" and page_path(run, index, ()) == run.root / "report.html"
+    assert page_path(run, replace(index, root=run.root / "more"), ()).name == f"report-{index.name}-in-more.html"
+    assert "out-of-context (3 videos)" in page
     assert "out-of-context (3 videos)" not in part.read_text(encoding="utf-8")
     part.write_text("<p>my notes</p>")
     with pytest.raises(ValueError, match=r"Expected no file at .*report-in-context\.html but an earlier page"):

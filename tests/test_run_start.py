@@ -1,5 +1,6 @@
 """A run begins in a folder of its own and goes on with the same data and settings, or with more epochs."""
 
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -329,6 +330,30 @@ def test_torn_models_and_checkpoints_are_made_again(
         train(recipe, data, run.root, "cpu")
         assert f"{torn} is empty or damaged" in capsys.readouterr().err
         assert {path: path.read_bytes() for path in whole} == whole, torn
+
+
+def flipped(whole: bytes) -> bytes:
+    """One byte is another, as on an old disk."""
+    middle = len(whole) // 2
+    return whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+
+
+def test_a_checkpoint_of_another_model_or_with_a_flipped_byte_is_not_continued(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    recipe = untrained(methods=("pose-only",), pose=schedule(1))
+    run = train(recipe, data, tmp_path / "run", "cpu")
+    model, last = run.model_path("pose-only"), run.stage_path("pose-only") / "last.ckpt"
+    whole, checkpoint = model.read_bytes(), last.read_bytes()
+    other = io.BytesIO()
+    torch.save({"state_dict": {"x": torch.zeros(1)}}, other)
+    for content in (flipped(checkpoint), other.getvalue(), b"PK\3\4"):
+        model.unlink()
+        last.write_bytes(content)
+        capsys.readouterr()
+        train(recipe, data, run.root, "cpu")
+        assert f"{last} is empty or damaged" in capsys.readouterr().err
+        assert model.read_bytes() == whole
 
 
 @DAMAGE

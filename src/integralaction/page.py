@@ -144,8 +144,8 @@ def read_rows(path: Path) -> list[list[str]]:
         return [row for row in csv.reader(file) if row]
 
 
-def write_page(page: Page, out: Path) -> Path:
-    """Render the page, write it aside and rename it.
+def check_page(out: Path) -> None:
+    """Make sure that a page can be written there without replacing what is not ours.
 
     Raises:
         ValueError: a folder is in its place, or a file that is no page of ours.
@@ -156,6 +156,15 @@ def write_page(page: Page, out: Path) -> Path:
         raise ValueError(
             f"Expected no file at {out} but an earlier page; found another. Give another --out, or move it."
         )
+
+
+def write_page(page: Page, out: Path) -> Path:
+    """Render the page, write it aside and rename it.
+
+    Raises:
+        ValueError: as `check_page`.
+    """
+    check_page(out)
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -39,6 +39,7 @@ from integralaction.page import (
     Group,
     Page,
     Section,
+    check_page,
     data_uri,
     picture_of,
     read_rows,
@@ -97,6 +98,8 @@ def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path | No
     """
     if previews < 0:
         raise ValueError(f"Expected a number of previews of at least 0; found {previews}.")
+    out = out or page_path(run, index, splits)
+    check_page(out)
     found = _find(run, index, splits)
     if remark := run.changes_of(index):
         say(remark)
@@ -138,7 +141,7 @@ def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path | No
     }
     title = f"{run.root.resolve().name}: tested on {index.name}"
     page = Page(title, tuple(facts.items()), tuple(_answer(found)), sections)
-    return write_page(page, out or page_path(run, index, splits))
+    return write_page(page, out)
 
 
 def page_path(run: Run, index: Index, splits: tuple[str, ...]) -> Path:

@@ -17,6 +17,7 @@ import os
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,7 +46,7 @@ from integralaction.escapes import spreadsheet
 from integralaction.evaluate import digest
 from integralaction.files import write_rows, write_whole
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
-from integralaction.model.hub import is_hub_id, pinned
+from integralaction.model.hub import ON_HUB, is_hub_id, pinned
 from integralaction.model.loss import (
     classification_loss,
     gate_loss,
@@ -167,9 +168,10 @@ def _lasting(source: str, out: Path) -> str:
         return source
     if not is_hub_id(source):
         return str(Path(source).resolve())
+    hub_id = source.removeprefix(ON_HUB)
     # a run that goes on has its own copy, and asks nobody for the revision
     begun = open_run(out).recipe.init if (out / "settings.yaml").is_file() else ""
-    return begun if begun.startswith(f"{source}@") else pinned(source)
+    return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pinned(hub_id)
 
 
 def _run_stages(
@@ -594,11 +596,17 @@ def _whole_checkpoint(path: Path, training: StageTraining) -> Path | None:
     """The checkpoint to continue from, where there is one that can be read and is of this model."""
     if _process()[0] == 0 and path.is_file():
         try:
+            with zipfile.ZipFile(path) as archive:  # whose sums PyTorch does not check
+                flipped = archive.testzip()
             held = torch.load(path, map_location="cpu", weights_only=True)
             fits = {n: t.shape for n, t in held["state_dict"].items()} == {
                 n: t.shape for n, t in training.state_dict().items()
             }
-            whole = fits and {"epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers"} <= held.keys()
+            whole = (
+                flipped is None
+                and fits
+                and {"epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers"} <= held.keys()
+            )
         except Exception:  # of a damaged file the unpickler fails in whatever way it comes to
             whole = False
         if not whole:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
-from integralaction.data.pose_files import read_poses
+from integralaction.data.pose_files import read_poses, tails
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.data.video import write_video
 from integralaction.importers.pose_files import add_poses
@@ -243,6 +243,11 @@ def test_files_lie_as_the_videos_do(tmp_path: Path) -> None:
     imported = add_poses(index, poses, None)
     assert not imported.remarks
     assert places_of(index) == dict(zip(names, (20, 21, 22, 23, 24), strict=True))
+
+
+def test_poses_are_looked_for_below_their_folder_alone() -> None:
+    for name in ("/a/clip.mp4", "../a/clip.mp4", "a/clip.mp4"):
+        assert tails(Path(name)) == [Path("a"), Path()]
 
 
 def test_a_file_of_one_video_is_not_everybodys(tmp_path: Path) -> None:

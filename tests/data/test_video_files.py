@@ -29,7 +29,6 @@ CLOSED: dict[str, tuple[str, dict]] = {
     "avi": ("avi", {"codec": "mpeg4", "b": "2M"}),
     "avi of pictures": ("avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
     "flv": ("flv", B),
-    "flv without its size": ("flv", {"container": {"flvflags": "no_duration_filesize"}, **B}),
     "ts": ("ts", B),
     "m2ts": ("m2ts", B),
     "mpg": ("mpg", {"codec": "mpeg1video", "b": "2M", **B}),

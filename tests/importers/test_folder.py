@@ -16,7 +16,7 @@ from toy import toy_recipe
 from integralaction.cli import run
 from integralaction.data.dataset import ClipReader, Source, frames_between
 from integralaction.data.index import Index, Video, read_index, write_index
-from integralaction.importers import building
+from integralaction.importers import building, mimetics
 from integralaction.importers.building import Entry, _without_repeats
 from integralaction.importers.folder import _layout_of, find_in_csv, find_in_folder
 from integralaction.importers.ntu import in_training
@@ -245,6 +245,15 @@ def test_odd_rows_are_named(tmp_path: Path) -> None:
         ("a row with the label 'run'", "no path"),
         ("d.mp4", "named twice"),
     ]
+
+
+@pytest.mark.parametrize("names", ["", "label,youtube_id,time_start,time_end,split,is_cc\n"])
+def test_no_clip_is_lost_where_the_names_of_columns_are(tmp_path: Path, names: str) -> None:
+    touch(tmp_path, "v/archery/aaaaaaaaaaa_000001_000011.mp4", "v/bowling/bbbbbbbbbbb_000001_000011.mp4")
+    path = tmp_path / "mimetics.csv"
+    path.write_text(f"{names}archery,aaaaaaaaaaa,1,11,test,0\nbowling,bbbbbbbbbbb,1,11,test,0\n")
+    entries = mimetics.find_by_csv(path, tmp_path / "v", None, "a test").entries
+    assert [entry.label for entry in entries] == ["archery", "bowling"]
 
 
 # ---- times

@@ -149,24 +149,24 @@ def test_what_is_an_id() -> None:
     assert all(map(hub.is_hub_id, good)) and not any(map(hub.is_hub_id, bad))
 
 
+def test_a_prefix_tells_the_hub_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert not hub.is_hub_id("runs/x")  # a mistyped run is not asked of the hub
+    assert hub.is_hub_id("hf:runs/x") and hub.is_hub_id("somebody/x@main")
+
+
 def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on does not ask the hub again, whose newest revision may be another by then."""
     from dataclasses import replace
 
     from integralaction import train
     from integralaction.config import Recipe
-    from integralaction.settings import write_yaml
+    from integralaction.run import Run
+    from integralaction.run_start import start_run
 
     monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
-    assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@newest"
-    begun = replace(Recipe(), init="me/tiny@first")
-    write_yaml(tmp_path / "run/settings.yaml", {"recipe": to_dict(begun), "data": "../data"})
+    assert train._lasting("me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
+    start_run(Run(tmp_path / "run", replace(Recipe(), init="me/tiny@first"), tmp_path / "data"))
     assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@first"
-    assert train._lasting("me/other", tmp_path / "run") == "me/other@newest"
-
-
-def test_a_prefix_tells_the_hub_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs").mkdir()
-    assert not hub.is_hub_id("runs/x")  # a mistyped run is not asked of the hub
-    assert hub.is_hub_id("hf:runs/x") and hub.is_hub_id("somebody/x@main")
+    assert train._lasting("me/other", tmp_path / "run") == "hf:me/other@newest"

@@ -7,7 +7,7 @@ counted.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -76,9 +76,8 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
         if packets.doubtful or garbled or fewer or not stream.frames:
             _check_index(path, stream, size)
         whole = check_whole(path, size, container.format.name, fewer)
-        # Where recordings were joined the counters of a transport stream jump as they do where packets were lost: then
-        # a picture is damaged. What was lost cannot be counted, so no later frame has a certain number.
-        joined = packets.doubtful and container.format.name == "mpegts" and _decodes_whole(path)
+        # What was lost cannot be counted, so no later frame has a certain number.
+        joined = container.format.name == "mpegts" and packets.are_joined() and _decodes_whole(path)
         if garbled or (packets.doubtful and not joined):
             raise VideoError(
                 f"Expected a whole video, found damaged packets in {path}; fetch it again or leave it out."
@@ -121,7 +120,7 @@ class _Packets:
     hidden: set[int]  # cut off by an edit list; an alternate reference frame
     earlier: list[bool | None]  # shown before a picture decoded before it; empty where that is not known
     frames: list[av.VideoFrame]  # the first that the decoder gives
-    doubtful: bool = False  # one came damaged
+    doubtful: set[int] = field(default_factory=set)  # came damaged
     unsure: bool = False  # the first frames did
 
     def read(self, position: int, packet: av.Packet) -> None:
@@ -131,7 +130,21 @@ class _Packets:
             self.keys.append(position)
         if packet.is_discard:
             self.hidden.add(position)
-        self.doubtful |= packet.is_corrupt
+        if packet.is_corrupt:
+            self.doubtful.add(position)
+
+    def are_joined(self) -> bool:
+        """Whether packets came damaged only where recordings can have been joined: there the counters of a transport
+        stream jump as they do where something was lost, but a key frame follows, and no few frames are missing."""
+        if None in self.pts:
+            return False
+        times = np.array(self.pts, np.int64)
+        frame = np.median(np.diff(np.unique(times))) if len(times) > 1 else 0
+        for position in self.doubtful:
+            key = next((key for key in self.keys if position <= key <= position + 2), 0)
+            if not key or 1.5 * frame < times[key] - times[max(0, key - 20) : key].max() < 25 * frame:
+                return False
+        return True
 
     def decode(self, packet: av.Packet) -> None:
         decoded = decode_packet(packet)

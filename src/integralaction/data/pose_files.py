@@ -54,8 +54,8 @@ def read_poses(path: Path, video: Path, units: Units | None = None) -> Poses:
         if len(store):
             poses = _of_store(store, path, video)
             return poses if units is None else fit(poses, PoseRequest(path, video, units, probe(video))).poses
-    parents = Path(*video.absolute().parts[-4:])
-    place = path if path.is_file() else find_pose_files(path, parents)[1]
+    nearest = Path(*video.absolute().parts[-4:])
+    place = path if path.is_file() else find_pose_files(path, nearest)[1]
     read = read_pose_files(PoseRequest(place, video, units, probe(video) if video.exists() else None))
     for what, detail in read.doubts:
         say(f"{video}: {what}: {detail}")
@@ -73,7 +73,7 @@ def read_pose_files(request: PoseRequest) -> ReadPoses:
 
 def tails(video: Path) -> list[Path]:
     """The folders, relative to that of all poses, in which a video's may lie: from all its own down to none."""
-    parents = video.parent.parts
+    parents = [part for part in video.parent.parts if part not in (video.anchor, "..")]
     return [Path(*parents[first:]) for first in range(len(parents) + 1)]
 
 

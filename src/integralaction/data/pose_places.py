@@ -118,8 +118,9 @@ def fit(poses: Poses, request: PoseRequest) -> ReadPoses:
 def _from_zero(frames: dict[int, np.ndarray], count: int) -> tuple[dict[int, np.ndarray], tuple[tuple[str, str], ...]]:
     """The frames counted from 0: files that count from 1 have no frame 0, and their last is the number of frames."""
     first, last = min(frames, default=0), max(frames, default=0)
-    if first >= 1 and last == count:
-        told = ("poses of frames numbered from 1", f"{first} to {last} of {count} frames; taken as {first - 1} to ...")
+    if 1 <= first < last == count:
+        detail = f"{first} to {last} of {count} frames, taken as {first - 1} to {last - 1}"
+        told = ("poses of frames numbered from 1", detail)
         return {number - 1: persons for number, persons in frames.items()}, (told,)
     if first == 1 and last < count:
         told = ("poses without frame 0", f"numbers {first} to {last} of {count} frames, taken as counted from 0")

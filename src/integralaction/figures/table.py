@@ -429,7 +429,8 @@ def from_json(text: str) -> Table:
 def split_columns(table: Table, most: int) -> list[Table]:
     """The table as tables of at most so many characters a line, whose groups of columns stay together.
 
-    The first has the title, the last the notes; a single group that is wider stays as it is.
+    The first has the title, the last the notes; a single group that is wider stays as it is. Rows of which a part has
+    nothing are left out of it.
     """
     parts: list[list[int]] = []
     for span in _spans(table.columns):
@@ -440,8 +441,9 @@ def split_columns(table: Table, most: int) -> list[Table]:
             parts.append(span)
     made = []
     for numbers in parts or [[]]:
-        rows = tuple(replace(row, cells=tuple(row.cells[n] for n in numbers)) for row in table.rows)
         columns = tuple(table.columns[n] for n in numbers)
+        every = (replace(row, cells=tuple(row.cells[n] for n in numbers)) for row in table.rows)
+        rows = tuple(row for row in every if len(parts) < 2 or any(cell.shown(0) for cell in row.cells))
         made.append(Table(table.name, table.title if not made else "", table.first, columns, rows))
     return [*made[:-1], replace(made[-1], notes=table.notes)]
 

@@ -5,6 +5,7 @@ released code keeps them, pose_results/CLASS/NAME/data.json. All videos are kept
 keeps are marked.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,20 @@ from integralaction.importers.sources import read_json, video_files
 
 
 def find_by_csv(table: Path, videos: Path, poses: Path | None, made_by: str) -> Found:
-    """The videos of mimetics_v1.0.csv: a first line of names, then label, YouTube id, start, end and two more.
+    """The videos of mimetics_v1.0.csv: a first line of names, or none, then label, YouTube id, start, end and two more.
 
     Raises:
         FileNotFoundError: the csv or the folder is not there.
         ValueError: a row is of another form.
     """
-    rows = read_csv(table).rows  # without the first line, which names the columns
+    content = read_csv(table)
+    rows = [fields for _, fields in content.rows]
+    if _is_clip(content.names):  # a table without a first line of names
+        rows.insert(0, list(content.names))
     files, remarks = video_files(videos)
     spelled = {folder_of(name): name for name in KINETICS50}
     entries = []
-    for _, fields in rows:
+    for fields in rows:
         row = [value.strip() for value in fields]
         try:
             label, youtube_id, start, end = row[:4]
@@ -44,6 +48,15 @@ def find_by_csv(table: Path, videos: Path, poses: Path | None, made_by: str) -> 
             continue
         entries.append(Entry(video, label, "out-of-context", pose_reader(poses, label, name), group=youtube_id))
     return Found("mimetics", "openpose18", KINETICS50, videos, made_by, entries, tuple(remarks))
+
+
+def _is_clip(fields: Sequence[str]) -> bool:
+    """Whether the third and fourth field are seconds."""
+    try:
+        clip_name(*fields[1:4])
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def find_released(file: Path, frames: Path, poses: Path | None, made_by: str) -> Found:
