@@ -113,13 +113,13 @@ def print_findings(findings: Findings) -> None:
         print(f"{fault.where}: {fault.what} ({fault.count})\n    {fault.shown_by}")
 
 
-def write_page(findings: Findings, seconds: float) -> Path:
+def write_page(findings: Findings, command: str, seconds: float) -> Path:
     """Write docs/results/hardening.md, and hardening.csv beside it with each fault."""
     here = environment()
     faults = findings.faults
     parts = [
         "# Kills, torn files, mutated files",
-        f"`python -m tools.hardening --write` (`make hardening`), {date.today().isoformat()}, {here['processor']}, "
+        f"`{command}`, {date.today().isoformat()}, {here['processor']}, "
         f"{here['cores']} cores, Python {here['python']}, torch {here['torch']}, PyAV {here['av']}: "
         f"{seconds / 60:.0f} minutes, {len(faults)} kinds of fault.",
         "## Killed at each file change",

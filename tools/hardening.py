@@ -7,6 +7,7 @@
 Exit status 0: no fault was found; 1: faults, each printed with the command that shows it again.
 """
 
+import shlex
 import sys
 import tempfile
 import time
@@ -55,7 +56,9 @@ def everything(
     with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
         yard = kills.Yard(Path(folder), kills.workers_here(), every)
         killed = [_told(kills.kill_everywhere(command, yard)) for command in commands if "kills" in parts]
-        torn = [tear for command in commands if "tears" in parts for tear in tears.tear_everything(command, yard)]
+        torn = [
+            tear for command in commands if "tears" in parts for tear in _torn(tears.tear_everything(command, yard))
+        ]
         mutated = [
             _told(fuzz.fuzz(target, yard.root, yard.workers, max(10, target.inputs // every)))
             for target in targets
@@ -64,14 +67,29 @@ def everything(
     findings = Findings(tuple(killed), tuple(torn), tuple(mutated))
     print_findings(findings)
     if write:
-        print(f"page: {write_page(findings, time.monotonic() - began)}")
+        print(f"page: {write_page(findings, _command(), time.monotonic() - began)}")
     return 1 if findings.faults else 0
 
 
+def _command() -> str:
+    return shlex.join(("python", "-m", "tools.hardening", *sys.argv[1:]))
+
+
 def _told(done: kills.Killed | fuzz.Fuzzed):
-    what = done.command.name if isinstance(done, kills.Killed) else done.target.name
-    print(f"{what}: {len(done.faults)} faults", file=sys.stderr, flush=True)
+    killed = isinstance(done, kills.Killed)
+    say(f"{done.command.name}, killed" if killed else f"{done.target.name}, mutated", len(done.faults))
     return done
+
+
+def _torn(done: list[tears.Tear]) -> list[tears.Tear]:
+    if done:
+        say(f"{done[0].command}, torn", sum(tear.is_fault for tear in done))
+    return done
+
+
+def say(what: str, faults: int) -> None:
+    """Progress on standard error."""
+    print(f"{time.strftime('%H:%M:%S')}  {what}: {faults} faults", file=sys.stderr, flush=True)
 
 
 @app.command

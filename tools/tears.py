@@ -64,7 +64,7 @@ def tear_everything(
     """
     expected, changes = unbroken(command, yard, 0)
     start = yard.start(command)
-    jobs = list(_tears(digests(start), expected, yard.every * command.every))
+    jobs = list(_tears(digests(start), expected, yard.every))
     if alone is not None:
         jobs = [job for job in jobs if (job[0].split()[-1], kind_of(job[1]), job[2]) == alone]
     middle = _middle(changes)
@@ -94,7 +94,7 @@ def _tears(start: dict[str, str], end: dict[str, str], every: int) -> Iterator[A
     made = {name: digest for name, digest in end.items() if start.get(name) != digest}
     moments: tuple[tuple[When, dict[str, str]], ...] = (("before", start), ("after", made), ("in the middle", made))
     for when, files in moments:
-        for name in _one_of_each_kind(files)[:: max(1, every // 10)]:
+        for name in _one_of_each_kind(files)[:: max(1, every // 3)]:
             yield when, name, "empty"
             yield when, name, "half"
 

@@ -46,7 +46,7 @@ class Command:
 
 
 COMMANDS = (
-    Command("mime", "nothing", f"mime out {MIME} --processes 1 --sheet sheet.png"),
+    Command("mime", "nothing", f"mime out {MIME} --processes 1 --sheet sheet.png", every=2),
     Command("import folder", "videos", "import folder videos --out out --test 0.5"),
     Command("import poses", "without poses", "import poses data poses"),
     Command("pose", "without poses", "pose data --weights network.onnx --device cpu"),
@@ -56,7 +56,7 @@ COMMANDS = (
     Command("audit", "tested", "audit run --sheet sheet.png --device cpu"),
     Command("report", "tested", "report run --previews 1"),
     Command("predict --save-frames", "tested", "predict data/train/000.mp4 --model run --poses data --save-frames out"),
-    Command("reproduce", "data", "reproduce figure6 --data data --recipe toy.yaml --out out --device cpu", every=6),
+    Command("reproduce", "data", "reproduce figure6 --data data --recipe toy.yaml --out out --device cpu", every=9),
     Command("convert --out", "checkpoint", "convert resnet18.pth --out out"),
 )
 

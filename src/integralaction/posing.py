@@ -112,7 +112,8 @@ def estimate_data_set(
         ValueError: all have poses, the folder holds parts of another estimation, or all videos failed.
         ModuleNotFoundError, ConnectionError: the estimator, or Ray, cannot be had.
     """
-    parts = index.root / "pose.parts"
+    parts, finished = index.root / "pose.parts", index.root / "pose.finished"
+    shutil.rmtree(finished, ignore_errors=True)  # of a call that was stopped while it cleaned up
     held = PoseStore.of(index.root).skeleton  # what is wrong with the estimator is said at once
     as_skeleton(Poses.nobody(_built(estimator).skeleton), held or _built(estimator).skeleton)
     first, units = _plan(index, estimator, parts)
@@ -126,8 +127,6 @@ def estimate_data_set(
     if len(store):
         index = replace(index, skeleton=store.skeleton)
         write_index(index)
-    finished = index.root / "pose.finished"
-    shutil.rmtree(finished, ignore_errors=True)
     parts.rename(finished)  # at once: what is half removed is no plan
     shutil.rmtree(finished)
     if not len(store):

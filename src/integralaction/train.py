@@ -185,7 +185,9 @@ def _run_stages(
     recipe = run.recipe
     if shared is not None and _process()[0] == 0:
         for method in recipe.streams:
-            if not is_ours(run.model_path(method)) and shared.take(run, method):
+            if is_ours(run.model_path(method)):
+                shared.keep(run, method)  # an earlier call may have been stopped before it did
+            elif shared.take(run, method):
                 say(f"{method}: trained before with these settings")
     _wait_for_all()
     # decided once and by all: a process that is late must not take a model just made for one to be left out

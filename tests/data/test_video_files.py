@@ -249,6 +249,18 @@ def test_damage_is_an_error_or_passes_without_a_complaint(kind, tmp_path, capfd)
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_damaged_first_frame_takes_no_others_away(tmp_path):
+    path = encode(tmp_path / "v.mp4", 24, grain=20, g="8", bf="2")
+    with av.open(str(path)) as file:
+        first = next(packet for packet in file.demux(video=0) if packet.size)
+        begin, end = first.pos, first.pos + first.size
+    data = bytearray(path.read_bytes())
+    data[begin:end] = bytes(end - begin)
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match="damaged"):
+        read_frames(path, range(probe(path).frames))
+
+
 def test_listening_leaves_ffmpeg_as_it_was(tmp_path):
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     path = encode(tmp_path / "v.gif", 5, "gif", pix_fmt="rgb8")

@@ -64,7 +64,7 @@ def test_a_seed_makes_one_mutant() -> None:
 
 
 def test_commands_survive_every_tenth_kill() -> None:
-    names = ("import folder", "data --sheet", "evaluate")
+    names = ("import folder", "import poses", "convert --out")
     done = python("-m", "tools.hardening", "--only", "kills", "--every", "10", *(f"--name={name}" for name in names))
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(f"`{name}`" in done.stdout for name in names)

@@ -65,6 +65,7 @@ class Layout:
 @lru_cache(maxsize=64)
 def layout_of(path: str, modified: int, size: int) -> Layout:
     """Reads every packet and decodes the first frames; the stamps are there for the cache."""
+    # One thread while FFmpeg is listened to: what another says is not heard, and could wait for ever to say it.
     with heard_errors() as errors, opened(path) as (container, stream):
         packets = _read_packets(path, container, stream)
         # A reader that meets what makes no sense goes on where it can: frames between are lost. An end within an
@@ -72,6 +73,8 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
         garbled = any(
             name == container.format.name and "ended prematurely" not in message for _, name, message in errors
         )
+        # mp4 begins with a key frame: where it does not, and the decoder finds fault, the first group is damaged.
+        garbled |= container.format.name.startswith("mov,") and packets.unsure and min(packets.keys, default=1) > 0
         fewer = len(packets.pts) < stream.frames
         if packets.doubtful or garbled or fewer or not stream.frames:
             _check_index(path, stream, size)
@@ -238,7 +241,7 @@ def _is_orderly(path: str, packets: _Packets, times: np.ndarray, shown: np.ndarr
     if wrong * ODD > right:
         return False
     # Among many that are right, a wrong one is a damaged packet or a step of the clock: the decoder tells.
-    return not wrong or _ascend([time for time in _decoded_times(path) if time is not None])
+    return not wrong or _ascend([time for time in _decoded_times(path, threads=False) if time is not None])
 
 
 def _ascend(times: Sequence[int | None]) -> bool:
@@ -281,7 +284,7 @@ def frames_of(path: str, modified: int, size: int) -> Frames:
     clock = layout.clock
     if not layout.counted:
         return timed_frames(layout.pts[layout.shown], clock, layout.pts)
-    times = _decoded_times(path)
+    times = _decoded_times(path, threads=True)
     if clock.numbered:
         known = len(clock.decoding) == len(times) and np.isfinite(clock.decoding).all()
         times = sorted(clock.decoding.astype(np.int64).tolist()) if known else list(range(len(times)))
@@ -297,9 +300,9 @@ def _decodes_whole(path: str) -> bool:
         return not any(frames is None or any(frame.is_corrupt for frame in frames) for frames in decoded)
 
 
-def _decoded_times(path: str) -> list[int | None]:
+def _decoded_times(path: str, threads: bool) -> list[int | None]:
     """The timestamps of the frames as the decoder gives them."""
-    with opened(path, threads=True) as (container, stream):
+    with opened(path, threads=threads) as (container, stream):
         packets = packets_of(container, stream)
         return [frame.pts for packet in packets for frame in decode_packet(packet) or []]
 

@@ -28,6 +28,7 @@ from integralaction.evaluate import (
     evaluate_together,
     protocols,
     read_predictions,
+    results_name,
     streams_digest,
 )
 from integralaction.mime.generate import generate
@@ -182,10 +183,21 @@ def _test(runs: list[Run], index: Index, splits: tuple[str, ...], device: torch.
     """Test the runs that are not tested yet, those with the same streams together."""
     together: dict[str, list[Run]] = {}
     for run in runs:
-        try:
-            for method in run.methods:
-                read_predictions(run, index, method, splits)
-        except (FileNotFoundError, ValueError):  # none, or of other videos
+        if not _is_tested(run, index, splits):
             together.setdefault(streams_digest(run), []).append(run)
     for group in together.values():
         evaluate_together(group, index, splits, device)
+
+
+def _is_tested(run: Run, index: Index, splits: tuple[str, ...]) -> bool:
+    """Whether predictions and tables of these videos are there, and nothing is left of a test that was stopped."""
+    name = results_name(run, index)
+    parts = (run.root / "predictions" / name).glob("*/part-*")
+    if any(parts) or not (run.root / "results" / f"{name}.md").is_file():
+        return False
+    try:
+        for method in run.methods:
+            read_predictions(run, index, method, splits)
+    except (FileNotFoundError, ValueError):  # none, or of other videos
+        return False
+    return True
