@@ -19,7 +19,6 @@ def annotation(name: str) -> dict[str, Any]:
         "frame_dir": name,
         "label": 1,
         "img_shape": (40, 80),
-        "original_shape": (40, 80),
         "total_frames": 6,
         "keypoint": random.uniform(0, 40, (2, 6, 17, 2)).astype(np.float16),
         "keypoint_score": random.uniform(0.2, 1, (2, 6, 17)).astype(np.float16),
@@ -55,7 +54,7 @@ def places(value: Any, where: tuple = ()) -> list[tuple]:
     """Where values lie in dicts and lists."""
     found = [where] if where else []
     if isinstance(value, dict | list):
-        for key in value if isinstance(value, dict) else range(min(len(value), 4)):
+        for key in value if isinstance(value, dict) else {0, len(value) - 1}:
             found += places(value[key], (*where, key)) if len(where) < 4 else []
     return found
 

@@ -16,7 +16,7 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.video import VideoInfo, frame_times
-from integralaction.importers.building import ODD, Entry, Found, Remark
+from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.folder import table_rows
 from integralaction.importers.sources import VIDEOS, read_json, video_files
 from integralaction.importers.spelling import one_spelling
@@ -294,7 +294,7 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
         data = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"Expected kinetics-skeleton's *_data.npy; {path} is not there.") from None
-    except (*ODD, SyntaxError, MemoryError) as error:  # its head is read as Python writes values
+    except Exception as error:  # its head is read as Python writes values, which fails in whatever way it comes to
         raise ValueError(f"Expected a NumPy array in {path}; it cannot be read ({error}).") from error
     names = _sample_names(label)
     if data.dtype.kind != "f" or data.ndim != 5 or data.shape[1] != 3 or data.shape[3] != 18 or len(data) != len(names):
