@@ -12,6 +12,7 @@ from integralaction.cli import run
 from integralaction.clip import Poses
 from integralaction.data.index import Video, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
+from integralaction.overview import contact_sheet
 
 
 def test_counts_and_poses(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,3 +49,14 @@ def test_frames_without_a_pose_are_counted(tmp_path: Path, capsys: pytest.Captur
         path.unlink()
     assert run(["data", str(tmp_path)]) == 0
     assert "poses: none. Estimate them with `integralaction pose`." in capsys.readouterr().out
+
+
+def test_a_video_that_cannot_be_drawn_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    index = write_toy_dataset(tmp_path, videos=3)
+    (tmp_path / "train/001.mp4").write_bytes(b"")
+    contact_sheet(index, tmp_path / "sheet.png")
+    assert "001.mp4" in capsys.readouterr().err
+    for video in index.videos:  # poses may be all that a data set has
+        index.path(video).unlink()
+    contact_sheet(index, tmp_path / "sheet.png")
+    assert not capsys.readouterr().err

@@ -357,6 +357,18 @@ def test_what_a_killed_clean_up_left_is_no_plan(tmp_path: Path, capsys: pytest.C
     check_whole(tmp_path / "data", 2)
 
 
+def test_a_clean_up_that_was_killed_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data_set(tmp_path / "data", 2)
+    write_pose_store(tmp_path / "data", [(f"v/{n}.mp4", Poses.nobody("coco17")) for n in range(2)])
+    left = tmp_path / "data/pose.finished"
+    left.mkdir()
+    (left / "plan.json").write_text("{}")
+    network = rtmo_network(tmp_path / "n.onnx")
+    assert run(["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]) == 2
+    assert "all 2 have theirs" in capsys.readouterr().err
+    assert not left.exists()
+
+
 def test_processes_that_cannot_begin_are_not_begun_for_ever(tmp_path: Path) -> None:
     data_set(tmp_path / "data", 2 * UNIT)
     script = tmp_path / "work.py"

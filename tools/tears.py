@@ -129,9 +129,10 @@ def _tear(
 
 
 def _told(ended: Ended, place: Path) -> str:
-    """What a command printed, and the lists to which that points the reader."""
-    lists = (path for path in place.rglob("*.csv") if str(path.relative_to(place)) in ended.output)
-    return ended.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in lists)
+    """What a command printed, and the lists and pages to which that points the reader."""
+    files = (path for ending in ("csv", "html") for path in place.rglob(f"*.{ending}"))
+    pages = [path for path in files if str(path.relative_to(place)) in ended.output]
+    return ended.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in pages)
 
 
 def judge(ended: Ended, told: str, different: list[str], name: str, when: When) -> str:

@@ -132,12 +132,7 @@ def evaluate_together(
     wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
     if not wanted:
         raise ValueError(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
-    unknown = sorted({video.label for video in index.split(*wanted).videos} - set(run.recipe.model.classes))
-    if unknown:
-        raise ValueError(
-            f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
-            f"{index.root}. Test on a data set of the model's classes."
-        )
+    _check_classes(run, index, index.split(*wanted).videos)
     if index.root.resolve() == run.data.resolve():
         say_untrained_classes(index)
     models: list[dict[Method, IntegralAction]] = []
@@ -154,6 +149,14 @@ def evaluate_together(
     for folder in parts:
         shutil.rmtree(folder)
     return [{method: read_predictions(other, index, method, wanted) for method in other.methods} for other in runs]
+
+
+def _check_classes(run: Run, index: Index, videos: Sequence[Video]) -> None:
+    if unknown := sorted({video.label for video in videos} - set(run.recipe.model.classes)):
+        raise ValueError(
+            f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
+            f"{index.root}. Test on a data set of the model's classes."
+        )
 
 
 def _share_streams(model: IntegralAction, streams: IntegralAction) -> None:
@@ -357,6 +360,7 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
             )
         videos += part.videos
     classes = run.recipe.model.classes
+    _check_classes(run, index, videos)
     labels = np.array([classes.index(video.label) for video in videos])
     return Predictions(method, classes, tuple(videos), labels, np.concatenate(probabilities), np.concatenate(gate))
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from integralaction.console import printable
+from integralaction.console import one_line, printable, say
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoError, read_frames
@@ -147,8 +147,11 @@ def _cell(index: Index, store: PoseStore, video: Video) -> Image.Image | None:
     moment = video.frames // 2
     try:
         frame = read_frames(index.path(video), [moment])[0]
-    except (VideoError, FileNotFoundError, ValueError):
-        if video.video not in store:
+    except (VideoError, FileNotFoundError, ValueError) as error:
+        has_poses = video.video in store
+        if not (has_poses and isinstance(error, FileNotFoundError)):  # poses may be all that a data set has
+            say(one_line(error))
+        if not has_poses:
             return None
         frame = np.full((video.height, video.width, 3), 40, np.uint8)  # poses without a picture
     picture = Image.fromarray(frame)
