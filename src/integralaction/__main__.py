@@ -19,7 +19,8 @@ ENVIRONMENT = {
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 the work failed, 2 the call was wrong, 130 or 143 it was stopped."""
+    """Run the command line and exit: 0 done, 1 the work failed, 2 the call was wrong, 70 unforeseen, 130 or 143 it was
+    stopped."""
     arguments = sys.argv[1:]
     watch(arguments)
     mend_streams()

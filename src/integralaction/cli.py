@@ -15,6 +15,8 @@ from integralaction.cli_predict import predict
 from integralaction.console import one_line, say
 from integralaction.interrupts import stop_message, stop_status
 
+UNFORESEEN = 70  # exit status where the fault is the program's own
+
 app = App(
     name="integralaction",
     help="Recognise human actions in video without being fooled by the scene.",
@@ -31,7 +33,8 @@ app.command(show_data, name="data")
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command line; the exit status: 0 done, 1 the work failed, 2 the call was wrong, 130 or 143 stopped."""
+    """Run a command line; the exit status: 0 done, 1 the work failed, 2 the call was wrong, 70 unforeseen, 130 or 143
+    stopped."""
     debug = "--debug" in arguments
     try:
         status = _call([argument for argument in arguments if argument != "--debug"])
@@ -92,7 +95,7 @@ def _failed(error: Exception) -> int:
     if not isinstance(error, (ValueError, OSError, ArithmeticError, ModuleNotFoundError)):  # nobody foresaw it
         told = f"{type(error).__name__}: {one_line(error)}"
         _tell(f"Something failed that was not foreseen ({told}). Add --debug to see where.")
-        return 1
+        return UNFORESEEN
     _tell(one_line(error))
     from integralaction.data.video import VideoError
 

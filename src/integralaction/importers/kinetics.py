@@ -16,7 +16,7 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.video import VideoInfo, frame_times
-from integralaction.importers.building import ODD, Entry, Found, Remark
+from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.folder import table_rows
 from integralaction.importers.sources import VIDEOS, read_json, video_files
 from integralaction.importers.spelling import one_spelling
