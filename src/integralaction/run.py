@@ -9,6 +9,7 @@ RUN/predictions/<data set>/<split>/<method>.safetensors (to read again), .csv (f
 RUN/results/<data set>.csv, <data set>-classes.csv, <data set>.md
 """
 
+import datetime
 import os
 import platform
 import sys
@@ -290,6 +291,7 @@ def environment() -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "command": " ".join([_program(), *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 
 
