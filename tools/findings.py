@@ -154,8 +154,8 @@ def write_page(findings: Findings, command: str, seconds: float) -> Path:
 
 
 def _every(killed: Sequence[Killed]) -> str:
-    thinned = [f"`{one.command.name}` at each {one.command.every}th" for one in killed if one.command.every > 1]
-    return f"Of the states of {', '.join(thinned)} alone is tried." if thinned else ""
+    thinned = [f"one in {one.command.every} of `{one.command.name}`" for one in killed if one.command.every > 1]
+    return f"Of the states to end in, {' and '.join(thinned)} is tried." if thinned else ""
 
 
 def _fault_table(faults: Sequence[Fault]) -> Table:
