@@ -4,6 +4,7 @@ Both forms are read: the zip archive of today, and that of before PyTorch 1.6, a
 Each storage is as long as its numbers in the file, each tensor lies within its storage.
 """
 
+import errno
 import io
 import math
 import pickle
@@ -69,9 +70,9 @@ def read_archive(path: Path) -> Any:
         ) from error
     except _OtherForm as error:
         raise ValueError(str(error)) from error
-    except OSError:
-        raise
     except Exception as error:  # on a file of another kind reading fails in whatever way it comes to
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that one: the file names a place before itself
+            raise
         raise ValueError(f"Expected a checkpoint in {path}; it is another file, or damaged.") from error
 
 
