@@ -158,7 +158,7 @@ def test_a_part_that_begins_before_the_file_is_a_sentence(tmp_path: Path) -> Non
     content = bytearray(path.read_bytes())
     directory = content.rindex(b"PK\5\6")
     start = struct.unpack_from("<I", content, directory + 16)[0]
-    struct.pack_into("<I", content, directory + 16, start + 100)  # of which all places are counted
+    struct.pack_into("<I", content, directory + 16, start + 1_000)  # from which all places are counted
     path.write_bytes(content)
     with pytest.raises(ValueError, match="it is another file, or damaged"):
         read_archive(path)
