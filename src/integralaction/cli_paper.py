@@ -29,7 +29,7 @@ def report(
     split
         Its splits; all but train and val by default.
     out
-        The file; by default report.html in the folder, or report-SPLIT.html where splits are named.
+        The file; by default report.html in the folder, or report-SPLIT.html of other splits.
     previews
         Small videos of each pattern of right and wrong answers.
     """

@@ -145,9 +145,12 @@ def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path | No
 
 
 def page_path(run: Run, index: Index, splits: tuple[str, ...]) -> Path:
-    """report.html in the run folder; of another data set, or of splits that were named, a page of its own beside it."""
+    """report.html in the run folder; of another data set, or of other splits than those for tests, a page of its own
+    beside it."""
     other = [results_name(run, index)] if index.root.resolve() != run.data.resolve() else []
-    return run.root / ("-".join(["report", *other, *dict.fromkeys(splits)]) + ".html")
+    for_tests = {name for name in index.splits if name not in NOT_TESTED}
+    named = [] if set(splits) == for_tests else dict.fromkeys(splits)
+    return run.root / ("-".join(["report", *other, *named]) + ".html")
 
 
 def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
