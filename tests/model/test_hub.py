@@ -132,6 +132,38 @@ for name in sys.argv[1:]:
     assert all(path.endswith("/model.safetensors") for path in asked), asked
 
 
+def test_a_hub_out_of_reach_is_tried_once(tmp_path: Path, server: tuple[str, list[str]]) -> None:
+    """Without a network the answer is one sentence, or the model that was fetched before."""
+    code = """
+import sys
+from integralaction import load_model
+for name in sys.argv[1:]:
+    try:
+        print(load_model(name).config.classes)
+    except ConnectionError as error:
+        print(error)
+"""
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1"}
+    addresses = {"there": server[0], "gone": "http://127.0.0.1:9"}
+    done = {
+        state: subprocess.run(
+            [sys.executable, "-c", code, "me/tiny", "me/tiny@" + "a" * 40, "me/other"],
+            env={**environment, "HF_ENDPOINT": address},
+            cwd=tmp_path / "me",
+            capture_output=True,
+            text=True,
+        )
+        for state, address in addresses.items()
+    }
+    for state, one in done.items():
+        assert one.stdout.startswith("('a', 'b')\n('a', 'b')\nExpected the model me/other of the hub"), (
+            state,
+            one.stderr,
+        )
+        assert "Retry" not in one.stderr and len(one.stdout.splitlines()) == 3
+    assert len([path for path in server[1] if "me/other" in path]) == 1
+
+
 def test_what_is_an_id() -> None:
     good = ("me/tiny", "me/tiny@main", "me/tiny@v1.0", "me/tiny@refs/pr/1", "a-b/c.d_e@" + "f" * 40)
     bad = (

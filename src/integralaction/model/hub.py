@@ -8,6 +8,7 @@ from typing import Any
 
 from integralaction.config import to_dict
 from integralaction.console import say
+from integralaction.downloads import CONNECT
 from integralaction.files import write_text
 from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction
@@ -106,10 +107,10 @@ def download(name: str) -> Path:
         ConnectionError: the hub cannot be reached, or has no such model.
         ModuleNotFoundError: without the extra `hub`.
     """
-    hf_hub_download = _library(f"the model {name} (no file or folder has this name)").hf_hub_download
+    library = _library(f"the model {name} (no file or folder has this name)")
     repo_id, _, revision = name.removeprefix(ON_HUB).partition("@")
     try:
-        path = Path(hf_hub_download(repo_id, MODEL_FILE, revision=revision or None))
+        path = _fetched(library, repo_id, revision or None)
     except Exception as error:  # of the hub's library and of the one below it
         raise ConnectionError(
             f"Expected the model {name} of the hub (no file or folder has this name); it cannot be had "
@@ -118,6 +119,20 @@ def download(name: str) -> Path:
     if not revision:  # the file lies in a folder that is named after its commit
         say(f"{repo_id}: the newest revision; {repo_id}@{path.parent.name} names it for good.")
     return path
+
+
+def _fetched(library: Any, repo_id: str, revision: str | None) -> Path:
+    """The model file, by one try: by itself the library makes six, half a minute of warnings, where no network is."""
+    held = library.try_to_load_from_cache(repo_id, MODEL_FILE, revision=revision)
+    if isinstance(held, str) and re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+        return Path(held)  # a commit stays what it is
+    try:
+        library.get_hf_file_metadata(library.hf_hub_url(repo_id, MODEL_FILE, revision=revision), timeout=CONNECT)
+    except Exception:
+        if not isinstance(held, str):
+            raise
+        return Path(held)
+    return Path(library.hf_hub_download(repo_id, MODEL_FILE, revision=revision))
 
 
 def _library(purpose: str) -> Any:
