@@ -194,7 +194,7 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
     [
         (
             ["predict", "x.mp4", "--model", "nothing"],
-            "a model file, the id of a model on the hub (OWNER/NAME) or an embedded model (mime); nothing is not there",
+            "a model file, an embedded model (mime) or hf:OWNER/NAME, a model of the hub; nothing is not there",
         ),
         (
             ["predict", "x.mp4", "--model", "RUN", "--poses", "nowhere"],

@@ -199,8 +199,8 @@ def load_model(
     Args:
         source: the name of an embedded model (`mime`), a run folder (its first method's model), a folder that
             `save_pretrained` or `integralaction convert` wrote, a model file, another project's checkpoint, or the id
-            of a model on the Hugging Face Hub: hf:OWNER/NAME, or OWNER/NAME where there is no folder OWNER, with or
-            without @REVISION. A name goes before a folder of that name, which is found as ./mime.
+            of a model on the Hugging Face Hub, hf:OWNER/NAME or OWNER/NAME@REVISION. A name goes before a folder of
+            that name, which is found as ./mime.
         mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
         frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
             taken for granted is said on standard error.
@@ -221,8 +221,8 @@ def load_model(
     on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
     if source not in EMBEDDED and not path.exists() and not on_hub:
         raise FileNotFoundError(
-            f"Expected a run folder, a model file, the id of a model on the hub (OWNER/NAME) or an embedded model "
-            f"({', '.join(EMBEDDED)}); {path} is not there."
+            f"Expected a run folder, a model file, an embedded model ({', '.join(EMBEDDED)}) or hf:OWNER/NAME, a model "
+            f"of the hub; {path} is not there."
         )
     if told != Told():
         raise ValueError(

@@ -120,13 +120,13 @@ for name in sys.argv[1:]:
     except ConnectionError as error:
         print(error)
 """
-    names = ["me/tiny", "me/tiny@v1", "me/other", "me/tiny@v2"]
+    names = ["hf:me/tiny", "me/tiny@v1", "hf:me/other", "me/tiny@v2"]
     command = [sys.executable, "-c", code, *names]
     done = subprocess.run(command, env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
     newest, first, lost, unknown = done.stdout.strip().splitlines()
-    assert newest == f"('a', 'b') me/tiny@{'a' * 40}", done.stderr
+    assert newest == f"('a', 'b') hf:me/tiny@{'a' * 40}", done.stderr
     assert first == "('a', 'b') me/tiny@v1"
-    assert "Expected the model me/other of the hub (no file or folder has this name)" in lost
+    assert "Expected the model hf:me/other of the hub (no file or folder has this name)" in lost
     assert "Expected the model me/tiny@v2 of the hub" in unknown
     assert f"me/tiny@{'a' * 40} names it for good" in done.stderr and "me/tiny@v1@" not in done.stderr
     assert all(path.endswith("/model.safetensors") for path in asked), asked
@@ -147,7 +147,7 @@ for name in sys.argv[1:]:
     addresses = {"there": server[0], "gone": "http://127.0.0.1:9"}
     done = {
         state: subprocess.run(
-            [sys.executable, "-c", code, "me/tiny", "me/tiny@" + "a" * 40, "me/other"],
+            [sys.executable, "-c", code, "hf:me/tiny", "me/tiny@" + "a" * 40, "hf:me/other"],
             env={**environment, "HF_ENDPOINT": address},
             cwd=tmp_path / "me",
             capture_output=True,
@@ -156,7 +156,7 @@ for name in sys.argv[1:]:
         for state, address in addresses.items()
     }
     for state, one in done.items():
-        assert one.stdout.startswith("('a', 'b')\n('a', 'b')\nExpected the model me/other of the hub"), (
+        assert one.stdout.startswith("('a', 'b')\n('a', 'b')\nExpected the model hf:me/other of the hub"), (
             state,
             one.stderr,
         )
@@ -165,8 +165,10 @@ for name in sys.argv[1:]:
 
 
 def test_what_is_an_id() -> None:
-    good = ("me/tiny", "me/tiny@main", "me/tiny@v1.0", "me/tiny@refs/pr/1", "a-b/c.d_e@" + "f" * 40)
+    good = ("hf:me/tiny", "me/tiny@main", "me/tiny@v1.0", "me/tiny@refs/pr/1", "a-b/c.d_e@" + "f" * 40)
     bad = (
+        "me/tiny",
+        "runs/x",
         "tiny",
         "me/tiny@",
         "me/tiny@a b",
@@ -181,11 +183,19 @@ def test_what_is_an_id() -> None:
     assert all(map(hub.is_hub_id, good)) and not any(map(hub.is_hub_id, bad))
 
 
-def test_a_prefix_tells_the_hub_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistyped_run_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from integralaction import load_model
+
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs").mkdir()
-    assert not hub.is_hub_id("runs/x")  # a mistyped run is not asked of the hub
-    assert hub.is_hub_id("hf:runs/x") and hub.is_hub_id("somebody/x@main")
+    monkeypatch.setattr(hub, "_library", lambda purpose: pytest.fail("it was asked"))
+    for there in (False, True):
+        if there:
+            (tmp_path / "runs").mkdir()
+        with pytest.raises(FileNotFoundError, match="or hf:OWNER/NAME, a model of the hub; runs/x is not there"):
+            load_model("runs/x")
+    assert hub.is_hub_id("hf:runs/x") and not hub.is_hub_id("runs/x@2")
+    with pytest.raises(ValueError, match=r"hf:OWNER/NAME@REVISION; found 'hf:x'"):
+        load_model("hf:x")
 
 
 def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +208,7 @@ def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypat
     from integralaction.run_start import start_run
 
     monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
-    assert train._lasting("me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
+    assert train._lasting("hf:me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
     start_run(Run(tmp_path / "run", replace(Recipe(), init="me/tiny@first"), tmp_path / "data"))
-    assert train._lasting("me/tiny", tmp_path / "run") == "me/tiny@first"
-    assert train._lasting("me/other", tmp_path / "run") == "hf:me/other@newest"
+    assert train._lasting("hf:me/tiny", tmp_path / "run") == "me/tiny@first"
+    assert train._lasting("hf:me/other", tmp_path / "run") == "hf:me/other@newest"

@@ -43,7 +43,7 @@ def from_pretrained(source: Path | str) -> IntegralAction:
         ValueError: the file is not a model of this project.
     """
     path = Path(source) / MODEL_FILE
-    if not Path(source).exists() and is_hub_id(str(source)):
+    if not Path(source).exists() and _is_repository(str(source).removeprefix(ON_HUB)):
         path = download(str(source))
     return load(path)
 
@@ -62,7 +62,7 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
     from tempfile import TemporaryDirectory
 
     HfApi = _library(repo_id).HfApi
-    if not is_hub_id(repo_id):
+    if not _is_repository(repo_id) or "@" in repo_id:
         raise ValueError(f"Expected the id of a model as OWNER/NAME; found {repo_id!r}.")
     api = HfApi(token=token)
     with TemporaryDirectory() as folder:
@@ -77,11 +77,14 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name is that of a model on the hub: hf:OWNER/NAME, or OWNER/NAME that has not the form of a file or of
-    a place in a folder, with or without @REVISION."""
-    if name.startswith(ON_HUB):
-        return True
-    if name.endswith((".safetensors", ".pth", ".pt", ".tar", ".ckpt", ".bin")) or Path(name).parent.is_dir():
+    """Whether a name can only be that of a model on the hub: hf:OWNER/NAME, or OWNER/NAME@REVISION where there is no
+    folder OWNER. Without either it is taken for a path: a mistyped folder is nobody else's business."""
+    return name.startswith(ON_HUB) or ("@" in name and _is_repository(name) and not Path(name).parent.is_dir())
+
+
+def _is_repository(name: str) -> bool:
+    """Whether a name has the form OWNER/NAME or OWNER/NAME@REVISION, and not that of a file."""
+    if name.endswith((".safetensors", ".pth", ".pt", ".tar", ".ckpt", ".bin")):
         return False
     part = r"[\w-]+(\.[\w-]+)*"
     return re.fullmatch(rf"{part}/{part}(@[\w./-]+)?", name) is not None
@@ -106,7 +109,10 @@ def download(name: str) -> Path:
     Raises:
         ConnectionError: the hub cannot be reached, or has no such model.
         ModuleNotFoundError: without the extra `hub`.
+        ValueError: it has not the form of an id.
     """
+    if not _is_repository(name.removeprefix(ON_HUB)):
+        raise ValueError(f"Expected a model of the hub as hf:OWNER/NAME or hf:OWNER/NAME@REVISION; found {name!r}.")
     library = _library(f"the model {name} (no file or folder has this name)")
     repo_id, _, revision = name.removeprefix(ON_HUB).partition("@")
     try:
