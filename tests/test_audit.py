@@ -177,7 +177,9 @@ def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureF
     empty = [(video.video, Poses.nobody("openpose18")) for video in read_index(tmp_path / "toy").videos]
     write_pose_store(tmp_path / "toy", empty)
     assert run(command) == 2
-    assert "Estimate poses with `integralaction pose`" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "of 6 videos of in-context, out-of-context 0 have one. Estimate poses with `integralaction pose`" in told
+    assert "or name another --split" in told
 
 
 def test_results_of_named_splits_have_names_of_their_own_and_any_terminal_shows_them(tmp_path: Path) -> None:

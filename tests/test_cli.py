@@ -239,6 +239,22 @@ def test_wrong_calls_are_one_sentence(
     assert "Traceback" not in err
 
 
+def test_debug_shows_where_the_error_of_one_video_of_many_comes_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    command = ["predict", str(tmp_path / "bad.mp4"), "--poses", "none"]
+    for more, shown in (([], False), (["--debug"], True), ([], False)):
+        assert run([*command, *more]) == 1
+        told = capsys.readouterr().err
+        assert ("Traceback" in told) == shown and "integralaction: Expected a video" in told
+
+
+def test_too_many_arguments_are_told_apart(capsys: pytest.CaptureFixture) -> None:
+    assert run(["import", "folder", "a", "b c", "d", "--out", "data"]) == 2
+    assert "Expected no more arguments; found 'b c' d." in capsys.readouterr().err
+
+
 def test_unknown_option_is_a_wrong_call() -> None:
     command = [sys.executable, "-m", "integralaction", "evaluate", "x", "--spilt", "val"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,5 +1,7 @@
 """What a prediction is made of: where the persons are from, the modes of the model, what is said."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -80,6 +82,36 @@ def test_poses_by_estimator_and_by_path(video: Path) -> None:
         predict_video(model, video, "rtmoo")
     with pytest.raises(ValueError, match="Expected poses for a model that looks at nothing else"):
         predict_video(model_of("pose-only"), video, None)
+
+
+def test_networks_and_faulty_estimators_are_refused_in_a_sentence(video: Path, tmp_path: Path) -> None:
+    class OfOneFrame(Everywhere):
+        def __call__(self, frames: np.ndarray) -> list[np.ndarray]:
+            return [PERSON]
+
+    (tmp_path / "net.onnx").touch()
+    with pytest.raises(ValueError, match=r"net\.onnx is a network\. Give an OpenPose network with --pose-model"):
+        predict_video(model_of(), video, tmp_path / "net.onnx")
+    with pytest.raises(ValueError, match=r"it failed \(of \d+ frames it gave the persons of 1\)"):
+        predict_video(model_of(), video, OfOneFrame())
+
+
+def test_other_types_are_refused_in_a_sentence(video: Path) -> None:
+    """In a process of its own: the tests check all types before a function can."""
+    code = """
+import sys
+import numpy as np
+from integralaction import load_model, predict_video
+for model, poses in (("mime", None), (load_model("mime"), np.zeros((4, 1, 18, 3)))):
+    try:
+        predict_video(model, sys.argv[1], poses)
+    except ValueError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(video)], capture_output=True, text=True)
+    model, poses = done.stdout.splitlines()
+    assert model == "Expected a model; found 'mime'. Give load_model('mime')."
+    assert poses.startswith("Expected poses as the name of an estimator, a path"), done.stderr
 
 
 def test_programs_are_told_what_answered(video: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
+from integralaction import report
 from integralaction.audit import audit, write_audit
 from integralaction.cli import run as cli
 from integralaction.data.index import Index, read_index, write_index
@@ -213,6 +214,15 @@ def test_pages_of_other_splits_have_names_of_their_own(run: Run, index: Index, p
         write_report(run, index, ("in-context",), previews=0)
     assert part.read_text() == "<p>my notes</p>"
     part.unlink()
+
+
+def test_the_answer_is_said_of_each_split(run: Run, index: Index, page: str) -> None:
+    found = report._find(run, index, ())
+    gate = r"The mean gate of integral is 0\.\d\d \(in-context\), 0\.\d\d \(out-of-context\): 0 keeps to the pose"
+    assert re.search(r"In context: [^.]+ \d+\.\d.%", page) and re.search(gate, page)
+    same = dict.fromkeys(found.predictions, found.predictions["integral"])
+    equal = report._answer(replace(found, predictions={m: replace(p, method=m) for m, p in same.items()}))
+    assert equal[0].startswith(f"In context: all {len(same)} methods have ")
 
 
 def test_few_videos_are_said(page: str) -> None:

@@ -320,8 +320,9 @@ def _ask_all(
     numbers = np.flatnonzero(usable)
     if len({index.videos[n].label for n in numbers}) < 2:
         raise ValueError(
-            f"Expected videos with poses of two classes at least in {index.root}; found {len(numbers)} videos with "
-            "a pose in half of their frames. Estimate poses with `integralaction pose`."
+            f"Expected videos of two classes at least in {index.root} with a pose in half of their frames; of "
+            f"{len(usable)} videos of {', '.join(index.splits)} {len(numbers)} have one. Estimate poses with "
+            "`integralaction pose` where `integralaction data` shows videos without, or name another --split."
         )
     kept = {line["number"]: line for line in _lines(path)}
     path.parent.mkdir(parents=True, exist_ok=True)

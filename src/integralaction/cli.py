@@ -2,8 +2,8 @@
 
 import errno
 import os
+import shlex
 import sys
-import traceback
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
@@ -12,7 +12,7 @@ from integralaction.cli_import import imports
 from integralaction.cli_models import audit, convert, evaluate, train
 from integralaction.cli_paper import report, reproduce
 from integralaction.cli_predict import predict
-from integralaction.console import one_line, say
+from integralaction.console import debug, one_line, say, show_origin
 from integralaction.interrupts import stop_message, stop_status
 
 UNFORESEEN = 70  # exit status where the fault is the program's own
@@ -35,7 +35,7 @@ app.command(show_data, name="data")
 def run(arguments: list[str]) -> int:
     """Run a command line; the exit status: 0 done, 1 the work failed, 2 the call was wrong, 70 unforeseen, 130 or 143
     stopped."""
-    debug = "--debug" in arguments
+    debug.set("--debug" in arguments)
     try:
         status = _call([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()
@@ -48,8 +48,7 @@ def run(arguments: list[str]) -> int:
         if isinstance(error, BrokenPipeError):  # who read the output has seen enough
             _silence()
             return 1
-        if debug:
-            traceback.print_exc()
+        show_origin(error)
         return _failed(error)
 
 
@@ -84,7 +83,7 @@ def _stopped(arguments: list[str]) -> int:
 def _failed(error: Exception) -> int:
     """Say in one sentence what went wrong; the exit status."""
     if isinstance(error, UnusedCliTokensError):
-        _tell(f"Expected no more arguments; found {' '.join(error.unused_tokens or ())}. See --help.")
+        _tell(f"Expected no more arguments; found {shlex.join(error.unused_tokens or ())}. See --help.")
         return 2
     if isinstance(error, CycloptsError):
         _tell(f"{one_line(error)} See --help.")

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from integralaction.cli_models import Device
 from integralaction.config import Method
-from integralaction.console import one_line, say, show, track
+from integralaction.console import one_line, say, show, show_origin, track
 
 if TYPE_CHECKING:
     from integralaction.predict import PoseSource
@@ -102,6 +102,7 @@ def predict(
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EPIPE):
                 raise
             failed += 1
+            show_origin(error)
             say(f"integralaction: {_of_file(path, error)}")
     return 1 if failed else 0
 

@@ -3,9 +3,11 @@
 import sys
 import threading
 import time
+import traceback
 import unicodedata
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -15,6 +17,8 @@ from rich.text import Text
 EVERY = 30.0  # seconds between two lines of progress where nobody looks at a bar
 
 T = TypeVar("T")
+
+debug = ContextVar("debug", default=False)  # whether the command line has --debug
 
 
 def printable(text: str) -> str:
@@ -26,6 +30,12 @@ def _written_out(character: str) -> str:
     if unicodedata.category(character) == "Zs":  # wide and thin spaces do no harm
         return character
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def show_origin(error: BaseException) -> None:
+    """Where an error that the work outlives comes from, if --debug asks for it."""
+    if debug.get():
+        traceback.print_exception(error)
 
 
 def one_line(error: BaseException) -> str:

@@ -88,7 +88,10 @@ def estimate_poses(
         for first in range(0, len(numbers), AT_ONCE):
             part = numbers[first : first + AT_ONCE]
             try:
-                found.update(zip(part, estimator(frames[first : first + AT_ONCE]), strict=True))
+                persons = list(estimator(frames[first : first + AT_ONCE]))
+                if len(persons) != len(part):
+                    raise ValueError(f"of {len(part)} frames it gave the persons of {len(persons)}")
+                found.update(zip(part, persons, strict=True))
             except Exception as error:  # whatever comes out of a foreign network and its library
                 raise ValueError(
                     f"Expected poses from {type(estimator).__name__} in frames {part[0]} to {part[-1]} of {video}; "

@@ -64,6 +64,8 @@ def predict_video(
             model's, or a model that looks at poses alone gets none.
         ModuleNotFoundError, ConnectionError: an estimator that was named is not installed, or cannot be downloaded.
     """
+    if not isinstance(model, IntegralAction):
+        raise ValueError(f"Expected a model; found {model!r}. Give load_model({model!r}).")
     video, config = Path(video), model.config
     info = probe(video)  # what is wrong with the video is said before what its poses lack
     device = model.device
@@ -108,14 +110,14 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
     """
     if method == "appearance-only":
         return PoseSource("none", None)
-    if poses is None or poses == "none":
+    if poses is None or (isinstance(poses, str) and poses == "none"):  # arrays compare one by one
         if method == "pose-only":
             raise ValueError(
                 "Expected poses for a model that looks at nothing else; found none. Give --poses, or install an "
                 "estimator: pip install 'integralaction[pose]'."
             )
         return PoseSource("none", None)
-    if poses == "auto":
+    if isinstance(poses, str) and poses == "auto":
         return _default_source(method, device)
     if isinstance(poses, Poses):
         return PoseSource("poses given", poses)
@@ -125,6 +127,12 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
         if not Path(poses).exists():
             raise FileNotFoundError(
                 f"Expected {', '.join(NAMES)}, none, or a file or folder of poses; {poses} is not there."
+            )
+        if Path(poses).suffix.lower() == ".onnx":
+            raise ValueError(
+                f"Expected a data set folder or files of poses; {poses} is a network. Give an OpenPose network with "
+                "--pose-model, RTMO's or RTMPose's with --weights; in Python, OpenPose(Path(...)) of "
+                "integralaction.openpose."
             )
         return PoseSource(str(poses), Path(poses))
     if isinstance(poses, PoseEstimator):

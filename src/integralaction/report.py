@@ -204,23 +204,25 @@ def _answer(found: Found) -> list[str]:
         best, named = scores[0], split.replace("-", " ")
         told = f"{100 * best.top1:.1f} % top-1 [{100 * best.low:.1f}, {100 * best.high:.1f}]"
         if len(scores) == 1:
-            sentences.append(f"{named.capitalize()}, {best.method} has {told} on {best.videos} videos.")
+            sentences.append(f"{named.capitalize()}: {best.method} has {told} on {best.videos} videos.")
             continue
         equal = [s.method for s in scores if s.top1 == best.top1]
         if len(equal) > 1:
-            names = f"{', '.join(equal[:-1])} and {equal[-1]}"
-            sentences.append(f"{named.capitalize()}, {names} are best with {told} on {best.videos} videos.")
+            names = f"{', '.join(equal[:-1])} and {equal[-1]} are best with"
+            if len(equal) == len(scores) > 2:
+                names = f"all {len(equal)} methods have"
+            sentences.append(f"{named.capitalize()}: {names} {told} on {best.videos} videos.")
             continue
         other = next((s for s in scores[1:] if s.method == found.main), scores[1])
         ours, theirs = (next(p for p in found.predictions.values() if p.method == s.method) for s in (best, other))
         gap, low, high = (100 * x for x in paired_difference(ours, theirs, split))
         clear = "" if low > 0 else ", which may be chance"
         sentences.append(
-            f"{named.capitalize()}, {best.method} is best with {told} on {best.videos} videos: {gap:.1f} points "
+            f"{named.capitalize()}: {best.method} is best with {told} on {best.videos} videos: {gap:.1f} points "
             f"[{low:+.1f}, {high:+.1f}] more than {other.method} with {100 * other.top1:.1f} %{clear}."
         )
     if found.main in found.gated:
-        means = [f"{score(found.predictions[found.main], split).gate:.2f} {split}" for split in found.splits]
+        means = [f"{score(found.predictions[found.main], split).gate:.2f} ({split})" for split in found.splits]
         sentences.append(
             f"The mean gate of {found.main} is {', '.join(means)}: 0 keeps to the pose, 1 lets the appearance in."
         )
