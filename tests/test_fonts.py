@@ -8,12 +8,14 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from integralaction import fonts
 from integralaction.draw import draw_frame
 from integralaction.figures.style import new_figure, save_figure, styled
 from integralaction.fonts import fitting, line
+from integralaction.page import picture_of
 from integralaction.skeleton import skeleton_named
 
 RUNNING = {
@@ -102,8 +104,8 @@ def test_titles_of_different_words_differ() -> None:
     assert len(set(pictures)) == len(RUNNING)
 
 
-def test_figures_are_drawn_without_a_warning(tmp_path: Path) -> None:
-    """Titles, legends and the names beside an axis; a missing letter would be a warning, which is an error here."""
+def lettered_figure() -> Figure:
+    """Letters in a title, a legend and the names beside an axis."""
     with styled():
         figure = new_figure(4, 4)
         axes = figure.add_subplot()
@@ -111,5 +113,11 @@ def test_figures_are_drawn_without_a_warning(tmp_path: Path) -> None:
         axes.set_yticks(range(len(RUNNING)), list(RUNNING.values()))
         axes.set_title(RUNNING["many"])
         axes.legend()
-    paths = save_figure(figure, tmp_path / "figure")
+    return figure
+
+
+def test_figures_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    """A missing letter would be a warning, which is an error here; in a file of its own and within a page."""
+    paths = save_figure(lettered_figure(), tmp_path / "figure")
     assert all(path.stat().st_size > 5_000 for path in paths)
+    assert len(picture_of(lettered_figure(), "letters", "").source) > 5_000

@@ -3,7 +3,6 @@
 import base64
 import csv
 import io
-import warnings
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from integralaction.console import printable
-from integralaction.figures.style import styled
+from integralaction.figures.style import draw_figure
 from integralaction.figures.table import Table, split_columns, to_html
 from integralaction.files import write_text
 
@@ -125,10 +124,7 @@ def table_markups(table: Table) -> tuple[Markup, ...]:
 def picture_of(figure: Figure, alt: str, caption: str) -> Picture:
     """A figure as PNG inside the page."""
     file = io.BytesIO()
-    with styled(), warnings.catch_warnings():
-        # a layout that does not fit is drawn as it is
-        warnings.filterwarnings("ignore", message="constrained_layout not applied")
-        figure.savefig(file, format="png", metadata={"Software": None})
+    draw_figure(figure, file, "png")
     return Picture(data_uri("image/png", file.getvalue()), alt, caption)
 
 

@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from integralaction.clip import Poses
-from integralaction.console import one_line, progress
+from integralaction.console import one_line, progress, say
 from integralaction.data.index import Index, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, read_in_parts
@@ -44,6 +44,7 @@ from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
 
+PLAN = "plan.json"
 UNIT = 4  # videos after which a killed worker's work is kept
 PART = 2_000  # frames of a long video after which a killed worker's work is kept
 AT_ONCE = 2**26  # bytes of frames decoded together; up to three such parts are in memory
@@ -109,12 +110,16 @@ def estimate_data_set(
         The data set, with the estimator's skeleton where it had no poses, and a remark for each video that failed.
 
     Raises:
-        ValueError: all have poses, the folder holds parts of another estimation, or all videos failed.
+        ValueError: the folder holds parts of another estimation, or all videos failed.
         ModuleNotFoundError, ConnectionError: the estimator, or Ray, cannot be had.
     """
     parts, finished = index.root / "pose.parts", index.root / "pose.finished"
     shutil.rmtree(finished, ignore_errors=True)  # of a call that was stopped while it cleaned up
-    held = PoseStore.of(index.root).skeleton  # what is wrong with the estimator is said at once
+    there = PoseStore.of(index.root)
+    if not (parts / PLAN).is_file() and all(video.video in there for video in index.videos):
+        say(f"All {len(there)} videos of {index.root} have their poses: nothing is left to do.")
+        return Imported(index, (), LIST)
+    held = there.skeleton  # what is wrong with the estimator is said at once
     as_skeleton(Poses.nobody(_built(estimator).skeleton), held or _built(estimator).skeleton)
     first, units = _plan(index, estimator, parts)
     todo = [unit for unit in units if not _is_done(unit)]
@@ -138,7 +143,7 @@ def estimate_data_set(
 
 def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_Unit]]:
     """The number of the first shard and the units, from the plan of an interrupted call or new."""
-    path = parts / "plan.json"
+    path = parts / PLAN
     plan: dict[str, Any]
     held = _read_json(path)
     if held is not None:
@@ -151,8 +156,6 @@ def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_U
     else:
         store = PoseStore.of(index.root)
         rows = {video.video: video for video in index.videos if video.video not in store}
-        if not rows:
-            raise ValueError(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
         videos = [(name, str(index.path(row)), row.frames) for name, row in rows.items()]
         units = [videos[first : first + UNIT] for first in range(0, len(videos), UNIT)]
         plan = {"estimator": asdict(estimator), "first": next_shard(index.root), "units": units}

@@ -41,6 +41,16 @@ def found(root: Path, *names: str) -> list[tuple[str, str, str]]:
 # ---- folders
 
 
+def test_a_class_without_videos_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "v/run/1.mp4", "v/.cache/x/y.mp4", "s/train/run/1.mp4", "s/test/run/2.mp4")
+    (tmp_path / "v/walk").mkdir()
+    (tmp_path / "s/train/walk").mkdir()
+    empty = "folder of a class without videos"
+    of_classes = [r.item for r in find_in_folder(tmp_path / "v", **OPTIONS).remarks if r.reason == empty]
+    of_splits = [r.item for r in find_in_folder(tmp_path / "s", **OPTIONS).remarks if r.reason == empty]
+    assert of_classes == ["walk"] and of_splits == ["train/walk"]
+
+
 def test_links_are_followed_without_circles(tmp_path: Path) -> None:
     touch(tmp_path, "v/run/1.mp4", "disk/jump/2.mp4", "disk/3.mp4")
     (tmp_path / "v/jump").symlink_to(tmp_path / "disk/jump")

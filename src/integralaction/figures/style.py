@@ -5,8 +5,9 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -119,21 +120,25 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def draw_figure(figure: Figure, file: Path | BytesIO, ending: Literal["pdf", "png"]) -> None:
+    """Draw a figure into a file, all letters in it; the same figure gives the same bytes."""
+    _draw_all_letters(figure)
+    # the library that embeds fonts wonders at a file without a date
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
+    with styled(), warnings.catch_warnings():
+        # a layout that does not fit is drawn as it is
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        figure.savefig(file, format=ending, metadata={"CreationDate": None} if ending == "pdf" else {"Software": None})
+
+
 def save_figure(figure: Figure, path: Path) -> list[Path]:
-    """Write PATH.pdf and PATH.png, each aside and then renamed; the same figure gives the same bytes.
+    """Write PATH.pdf and PATH.png, each aside and then renamed.
 
     Returns:
         The two paths.
     """
-    _draw_all_letters(figure)
-    written = []
-    for ending, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
-        file = path.with_name(f"{path.name}.{ending}")
-        # the library that embeds fonts wonders at a file without a date
-        logging.getLogger("fontTools").setLevel(logging.ERROR)
-        with styled(), warnings.catch_warnings(), write_whole(file) as aside:
-            # a layout that does not fit is drawn as it is
-            warnings.filterwarnings("ignore", message="constrained_layout not applied")
-            figure.savefig(aside, format=ending, metadata=metadata)
-        written.append(file)
-    return written
+    endings: tuple[Literal["pdf", "png"], ...] = ("pdf", "png")
+    for ending in endings:
+        with write_whole(path.with_name(f"{path.name}.{ending}")) as aside:
+            draw_figure(figure, aside, ending)
+    return [path.with_name(f"{path.name}.{ending}") for ending in endings]

@@ -51,6 +51,7 @@ def find_in_folder(root: Path, *, val: float, test: float, group: str | None, se
             f"Expected {root}/CLASS/VIDEO or {root}/SPLIT/CLASS/VIDEO; found no videos "
             "in folders of classes. Put each into a folder of its class's name, or give --csv."
         )
+    remarks += _empty_classes(root, layout, entries)
     entries, others = one_spelling(entries)
     inner = {Path(path).parts[1] for path in paths if len(Path(path).parts) > 2}
     if layout.split is None and len({entry.label for entry in entries}) == 1 and len(inner) > 1:
@@ -106,6 +107,15 @@ def _layout_of(paths: Sequence[str], root: Path) -> _Layout:
     if len({split_of_folder(name)[0] for name in certain}) > 1:
         _refuse_mixed(certain, {path[1] for path in in_folders} - certain, root)
     return _Layout(label=0, split=None, depth=2)
+
+
+def _empty_classes(root: Path, layout: _Layout, entries: Sequence[Entry]) -> list[Remark]:
+    """A remark for each folder that stands where classes do and holds no video."""
+    depth = layout.label + 1
+    with_videos = {Path(entry.video).parts[:depth] for entry in entries}
+    folders = (path.relative_to(root).parts for path in sorted(root.glob("/".join("*" * depth))) if path.is_dir())
+    shown = (parts for parts in folders if not any(name.startswith(".") for name in parts))
+    return [Remark("/".join(parts), "folder of a class without videos") for parts in shown if parts not in with_videos]
 
 
 def _is_split(name: str) -> bool:
