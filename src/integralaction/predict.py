@@ -56,7 +56,7 @@ def predict_video(
             and its network is there or can be downloaded, else nobody is looked for, which is said on standard error;
             the name of an estimator (rtmo, rtmpose, keypoint-rcnn); an estimator, which looks at the clips' frames; a
             path: a data set folder, one of its shards, pose files (`read_poses`); the poses of the video, x and y in
-            its pixels; None, or `none`: nobody is looked for, and the model answers from appearance.
+            its pixels; None, or `none`: nobody is looked for, and appearance alone tells the model anything.
 
     Raises:
         FileNotFoundError: there is no such video, or no such file of poses.
@@ -154,7 +154,7 @@ def _default_source(method: Method, device: str) -> PoseSource:
                 raise
             lacking = one_line(error)
     nobody = pose_source(None, method, device)
-    say(f"No poses: {lacking} The model sees nobody and must answer from appearance.")
+    say(f"No poses: {lacking} The model sees nobody: only the appearance tells it anything.")
     return nobody
 
 
