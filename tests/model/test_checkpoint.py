@@ -25,7 +25,7 @@ def test_round_trip(tmp_path: Path) -> None:
     save(model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path / "model.safetensors")
     assert loaded.config == CONFIG and not loaded.training
-    frames, joints = torch.rand(1, 2, 3, 32, 32), torch.rand(1, 2, 1, 18, 3)
+    frames, joints = torch.rand(1, 2, 3, 32, 32), torch.rand(1, 2, 1, 18, 3) * torch.tensor([32, 32, 1])
     assert torch.equal(model(frames, joints).probabilities, loaded(frames, joints).probabilities)
 
 
@@ -176,7 +176,7 @@ def test_imagenet_weights_are_known_by_their_whole_hash(tmp_path: Path, monkeypa
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="Expected a run folder, a model file, the id of a model"):
+    with pytest.raises(FileNotFoundError, match="Expected a run folder, a model file, an embedded model"):
         load_model(tmp_path / "nothing")
 
 

@@ -28,7 +28,7 @@ def test_a_folder_goes_there_and_back(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "one").iterdir()} == names
     assert all((tmp_path / "one" / n).read_bytes() == (tmp_path / "two" / n).read_bytes() for n in names)
     assert json.loads((tmp_path / "one" / "config.json").read_text()) == to_dict(CONFIG)
-    frames, joints = torch.rand(1, 2, 3, 32, 32), torch.rand(1, 2, 1, 18, 3)
+    frames, joints = torch.rand(1, 2, 3, 32, 32), torch.rand(1, 2, 1, 18, 3) * torch.tensor([32, 32, 1])
     wanted = model(frames, joints).probabilities
     for loaded in (hub.from_pretrained(tmp_path / "one"), load_model(tmp_path / "one")):
         assert torch.equal(loaded(frames, joints).probabilities, wanted)

@@ -216,6 +216,7 @@ def test_values_of_another_range_and_type_are_named() -> None:
     for wrong, told in (
         (joints.long(), r"Expected joints as floats: x, y, score 0\.\.1; found torch\.int64"),
         (per_cent, r"Expected joints as x, y, score 0\.\.1; found scores of"),
+        (joints * torch.tensor([0.01, 0.01, 1.0]), r"found all within 0\.\.1, which is shares of them"),
         (joints.to("meta"), "Expected joints on cpu"),
     ):
         with pytest.raises(ValueError, match=told):

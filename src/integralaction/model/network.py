@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from integralaction.config import ModelConfig
 from integralaction.model.integration import PosePooling, build_integration, new_linear
+from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.model.streams import AppearanceStream, PoseStream
 from integralaction.model.tsm_resnet import Shift
 from integralaction.skeleton import skeleton_named
@@ -261,6 +262,13 @@ def _check_joints(joints: Tensor, count: int, skeleton: str) -> None:
             raise ValueError(
                 f"Expected joints as x, y, score 0..1; found scores of {low:.4g} to {high:.4g}. Divide them by the "
                 "largest that there can be."
+            )
+        places = joints[..., :2].detach()[scores > MIN_SCORE]
+        # no person keeps within a pixel of the corner
+        if len(places) > 1 and float(places.nan_to_num(2).abs().max()) <= 1:
+            raise ValueError(
+                "Expected joints with x and y in pixels of the frames; found all within 0..1, which is shares of them. "
+                "Multiply x by their width and y by their height."
             )
 
 
