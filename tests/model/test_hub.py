@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -32,6 +33,12 @@ def test_a_folder_goes_there_and_back(tmp_path: Path) -> None:
     wanted = model(frames, joints).probabilities
     for loaded in (hub.from_pretrained(tmp_path / "one"), load_model(tmp_path / "one")):
         assert torch.equal(loaded(frames, joints).probabilities, wanted)
+
+
+def test_the_card_names_the_model_as_it_is_loaded(tmp_path: Path) -> None:
+    hub.save_pretrained(IntegralAction(CONFIG), tmp_path, "me/tiny")
+    names = re.findall(r'load_model\("(.*?)"\)', (tmp_path / "README.md").read_text())
+    assert names == ["hf:me/tiny"] and hub.is_hub_id(names[0])
 
 
 def test_a_card_that_is_there_stays(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ for name in sys.argv[1:]:
     newest, first, lost, unknown = done.stdout.strip().splitlines()
     assert newest == f"('a', 'b') hf:me/tiny@{'a' * 40}", done.stderr
     assert first == "('a', 'b') me/tiny@v1"
-    assert "Expected the model hf:me/other of the hub (no file or folder has this name)" in lost
+    assert "Expected the model hf:me/other of the hub" in lost
     assert "Expected the model me/tiny@v2 of the hub" in unknown
     assert f"me/tiny@{'a' * 40} names it for good" in done.stderr and "me/tiny@v1@" not in done.stderr
     assert all(path.endswith("/model.safetensors") for path in asked), asked

@@ -113,15 +113,12 @@ def download(name: str) -> Path:
     """
     if not _is_repository(name.removeprefix(ON_HUB)):
         raise ValueError(f"Expected a model of the hub as hf:OWNER/NAME or hf:OWNER/NAME@REVISION; found {name!r}.")
-    library = _library(f"the model {name} (no file or folder has this name)")
+    library = _library(f"the model {name}")
     repo_id, _, revision = name.removeprefix(ON_HUB).partition("@")
     try:
         path = _fetched(library, repo_id, revision or None)
     except Exception as error:  # of the hub's library and of the one below it
-        raise ConnectionError(
-            f"Expected the model {name} of the hub (no file or folder has this name); it cannot be had "
-            f"({_line(error)})."
-        ) from error
+        raise ConnectionError(f"Expected the model {name} of the hub; it cannot be had ({_line(error)}).") from error
     if not revision:  # the file lies in a folder that is named after its commit
         say(f"{repo_id}: the newest revision; {repo_id}@{path.parent.name} names it for good.")
     return path
@@ -170,7 +167,7 @@ pipeline_tag: video-classification
 ```python
 from integralaction import load_model, predict_video
 
-model = load_model("{repo_id}")  # or a folder
+model = load_model("hf:{repo_id}")  # or a folder
 print(predict_video(model, "video.mp4").top(5))
 ```
 """
