@@ -70,7 +70,7 @@ def test_push_uploads_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert hub.push_to_hub(model, "me/tiny", private=True, token="secret") == "https://hub/me/tiny"
     assert hub.from_pretrained(tmp_path / "me/tiny").config == CONFIG
     card = tmp_path / "me/tiny/README.md"
-    assert 'load_model("me/tiny")' in card.read_text()
+    assert 'load_model("hf:me/tiny")' in card.read_text()
     card.write_text("a better one")
     hub.push_to_hub(model, "me/tiny", private=True, token="secret")
     assert card.read_text() == "a better one"
