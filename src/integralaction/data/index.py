@@ -30,8 +30,8 @@ class Video:
         start, end: seconds, where the row is a part of a longer video; None: the whole.
         group: subject, source or scene.
         note: free text.
-        first_frame, last_frame: numbers of the frames from `start` to before `end`, by the frames' own times; None
-            where the row is the whole, or nobody has looked.
+        first_frame, last_frame: numbers of the first and the last frame that is shown from `start` to before `end`,
+            by the frames' own times; None where the row is the whole, or nobody has looked.
         others: what the user's own columns say, in the order of `Index.columns`.
     """
 
