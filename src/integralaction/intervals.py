@@ -69,7 +69,8 @@ def few_videos(counts: Mapping[str, int]) -> str:
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW]
     if not few:
         return ""
-    return f"Too few videos to rely on: {', '.join(few)}. Of fewer than {FEW}, chance moves a share by ten points."
+    chance = f"With fewer than {FEW}, chance alone can shift a share by almost 20 points."
+    return f"Too few videos to rely on: {', '.join(few)}. {chance}"
 
 
 def _resampled(values: np.ndarray) -> tuple[float, float]:
