@@ -10,7 +10,7 @@ ROOT = Path(integralaction.__file__).parent
 # a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
 LEVELS = (
     (
-        *("interrupts", "files", "console", "escapes", "intervals", "downloads", "fonts"),
+        *("interrupts", "errors", "files", "console", "escapes", "intervals", "downloads", "fonts"),
         *("settings", "config", "skeleton", "pickles"),
     ),
     ("clip",),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from integralaction.errors import Refused
 from integralaction.evaluate import Predictions
 
 RATIOS = tuple(round(0.1 * i, 1) for i in range(11))  # Figure 5's shares of the appearance stream
@@ -22,7 +23,7 @@ def same_videos(*predictions: Predictions) -> None:
     first = predictions[0]
     for other in predictions[1:]:
         if other.videos != first.videos or other.classes != first.classes:
-            raise ValueError(f"Expected predictions on the same videos; {first.method} and {other.method} differ.")
+            raise Refused(f"Expected predictions on the same videos; {first.method} and {other.method} differ.")
 
 
 def right(predictions: Predictions) -> Bool[np.ndarray, " videos"]:
@@ -53,7 +54,7 @@ def gates_by_class(predictions: Predictions) -> dict[str, float]:
         ValueError: the method has no gate.
     """
     if not np.isfinite(predictions.gate).all():
-        raise ValueError(f"Expected predictions of a method with a gate; {predictions.method} has none.")
+        raise Refused(f"Expected predictions of a method with a gate; {predictions.method} has none.")
     means = by_class(predictions.gate, predictions)
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 

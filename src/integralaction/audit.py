@@ -32,6 +32,7 @@ from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import apply_crop, centre_crop
+from integralaction.errors import Refused
 from integralaction.escapes import markdown
 from integralaction.evaluate import NOT_TESTED, digest, predict_clips, results_name, weights_digest
 from integralaction.files import write_rows, write_text, write_whole
@@ -215,7 +216,7 @@ class VideoVersions:
         distinct, place = np.unique(wanted, return_inverse=True)
         frames = self._reader.frames(number, distinct)
         if frames is None:
-            raise ValueError("Expected a model that looks at frames; found pose-only, which the scene cannot fool.")
+            raise Refused("Expected a model that looks at frames; found pose-only, which the scene cannot fool.")
         return frames[place]
 
     def _at(self, number: int, wanted: np.ndarray) -> np.ndarray:
@@ -300,7 +301,7 @@ def tested(index: Index, splits: tuple[str, ...]) -> Index:
     """
     wanted = splits or tuple(name for name in index.splits if name not in NOT_TESTED)
     if not wanted:
-        raise ValueError(f"Expected a split to audit on in {index.root}; it has {', '.join(index.splits)}. Name one.")
+        raise Refused(f"Expected a split to audit on in {index.root}; it has {', '.join(index.splits)}. Name one.")
     return index.split(*wanted)
 
 
@@ -313,13 +314,11 @@ def _ask_all(
 ) -> Audit:
     unknown = sorted({video.label for video in index.videos} - set(classes))
     if unknown:
-        raise ValueError(
-            f"Expected classes that the model knows in {index.root}; found {', '.join(map(repr, unknown))}."
-        )
+        raise Refused(f"Expected classes that the model knows in {index.root}; found {', '.join(map(repr, unknown))}.")
     usable = np.array([versions.posed(number) for number in range(len(index.videos))])
     numbers = np.flatnonzero(usable)
     if len({index.videos[n].label for n in numbers}) < 2:
-        raise ValueError(
+        raise Refused(
             f"Expected videos of two classes at least in {index.root} with a pose in half of their frames; of "
             f"{len(usable)} videos of {', '.join(index.splits)} {len(numbers)} have one. Estimate poses with "
             "`integralaction pose` where `integralaction data` shows videos without, or name another --split."

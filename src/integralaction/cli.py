@@ -13,6 +13,7 @@ from integralaction.cli_models import audit, convert, evaluate, train
 from integralaction.cli_paper import report, reproduce
 from integralaction.cli_predict import predict
 from integralaction.console import debug, one_line, say, show_origin
+from integralaction.errors import Refused
 from integralaction.interrupts import stop_message, stop_status
 
 UNFORESEEN = 70  # exit status where the fault is the program's own
@@ -91,15 +92,15 @@ def _failed(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         _tell("The disk is full; free some space, then give the same command again.")
         return 1
-    if not isinstance(error, (ValueError, OSError, ArithmeticError, ModuleNotFoundError)):  # nobody foresaw it
-        told = f"{type(error).__name__}: {one_line(error)}"
-        _tell(f"Something failed that was not foreseen ({told}). Add --debug to see where.")
-        return UNFORESEEN
-    _tell(one_line(error))
-    from integralaction.data.video import VideoError
-
-    wrong_call = isinstance(error, ValueError | FileNotFoundError) and not isinstance(error, VideoError)
-    return 2 if wrong_call else 1
+    if isinstance(error, Refused):
+        _tell(one_line(error))
+        return error.exit_status
+    if isinstance(error, OSError):  # the system's refusal: a closed folder, a connection that broke off
+        _tell(one_line(error))
+        return 1
+    cause = f"{type(error).__name__}: {one_line(error)}"
+    _tell(f"Something failed that was not foreseen ({cause}). Add --debug to see where.")
+    return UNFORESEEN
 
 
 def _tell(sentence: str) -> None:

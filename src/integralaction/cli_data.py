@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from integralaction.console import Tables, show
+from integralaction.errors import Refused
 from integralaction.mime.settings import MimeSettings
 
 
@@ -37,7 +38,7 @@ def mime(
     from integralaction.mime.sheet import contact_sheet
 
     if processes is not None and processes < 1:
-        raise ValueError(f"Expected at least one process; found {processes}.")
+        raise Refused(f"Expected at least one process; found {processes}.")
     index = generate(out, settings or MimeSettings(), processes or os.cpu_count() or 1)
     show(f"{len(index.videos)} videos of {len(index.classes)} classes in {out}: {_counts(index.videos)}")
     if sheet is not None:
@@ -83,11 +84,11 @@ def pose(
     from integralaction.run import choose_device
 
     if processes < 1:
-        raise ValueError(f"Expected at least one process; found {processes}.")
+        raise Refused(f"Expected at least one process; found {processes}.")
     if processes > 1 and ray is not None:
-        raise ValueError("Expected --processes or --ray, one of them; found both. Ray counts its own.")
+        raise Refused("Expected --processes or --ray, one of them; found both. Ray counts its own.")
     if pose_model is not None and (estimator is not None or weights):
-        raise ValueError("Expected one estimator; found --pose-model beside --estimator or --weights. Give one.")
+        raise Refused("Expected one estimator; found --pose-model beside --estimator or --weights. Give one.")
     files = [pose_model] if pose_model is not None else weights or []
     name = "openpose" if pose_model is not None else estimator or "rtmo"
     target = choose_device(device).type if device != "auto" else choose_device("auto").type

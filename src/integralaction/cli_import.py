@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from integralaction.console import show
+from integralaction.errors import Refused
 
 imports = App(
     name="import",
@@ -91,9 +92,9 @@ def import_kinetics(
     from integralaction.importers import kinetics
 
     if (csv is None) == (annotations is None):
-        raise ValueError("Expected --csv or --annotations, one of them; found " + ("both." if csv else "neither."))
+        raise Refused("Expected --csv or --annotations, one of them; found " + ("both." if csv else "neither."))
     if as_released and skeletons is None:
-        raise ValueError("Expected --skeletons with --as-released, which is about their frames; found none.")
+        raise Refused("Expected --skeletons with --as-released, which is about their frames; found none.")
     read = None if skeletons is None else kinetics.skeleton_reader(skeletons, as_released)
     files = [Path(file) for file in csv or annotations or []]
     told = f"integralaction import kinetics {videos.resolve()} {' '.join(str(f.resolve()) for f in files)}"
@@ -127,7 +128,7 @@ def import_mimetics(
     from integralaction.importers import mimetics
 
     if (csv is None) == (annotations is None):
-        raise ValueError("Expected --csv or --annotations, one of them; found " + ("both." if csv else "neither."))
+        raise Refused("Expected --csv or --annotations, one of them; found " + ("both." if csv else "neither."))
     told = f"integralaction import mimetics {videos.resolve()} {(csv or annotations or Path()).resolve()}"
     made_by = f"{told} poses={poses and poses.resolve()}"
     if csv is not None:

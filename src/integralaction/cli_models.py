@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from integralaction.console import Tables, show
+from integralaction.errors import Refused
 from integralaction.recipes import RECIPES, VARIANTS
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -62,7 +63,7 @@ def train(
     if head is not None:
         settings = replace(settings, head=head)
     if settings.head == "new" and not settings.init:
-        raise ValueError("Expected --init beside --head new; found none. Give the model to start from.")
+        raise Refused("Expected --init beside --head new; found none. Give the model to start from.")
     asked = tuple(a.partition("=")[0].removeprefix("model.") for a in assignments if a.startswith("model."))
     run = run_training(settings, data, out, device, asked)
     show(f"trained: {', '.join(str(run.model_path(m)) for m in run.methods if m != 'score-average')}")

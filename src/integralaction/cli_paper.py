@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from integralaction.cli_models import Device, Splits
 from integralaction.console import Tables, say, show
+from integralaction.errors import Refused
 
 
 def report(
@@ -40,7 +41,7 @@ def report(
     from integralaction.run import open_run
 
     if previews < 0:
-        raise ValueError(f"Expected no negative number of previews; found {previews}. Take 0 for none.")
+        raise Refused(f"Expected no negative number of previews; found {previews}. Take 0 for none.")
     if (run / REPRODUCTION).is_file():
         path = write_reproduction_page(run, out)
     else:
@@ -90,13 +91,13 @@ def reproduce(
     from integralaction.run import choose_device
 
     if seeds < 1:
-        raise ValueError(f"Expected at least one seed; found {seeds}.")
+        raise Refused(f"Expected at least one seed; found {seeds}.")
     given = (item, *items)
     # names of folders behind --data are more of them
     parts = [*(data or ()), *(name for name in given if data and Path(name.partition(":")[0]).is_dir())]
     named = expanded([name for name in given if "=" not in name and name not in parts])
     if not named:
-        raise ValueError("Expected a table, a figure, all or claims; found settings alone. Name one, as table4.")
+        raise Refused("Expected a table, a figure, all or claims; found settings alone. Name one, as table4.")
     asked = Asked(
         items=named,
         recipe=recipe,

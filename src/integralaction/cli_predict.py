@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from integralaction.cli_models import Device
 from integralaction.config import Method
 from integralaction.console import one_line, say, show, show_origin, track
+from integralaction.errors import Refused
 
 if TYPE_CHECKING:
     from integralaction.predict import PoseSource
@@ -157,16 +158,16 @@ def _source(
         return PoseSource("none", None)
     if pose_model is not None:
         if poses is not None or weights:
-            raise ValueError("Expected one source of poses; found --pose-model beside --poses or --weights. Give one.")
+            raise Refused("Expected one source of poses; found --pose-model beside --poses or --weights. Give one.")
         return PoseSource(f"openpose ({pose_model})", OpenPose(pose_model, device))
     if weights:
         name = poses or ("rtmo" if len(weights) == 1 else "rtmpose")
         if name not in ("rtmo", "rtmpose"):
-            raise ValueError(f"Expected --poses rtmo or --poses rtmpose with --weights; found --poses {poses}.")
+            raise Refused(f"Expected --poses rtmo or --poses rtmpose with --weights; found --poses {poses}.")
         return PoseSource(f"{name} ({', '.join(map(str, weights))})", estimator_named(name, weights, device))
     source = pose_source("auto" if poses is None else poses, method, device)
     if isinstance(source.poses, Path) and source.poses.is_file() and source.poses.suffix == ".json" and len(videos) > 1:
-        raise ValueError(
+        raise Refused(
             f"Expected one video for the poses of one, {source.poses}; found {len(videos)}. Give a folder with a file "
             "named after each video."
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from integralaction.errors import Refused
 from integralaction.skeleton import skeleton_named
 
 MAX_PERSONS = 5  # the paper keeps the five best persons of a frame (section 3.2)
@@ -40,25 +41,23 @@ class Poses:
     def __post_init__(self) -> None:
         count = len(skeleton_named(self.skeleton).joints)
         if self.joints.shape[1:] != (count, 3):
-            raise ValueError(
+            raise Refused(
                 f"Expected joints of shape (persons, {count}, 3) for {self.skeleton}; found {self.joints.shape}."
             )
         if self.frame_offsets.shape != (len(self.frame_index) + 1,):
-            raise ValueError(
+            raise Refused(
                 f"Expected {len(self.frame_index) + 1} frame offsets for {len(self.frame_index)} frames; "
                 f"found {self.frame_offsets.shape}."
             )
         if self.frame_offsets[0] != 0 or self.frame_offsets[-1] != len(self.joints):
-            raise ValueError(
+            raise Refused(
                 f"Expected frame offsets from 0 to {len(self.joints)} (the persons); "
                 f"found {self.frame_offsets[0]} to {self.frame_offsets[-1]}."
             )
         if np.any(np.diff(self.frame_offsets) < 0) or np.any(np.diff(self.frame_index) <= 0):
-            raise ValueError("Expected ascending frames and offsets; found them out of order.")
+            raise Refused("Expected ascending frames and offsets; found them out of order.")
         if not np.isfinite(self.joints).all():
-            raise ValueError(
-                "Expected finite joints; found NaN or infinity. Give a joint that was not found the score 0."
-            )
+            raise Refused("Expected finite joints; found NaN or infinity. Give a joint that was not found the score 0.")
 
     @classmethod
     def from_frames(cls, skeleton: str, frames: dict[int, np.ndarray]) -> "Poses":
@@ -72,9 +71,7 @@ class Poses:
         persons = [np.asarray(frames[i], np.float32) for i in order]
         for i, found in zip(order, persons, strict=True):
             if found.shape[1:] != (joints, 3):
-                raise ValueError(
-                    f"Expected {skeleton} of shape (persons, {joints}, 3); found {found.shape} in frame {i}."
-                )
+                raise Refused(f"Expected {skeleton} of shape (persons, {joints}, 3); found {found.shape} in frame {i}.")
         counts = np.cumsum([0, *(len(p) for p in persons)])
         stacked = np.concatenate(persons) if persons else np.zeros((0, joints, 3), np.float32)
         return cls(skeleton, stacked, np.array(order, np.int64), counts.astype(np.int64))
@@ -130,11 +127,11 @@ class Clip:
         if self.frames is not None and (
             self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8
         ):
-            raise ValueError(
+            raise Refused(
                 f"Expected uint8 frames of shape (T, H, W, 3); found {self.frames.dtype} {self.frames.shape}."
             )
         if self.joints.ndim != 4 or self.joints.shape[3] != 3:
-            raise ValueError(f"Expected joints of shape (T', P, K, 3); found {self.joints.shape}.")
+            raise Refused(f"Expected joints of shape (T', P, K, 3); found {self.joints.shape}.")
 
 
 @dataclass(frozen=True)

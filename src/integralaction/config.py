@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from integralaction.errors import Refused
 from integralaction.settings import parse_yaml
 from integralaction.skeleton import skeleton_named
 
@@ -106,37 +107,37 @@ class ModelConfig:
     def __post_init__(self) -> None:
         skeleton_named(self.skeleton)
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"Expected class names without repeats; found {list(self.classes)}.")
+            raise Refused(f"Expected class names without repeats; found {list(self.classes)}.")
         if not 0 < self.width <= 4 or (self.width * 8) % 1:
-            raise ValueError(f"Expected a width that is a multiple of 1/8, at most 4; found {self.width}.")
+            raise Refused(f"Expected a width that is a multiple of 1/8, at most 4; found {self.width}.")
         for name in ("channels", "frames", "stride", "pose_frame_factor"):
             if getattr(self, name) < 1:
-                raise ValueError(f"Expected {name} of at least 1; found {getattr(self, name)}.")
+                raise Refused(f"Expected {name} of at least 1; found {getattr(self, name)}.")
         for name, most in _MOST.items():
             if getattr(self, name) > most:
-                raise ValueError(f"Expected {name} of at most {most}; found {getattr(self, name)}.")
+                raise Refused(f"Expected {name} of at most {most}; found {getattr(self, name)}.")
         if len(self.classes) > _MOST_CLASSES:
-            raise ValueError(f"Expected at most {_MOST_CLASSES} classes; found {len(self.classes)}.")
+            raise Refused(f"Expected at most {_MOST_CLASSES} classes; found {len(self.classes)}.")
         if self.frames * self.size**2 > _MOST_PIXELS or self.pose_frames * self.map_size**2 > _MOST_PLACES:
-            raise ValueError(
+            raise Refused(
                 f"Expected clips of at most {_MOST_PIXELS} pixels and pose maps of at most {_MOST_PLACES} places; "
                 f"found {self.frames} frames and {self.pose_frames} pose frames at a size of {self.size}."
             )
         if self.size < 32 or self.size % 32:
-            raise ValueError(f"Expected a size that is a multiple of 32 pixels; found {self.size}.")
+            raise Refused(f"Expected a size that is a multiple of 32 pixels; found {self.size}.")
         if self.stride % self.pose_frame_factor:
-            raise ValueError(
+            raise Refused(
                 f"Expected a stride that pose_frame_factor divides, so that pose frames fall on video frames; "
                 f"found stride {self.stride} and pose_frame_factor {self.pose_frame_factor}."
             )
         if not 0 <= self.score_weight <= 1:
-            raise ValueError(f"Expected a score_weight from 0 to 1; found {self.score_weight}.")
+            raise Refused(f"Expected a score_weight from 0 to 1; found {self.score_weight}.")
         if self.shift < 0 or self.shift == 1:
-            raise ValueError(f"Expected a shift of one part in 2 or more of the channels, or 0; found {self.shift}.")
+            raise Refused(f"Expected a shift of one part in 2 or more of the channels, or 0; found {self.shift}.")
         if self.pose_pooling == "convolution" and self.pose_frame_factor == 1:
-            raise ValueError("Expected pose_pooling=mean where pose_frame_factor is 1; found convolution.")
+            raise Refused("Expected pose_pooling=mean where pose_frame_factor is 1; found convolution.")
         if not self.stream_answers and self.method in (*SINGLE_STREAMS, "score-average"):
-            raise ValueError(f"Expected stream_answers, of which {self.method} consists; found false.")
+            raise Refused(f"Expected stream_answers, of which {self.method} consists; found false.")
 
     @property
     def pose_frames(self) -> int:
@@ -174,12 +175,12 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or not 0 < self.lr < math.inf or self.warmup < 0:
-            raise ValueError(
+            raise Refused(
                 f"Expected epochs and warmup of at least 0 and a positive lr; found {self.epochs}, {self.warmup} "
                 f"and {self.lr}."
             )
         if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"Expected ascending milestones; found {list(self.milestones)}.")
+            raise Refused(f"Expected ascending milestones; found {list(self.milestones)}.")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -241,40 +242,40 @@ class Recipe:
     def __post_init__(self) -> None:
         known = (*TRAINED_INTEGRATIONS, *SINGLE_STREAMS)
         if not self.methods or not set(self.methods) <= set(known):
-            raise ValueError(
+            raise Refused(
                 f"Expected one or more methods of {', '.join(known)} (score-average comes with both streams); "
                 f"found {list(self.methods)}."
             )
         if len(set(self.methods)) != len(self.methods):
-            raise ValueError(f"Expected each method once; found {list(self.methods)}.")
+            raise Refused(f"Expected each method once; found {list(self.methods)}.")
         if self.strategy != "fixed" and (len(self.methods) > 1 or not self.integrations):
-            raise ValueError(
+            raise Refused(
                 f"Expected one method of {', '.join(TRAINED_INTEGRATIONS)} with strategy={self.strategy}, which has "
                 f"streams of its own; found {list(self.methods)}."
             )
         if self.gate_prior == "outcome" and self.strategy != "fixed":
-            raise ValueError(
+            raise Refused(
                 "Expected strategy=fixed with gate_prior=outcome, which asks what each stream alone says; found "
                 f"strategy={self.strategy}."
             )
         if self.gate_prior == "outcome" and not self.model.stream_answers:
-            raise ValueError(
+            raise Refused(
                 "Expected model.stream_answers with gate_prior=outcome, which asks what each stream alone says; found "
                 "false."
             )
         for name in ("gate_lambda", "momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"Expected {name} of at least 0; found {getattr(self, name)}.")
+                raise Refused(f"Expected {name} of at least 0; found {getattr(self, name)}.")
         if self.accumulate < 1 or self.batch_size < 1 or self.batch_size % self.accumulate:
-            raise ValueError(
+            raise Refused(
                 f"Expected a batch_size that accumulate divides; found {self.batch_size} and {self.accumulate}."
             )
         if not 0 <= self.max_failed <= 1:
-            raise ValueError(f"Expected a max_failed from 0 to 1; found {self.max_failed}.")
+            raise Refused(f"Expected a max_failed from 0 to 1; found {self.max_failed}.")
         if self.workers < 0 or self.seed < 0:
-            raise ValueError(f"Expected workers and seed of at least 0; found {self.workers} and {self.seed}.")
+            raise Refused(f"Expected workers and seed of at least 0; found {self.workers} and {self.seed}.")
         if self.model.method not in ("integral", self.methods[0]):
-            raise ValueError(
+            raise Refused(
                 f"Expected the method to train in methods, for example methods=[{self.model.method}]; "
                 f"found model.method={self.model.method} and methods={list(self.methods)}."
             )
@@ -312,13 +313,13 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
         ValueError: an unknown name (with the nearest known one), a wrong type, a contradiction; one sentence.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"Expected settings as `name: value` in {where}; found {values!r}.")
+        raise Refused(f"Expected settings as `name: value` in {where}; found {values!r}.")
     if name := _true_for_a_number(kind, values):
-        raise ValueError(f"{where}: Expected a number for {name}; found true or false.")
+        raise Refused(f"{where}: Expected a number for {name}; found true or false.")
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        raise ValueError(f"{where}: {_sentence(kind, error)}") from error
+        raise Refused(f"{where}: {_sentence(kind, error)}") from error
 
 
 def changed(settings: T, where: str, **values: Any) -> T:
@@ -343,12 +344,12 @@ def override(settings: T, assignments: list[str]) -> T:
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals:
-            raise ValueError(f"Expected settings as name=value, for example seed=1; found {assignment!r}.")
+            raise Refused(f"Expected settings as name=value, for example seed=1; found {assignment!r}.")
         *parents, name = path.split(".")
         target = values
         for parent in parents:
             if not isinstance(target.get(parent), dict):
-                raise ValueError(f"Expected a group of settings in {assignment!r}; {parent!r} is none.")
+                raise Refused(f"Expected a group of settings in {assignment!r}; {parent!r} is none.")
             target = target[parent]
         target[name] = parse_yaml(text, repr(assignment))
     return from_dict(type(settings), values, "settings")

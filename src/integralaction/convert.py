@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from integralaction.config import ModelConfig
+from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
 from integralaction.model.checkpoint import is_ours
 from integralaction.model.foreign import Foreign, Mode, Told, read_foreign, recognise
@@ -29,7 +30,7 @@ def convert(file: Path, told: Told) -> Foreign:
         ValueError: it is a model of this project already, or `read_foreign` refuses it.
     """
     if file.is_file() and is_ours(file):
-        raise ValueError(f"Expected another project's checkpoint; {file} is a model of this project already.")
+        raise Refused(f"Expected another project's checkpoint; {file} is a model of this project already.")
     return read_foreign(file, told)
 
 
@@ -48,13 +49,13 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
         ValueError: one is of the other stream, or their settings or classes differ; each difference is named.
     """
     if told.mode != Told().mode or not told.pose_gate:
-        raise ValueError(
+        raise Refused(
             "Expected no mode and no word on the gate for two files of single streams, which their places tell "
             "and which "
             f"have none; found mode {told.mode}, pose_gate {told.pose_gate}. Leave them out."
         )
     if told != Told() and not any(path.is_file() and not is_ours(path) for path in (appearance, pose)):
-        raise ValueError("Expected options for other projects' checkpoints alone; both files are ours. Leave them out.")
+        raise Refused("Expected options for other projects' checkpoints alone; both files are ours. Leave them out.")
     read: list[Foreign] = []
     models = []
     streams: tuple[tuple[Path, Mode, str], ...] = (
@@ -64,7 +65,7 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
     for path, mode, method in streams:
         model = _read_stream(path, mode, told, read)
         if model.config.method != method:
-            raise ValueError(
+            raise Refused(
                 f"Expected the appearance stream first and the pose stream second; found {model.config.method} in "
                 f"{path}."
             )
@@ -74,7 +75,7 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
     names = [f.name for f in fields(ModelConfig) if f.name not in own and getattr(a, f.name) != getattr(p, f.name)]
     if names:
         different = "; ".join(f"{name} is {_short(getattr(a, name))} and {_short(getattr(p, name))}" for name in names)
-        raise ValueError(
+        raise Refused(
             f"Expected two streams of the same clips and classes in {appearance} and {pose}; found: {different}. "
             "Train one of them with the other's settings, as model.NAME=VALUE."
         )
@@ -100,11 +101,11 @@ def check_folder(folder: Path) -> None:
         ValueError: `write` would replace something there that a call which was stopped did not leave.
     """
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"Expected a folder; {folder} is a file. Give another --out.")
+        raise Refused(f"Expected a folder; {folder} is a file. Give another --out.")
     if _begun(folder):
         return
     if there := [name for name in (MODEL_FILE, "config.json", ACCOUNT, "settings.yaml") if (folder / name).exists()]:
-        raise ValueError(f"Expected a new folder; {folder} holds {', '.join(there)} already. Give another --out.")
+        raise Refused(f"Expected a new folder; {folder} holds {', '.join(there)} already. Give another --out.")
 
 
 def _begun(folder: Path) -> list[str]:

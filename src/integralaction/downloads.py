@@ -9,6 +9,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from integralaction.console import progress, say
+from integralaction.errors import Refused
 from integralaction.files import write_whole
 
 CONNECT = 10.0  # seconds until a server must have answered, and that it may be silent
@@ -35,7 +36,7 @@ def download(address: str, path: Path, digest: str) -> None:
         with write_whole(path) as aside:
             found = _fetch(address, aside)
             if not found.startswith(digest):
-                raise ValueError(
+                raise Refused(
                     f"Expected the file with SHA-256 {digest[:16]}... at {address}; found {found[:16]}... Try again "
                     "later, or give a local file."
                 )

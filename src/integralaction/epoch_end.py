@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from integralaction.console import say
+from integralaction.errors import Diverged, Refused
 from integralaction.escapes import spreadsheet
 from integralaction.files import write_rows, write_whole
 
@@ -65,7 +66,7 @@ class EpochEnd(lightning.Callback):
         sums = {name: trainer.strategy.reduce(total, reduce_op="mean") for name, total in self._sums.items()}
         means = {name: float(total) / self._count for name, total in sums.items()}
         if not math.isfinite(means["total"]):
-            raise ArithmeticError(
+            raise Diverged(
                 f"Expected a finite loss; found {means['total']} in epoch {epoch} of {self._title.strip()}. "
                 f"Lower its lr: {self._folder} keeps the epoch before."
             )
@@ -120,7 +121,7 @@ def check_failed(failed: dict[str, str], videos: int, most: float, folder: Path)
         write_rows(folder / "failed.csv", [("video", "fault"), *rows])
     if len(failed) > most * videos:
         name, fault = next(iter(sorted(failed.items())))
-        raise ValueError(
+        raise Refused(
             f"Expected at most {100 * most:g} % of the {videos} training videos to be unreadable; found {len(failed)} "
             f"({name}: {fault}), each in {folder / 'failed.csv'}. Mend or remove them, or set max_failed."
         )

@@ -33,6 +33,7 @@ from integralaction.data.index import AS_RELEASED, Index, Video, say_untrained_c
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
+from integralaction.errors import MissingFile, Refused
 from integralaction.escapes import markdown, spreadsheet
 from integralaction.files import write_whole
 from integralaction.intervals import difference_interval, few_videos, share_interval
@@ -126,12 +127,10 @@ def evaluate_together(
         if remark := other.changes_of(index):
             say(remark)
     if len({streams_digest(other) for other in runs}) > 1:
-        raise ValueError(
-            f"Expected runs with the same streams; those of {', '.join(str(r.root) for r in runs)} differ."
-        )
+        raise Refused(f"Expected runs with the same streams; those of {', '.join(str(r.root) for r in runs)} differ.")
     wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
     if not wanted:
-        raise ValueError(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
+        raise Refused(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
     _check_classes(run, index, index.split(*wanted).videos)
     if index.root.resolve() == run.data.resolve():
         say_untrained_classes(index)
@@ -153,7 +152,7 @@ def evaluate_together(
 
 def _check_classes(run: Run, index: Index, videos: Sequence[Video]) -> None:
     if unknown := sorted({video.label for video in videos} - set(run.recipe.model.classes)):
-        raise ValueError(
+        raise Refused(
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
@@ -310,7 +309,7 @@ def _file_digest(path: Path, _changed: int) -> str:
 def _write_predictions(run: Run, index: Index, split: str, method: Method, tensors: dict[str, np.ndarray]) -> None:
     probabilities = tensors["probabilities"]
     if not np.isfinite(probabilities).all():
-        raise ValueError(f"Expected finite probabilities of {method} of {run.root}; found NaN. Train it again.")
+        raise Refused(f"Expected finite probabilities of {method} of {run.root}; found NaN. Train it again.")
     gate = tensors.get("gate", np.full(len(probabilities), np.nan, np.float32))
     path = _folder(run, index, split) / f"{method}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -339,9 +338,7 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
     for split in splits:
         path = _folder(run, index, split) / f"{method}.safetensors"
         if not path.is_file():
-            raise FileNotFoundError(
-                f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`."
-            )
+            raise MissingFile(f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`.")
         part = index.split(split)
         again = f"Make them again: integralaction evaluate {run.root}."
         try:
@@ -350,12 +347,12 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
                 probabilities.append(handle.get_tensor("probabilities"))
                 gate.append(handle.get_tensor("gate"))
         except SafetensorError as error:
-            raise ValueError(f"Expected predictions in {path}; it is empty or damaged. {again}") from error
+            raise Refused(f"Expected predictions in {path}; it is empty or damaged. {again}") from error
         now = _basis(run, part, method)
         parts = (f"the videos of {index.root}", f"the poses of {index.root}", f"the model {method} of {run.root}")
         changed = [what for what, a, b in zip(parts, then, now, strict=False) if b and a != b]
         if changed:
-            raise ValueError(
+            raise Refused(
                 f"Expected predictions of {changed[0]} as now in {path}; found those of an earlier state. {again}"
             )
         videos += part.videos
@@ -387,7 +384,7 @@ def paired_difference(ours: Predictions, theirs: Predictions, split: str) -> tup
     """Top-1 of ours minus theirs on the same videos, with its 95 % interval: (difference, low, high)."""
     a, b = ours.of_split(split), theirs.of_split(split)
     if [v.video for v in a.videos] != [v.video for v in b.videos]:
-        raise ValueError(f"Expected predictions on the same videos; {ours.method} and {theirs.method} differ.")
+        raise Refused(f"Expected predictions on the same videos; {ours.method} and {theirs.method} differ.")
     difference = (a.rank() == 0).astype(np.float64) - (b.rank() == 0)
     return float(difference.mean()), *difference_interval(difference)
 

@@ -17,6 +17,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from integralaction.errors import MissingExtra, MissingFile, Refused
+
 JOINTS, BACKGROUND, FIELDS = 18, 1, 38
 # limb (two joints) and where its field begins among the 38 channels: OpenPose's COCO order. The two limbs from ear
 # to shoulder, channels 18 and 26, join no joint that the others leave alone.
@@ -60,7 +62,7 @@ class OpenPose:
         colour = [axis for axis in (1, 3) if len(shape) == 4 and shape[axis] == 3]
         one = len(self._session.get_inputs()) == 1 and len(colour) == 1 and (_free(shape[0]) or shape[0] == 1)
         if not one or wanted.type != "tensor(float)":
-            raise ValueError(
+            raise Refused(
                 f"Expected a network that takes one image of three colours as float32 in {path}; found {wanted.type} "
                 f"{shape}."
             )
@@ -110,7 +112,7 @@ class OpenPose:
             return by_channels[both][:JOINTS], by_channels[both][JOINTS + BACKGROUND :]
         if JOINTS + BACKGROUND in by_channels and FIELDS in by_channels:
             return by_channels[JOINTS + BACKGROUND][:JOINTS], by_channels[FIELDS]
-        raise ValueError(
+        raise Refused(
             f"Expected an OpenPose network of 18 joints in {self._path}, whose outputs have 57, or 19 and 38, "
             f"channels; found outputs of {', '.join(str(list(o.shape)) for o in outputs)}. Give the file of such a "
             "network."
@@ -132,7 +134,7 @@ def import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ModuleNotFoundError(
+        raise MissingExtra(
             "Expected ONNX Runtime to run a pose network; it is not installed, or does not start "
             f"({error}). Run pip install 'integralaction[pose]'."
         ) from error
@@ -150,13 +152,13 @@ def open_network(path: Path, device: str) -> Any:
     """
     onnxruntime = import_onnxruntime()
     if not path.is_file():
-        raise FileNotFoundError(f"Expected the file of a pose network; {path} is not there.")
+        raise MissingFile(f"Expected the file of a pose network; {path} is not there.")
     available = onnxruntime.get_available_providers()
     wanted = ["CUDAExecutionProvider"] if device == "cuda" and "CUDAExecutionProvider" in available else []
     try:
         return onnxruntime.InferenceSession(str(path), providers=[*wanted, "CPUExecutionProvider"])
     except Exception as error:  # it has a dozen kinds, none of them documented
-        raise ValueError(f"Expected a network in ONNX format in {path}; it cannot be read.") from error
+        raise Refused(f"Expected a network in ONNX format in {path}; it cannot be read.") from error
 
 
 @dataclass(frozen=True)

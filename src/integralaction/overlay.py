@@ -10,6 +10,7 @@ from integralaction.clip import Prediction
 from integralaction.data.images import IMAGES
 from integralaction.data.video import read_in_parts
 from integralaction.draw import draw_frame
+from integralaction.errors import Refused
 from integralaction.files import write_whole
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
@@ -61,13 +62,13 @@ def _own_pictures(folder: Path, video: Path) -> list[Path]:
     """
     place = folder.resolve()
     if video.is_dir() and video.resolve() in (place, *place.parents):
-        raise ValueError(f"Expected another folder than the video's own for pictures; found {folder}. Choose another.")
+        raise Refused(f"Expected another folder than the video's own for pictures; found {folder}. Choose another.")
     if not folder.is_dir():
         return []
     pictures = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGES]
     for path in pictures:
         if not _is_own(path):
-            raise ValueError(
+            raise Refused(
                 f"Expected a folder without pictures of others; found {path}. Choose another folder, so that nothing "
                 "is lost."
             )

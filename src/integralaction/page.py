@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from integralaction.console import printable
+from integralaction.errors import Refused
 from integralaction.figures.style import draw_figure
 from integralaction.figures.table import Table, split_columns, to_html
 from integralaction.files import write_text
@@ -147,11 +148,9 @@ def check_page(out: Path) -> None:
         ValueError: a folder is in its place, or a file that is no page of ours.
     """
     if out.is_dir():
-        raise ValueError(f"Expected a file for the page; {out} is a folder. Name a file in it.")
+        raise Refused(f"Expected a file for the page; {out} is a folder. Name a file in it.")
     if out.exists() and MARK not in out.read_bytes():
-        raise ValueError(
-            f"Expected no file at {out} but an earlier page; found another. Give another --out, or move it."
-        )
+        raise Refused(f"Expected no file at {out} but an earlier page; found another. Give another --out, or move it.")
 
 
 def write_page(page: Page, out: Path) -> Path:

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from integralaction.errors import MissingFile, Refused
+
 # the dtypes of plain numbers and text, without their byte order; all others hold addresses, times or parts
 _NUMBERS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 _TEXT = re.compile(r"[US][1-9][0-9]{0,4}")
@@ -366,16 +368,16 @@ def read_pickle(path: Path) -> Any:
         ValueError: it is no pickle, or holds something that is not plain data and could run code.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected a pickle; {path} is not there.")
+        raise MissingFile(f"Expected a pickle; {path} is not there.")
     with path.open("rb") as file:
         try:
             return PlainUnpickler(file, path.stat().st_size).load()
         except ForbiddenName as error:
-            raise ValueError(
+            raise Refused(
                 f"Expected plain data and NumPy arrays in {path}; found {error}, which could run code. Nothing "
                 "was read."
             ) from error
         except pickle.UnpicklingError as error:
-            raise ValueError(f"Expected a pickle of plain data in {path}; it cannot be read ({error}).") from error
+            raise Refused(f"Expected a pickle of plain data in {path}; it cannot be read ({error}).") from error
         except Exception as error:  # on a file of another kind the unpickler fails in whatever way it comes to
-            raise ValueError(f"Expected a pickle in {path}; it is another file, or damaged.") from error
+            raise Refused(f"Expected a pickle in {path}; it is another file, or damaged.") from error

@@ -24,6 +24,7 @@ from jaxtyping import Float, UInt8
 from integralaction.clip import Poses
 from integralaction.data.video import read_in_parts
 from integralaction.downloads import download
+from integralaction.errors import MissingExtra, MissingFile, Refused
 from integralaction.files import write_whole
 from integralaction.openpose import import_onnxruntime
 
@@ -90,10 +91,10 @@ def estimate_poses(
             try:
                 persons = list(estimator(frames[first : first + AT_ONCE]))
                 if len(persons) != len(part):
-                    raise ValueError(f"of {len(part)} frames it gave the persons of {len(persons)}")
+                    raise Refused(f"of {len(part)} frames it gave the persons of {len(persons)}")
                 found.update(zip(part, persons, strict=True))
             except Exception as error:  # whatever comes out of a foreign network and its library
-                raise ValueError(
+                raise Refused(
                     f"Expected poses from {type(estimator).__name__} in frames {part[0]} to {part[-1]} of {video}; "
                     f"it failed ({_first_line(error)}). Try another estimator, or --poses none."
                 ) from error
@@ -184,7 +185,7 @@ class KeypointRCNN:
         try:
             from torchvision.models import detection  # ty: ignore[import-not-found]
         except (ImportError, RuntimeError, OSError) as error:
-            raise ModuleNotFoundError(
+            raise MissingExtra(
                 "Expected torchvision for keypoint-rcnn; it is not installed, or does not start "
                 f"({_first_line(error)}). "
                 "Install the torchvision of your PyTorch, or take rtmo."
@@ -198,7 +199,7 @@ class KeypointRCNN:
         except OSError:
             raise
         except Exception as error:  # of the unpickler, or a list of wrong keys
-            raise ValueError(f"Expected torchvision's weights of Keypoint R-CNN in {path}; found others.") from error
+            raise Refused(f"Expected torchvision's weights of Keypoint R-CNN in {path}; found others.") from error
         self._network.eval().to(device)
 
     def __call__(self, frames: UInt8[np.ndarray, "t h w 3"]) -> list[Float[np.ndarray, "_p 17 3"]]:
@@ -222,12 +223,12 @@ def _tool(name: str, path: Path, device: str) -> Any:
     """One of rtmlib's networks, told the size of image that its file wants."""
     rtmlib = _rtmlib()
     if not path.is_file():
-        raise FileNotFoundError(f"Expected the file of a pose network; {path} is not there.")
+        raise MissingFile(f"Expected the file of a pose network; {path} is not there.")
     try:
         with redirect_stdout(io.StringIO()):  # it says on standard output what it loads
             tool = getattr(rtmlib, name)(str(path), device=device)
     except Exception as error:  # of ONNX Runtime, whose kinds are not documented
-        raise ValueError(f"Expected {name}'s network in ONNX format in {path}; it cannot be read.") from error
+        raise Refused(f"Expected {name}'s network in ONNX format in {path}; it cannot be read.") from error
     shape = list(tool.session.get_inputs()[0].shape)
     _check(len(shape) == 4 and shape[1] == 3, path, name, f"images (1, 3, height, width), not {shape}")
     free = zip(shape[2:], FREE[name], strict=True)
@@ -242,7 +243,7 @@ def _outputs(tool: Any, path: Path, name: str) -> list[np.ndarray]:
     try:
         return tool.inference(np.zeros((*size, 3), np.float32))
     except Exception as error:
-        raise ValueError(
+        raise Refused(
             f"Expected {name}'s network in {path}, which takes one image of {size[0]} x {size[1]}; it failed "
             f"({_first_line(error)})."
         ) from error
@@ -262,7 +263,7 @@ def _blank(tool: Any, path: Path, name: str, *wanted: tuple[int | None, ...]) ->
 
 def _check(fits: bool, path: Path, name: str, wanted: str) -> None:
     if not fits:
-        raise ValueError(f"Expected the network of {name} in {path}, with {wanted}. Give the file of that network.")
+        raise Refused(f"Expected the network of {name} in {path}, with {wanted}. Give the file of that network.")
 
 
 def _persons(places: np.ndarray, scores: np.ndarray) -> Float[np.ndarray, "_p 17 3"]:
@@ -296,7 +297,7 @@ def estimator_named(name: Named, weights: Sequence[Path], device: str) -> PoseEs
     count = len(_FILES.get(name, (0,)))
     if weights and len(weights) != count:
         files = "two files, YOLOX's and RTMPose's" if name == "rtmpose" else "one file"
-        raise ValueError(f"Expected {files}, in --weights for {name}; found {len(weights)}.")
+        raise Refused(f"Expected {files}, in --weights for {name}; found {len(weights)}.")
     if name == "keypoint-rcnn":
         return KeypointRCNN(weights[0] if weights else None, device)
     _rtmlib()
@@ -318,12 +319,12 @@ def _download(name: str, address: str, digest: str) -> Path:
                 member = next(one for one in opened.namelist() if one.endswith("end2end.onnx"))
                 aside.write_bytes(opened.read(member))
         except (zipfile.BadZipFile, StopIteration) as error:
-            raise ValueError(f"Expected a zip archive with end2end.onnx at {address}; found another file.") from error
+            raise Refused(f"Expected a zip archive with end2end.onnx at {address}; found another file.") from error
         finally:
             archive.unlink(missing_ok=True)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != digest:
-        raise ValueError(
+        raise Refused(
             f"Expected the file with SHA-256 {digest[:16]}... in {path}; found {found[:16]}... Remove it, and the "
             "same command downloads it again."
         )
@@ -360,7 +361,7 @@ def _rtmlib() -> Any:
         import_onnxruntime()
         import rtmlib
     except ImportError as error:
-        raise ModuleNotFoundError(
+        raise MissingExtra(
             "Expected rtmlib to estimate poses; it is not installed, or does not start "
             f"({error}). Run pip install 'integralaction[pose]'."
         ) from error

@@ -36,6 +36,7 @@ from integralaction.console import one_line, progress, say
 from integralaction.data.index import Index, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, read_in_parts
+from integralaction.errors import MissingExtra, Refused
 from integralaction.files import write_text
 from integralaction.importers.building import Imported, Remark, write_remarks
 from integralaction.importers.new_shards import next_shard
@@ -135,7 +136,7 @@ def estimate_data_set(
     parts.rename(finished)  # at once: what is half removed is no plan
     shutil.rmtree(finished)
     if not len(store):
-        raise ValueError(
+        raise Refused(
             f"Expected poses of {total} videos; none could be estimated ({remarks[0].item}: {remarks[0].detail})"
         )
     return Imported(index, tuple(remarks), LIST)
@@ -149,7 +150,7 @@ def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_U
     if held is not None:
         plan = held
         if plan["estimator"] != json.loads(json.dumps(asdict(estimator))):
-            raise ValueError(
+            raise Refused(
                 f"Expected the estimation that was begun in {index.root} to go on ({_told(plan['estimator'])}); found "
                 f"{_told(asdict(estimator))}. Give the same, or remove {parts}."
             )
@@ -267,7 +268,7 @@ def poses_of_video(estimator: PoseEstimator, path: Path, frames: int, parts: Pat
         ValueError: the video has fewer, or cannot be read.
     """
     if probe(path).frames < frames:
-        raise ValueError(f"Expected {frames} frames in {path}, as the index has it; it has {probe(path).frames}.")
+        raise Refused(f"Expected {frames} frames in {path}, as the index has it; it has {probe(path).frames}.")
     found = {} if parts is None else _kept_frames(parts)
     first = len(found)
     for numbers, pictures in beside(read_in_parts(path, range(first, frames), AT_ONCE)):
@@ -398,7 +399,7 @@ def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
     try:
         import ray
     except ImportError as error:
-        raise ModuleNotFoundError(
+        raise MissingExtra(
             "Expected Ray for --ray; it is not installed. Run: pip install 'integralaction[ray]'."
         ) from error
     if not todo:

@@ -17,6 +17,7 @@ from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.video import VideoInfo, probe
+from integralaction.errors import MissingFile, Refused
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.pose_estimation import NAMES, Named, PoseEstimator, estimate_poses, estimator_named
@@ -65,7 +66,7 @@ def predict_video(
         ModuleNotFoundError, ConnectionError: an estimator that was named is not installed, or cannot be downloaded.
     """
     if not isinstance(model, IntegralAction):
-        raise ValueError(f"Expected a model; found {model!r}. Give load_model({model!r}).")
+        raise Refused(f"Expected a model; found {model!r}. Give load_model({model!r}).")
     video, config = Path(video), model.config
     info = probe(video)  # what is wrong with the video is said before what its poses lack
     device = model.device
@@ -112,7 +113,7 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
         return PoseSource("none", None)
     if poses is None or (isinstance(poses, str) and poses == "none"):  # arrays compare one by one
         if method == "pose-only":
-            raise ValueError(
+            raise Refused(
                 "Expected poses for a model that looks at nothing else; found none. Give --poses, or install an "
                 "estimator: pip install 'integralaction[pose]'."
             )
@@ -125,11 +126,9 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
         if poses in NAMES:
             return PoseSource(str(poses), _estimator(str(poses), device))
         if not Path(poses).exists():
-            raise FileNotFoundError(
-                f"Expected {', '.join(NAMES)}, none, or a file or folder of poses; {poses} is not there."
-            )
+            raise MissingFile(f"Expected {', '.join(NAMES)}, none, or a file or folder of poses; {poses} is not there.")
         if Path(poses).suffix.lower() == ".onnx":
-            raise ValueError(
+            raise Refused(
                 f"Expected a data set folder or files of poses; {poses} is a network. Give an OpenPose network with "
                 "--pose-model, RTMO's or RTMPose's with --weights; in Python, OpenPose(Path(...)) of "
                 "integralaction.openpose."
@@ -137,7 +136,7 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
         return PoseSource(str(poses), Path(poses))
     if isinstance(poses, PoseEstimator):
         return PoseSource(type(poses).__name__, poses)
-    raise ValueError(
+    raise Refused(
         "Expected poses as the name of an estimator, a path, Poses, an estimator or None; found "
         f"a {type(poses).__name__}."
     )
@@ -173,7 +172,7 @@ def _poses_in(source: PoseSource, model: IntegralAction, video: Path, info: Vide
         poses = read_poses(poses, video, source.units)
     if isinstance(poses, Poses):
         if len(poses.frame_index) and poses.frame_index[-1] >= info.frames:
-            raise ValueError(
+            raise Refused(
                 f"Expected poses of the {info.frames} frames of {video}, counted from 0; found poses of frame "
                 f"{poses.frame_index[-1]}. Give the poses of this video."
             )

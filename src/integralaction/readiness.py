@@ -7,6 +7,7 @@ from integralaction.config import Recipe
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
+from integralaction.errors import Refused
 from integralaction.files import write_rows
 from integralaction.run import Run, looks_at_poses
 
@@ -24,16 +25,16 @@ def check_data(recipe: Recipe, index: Index, store: PoseStore) -> None:
             can look at.
     """
     if unlabelled := [video.video for video in index.videos if not video.label]:
-        raise ValueError(f"Expected a label for every training video; {unlabelled[0]} of {index.root} has none.")
+        raise Refused(f"Expected a label for every training video; {unlabelled[0]} of {index.root} has none.")
     with_poses = looks_at_poses(recipe)
     if with_poses and not any(video.video in store for video in index.videos):
-        raise ValueError(
+        raise Refused(
             f"Expected poses of the training videos of {index.root}; its pose store has none of its "
             f"{len(index.videos)} videos. Estimate them: integralaction pose {index.root}; or train the stream that "
             "does without: methods=[appearance-only]."
         )
     if with_poses and store.skeleton != index.skeleton:
-        raise ValueError(
+        raise Refused(
             f"Expected poses of {index.skeleton}, as dataset.yaml of {index.root} has it; its pose store has "
             f"{store.skeleton}. Correct skeleton in dataset.yaml."
         )
@@ -49,13 +50,13 @@ def check_places(run: Run, shared: Path | None) -> None:
     """
     for method in run.trained:
         if run.model_path(method).is_dir():
-            raise ValueError(f"Expected a free name for the model; {run.model_path(method)} is a folder. Move it.")
+            raise Refused(f"Expected a free name for the model; {run.model_path(method)} is a folder. Move it.")
     folders = [run.root, *(run.stage_path(method) for method in run.trained), *([] if shared is None else [shared])]
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise ValueError(f"Expected a folder in {folder}, or a free name; a file is there. Move it.") from error
+            raise Refused(f"Expected a folder in {folder}, or a free name; a file is there. Move it.") from error
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(f"Expected a folder to write to; {folder} allows no writing. Give another one.")
 

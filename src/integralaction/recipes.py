@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from integralaction.config import Method, ModelConfig, Recipe, Stage, from_dict
+from integralaction.errors import Refused
 from integralaction.settings import read_yaml
 
 
@@ -207,9 +208,9 @@ def recipe_named(name: str) -> Recipe:
     base, _, variant = name.partition("/")
     if base in RECIPES and not path.is_file():
         if variant and variant not in VARIANTS:
-            raise ValueError(f"Expected a variant of {base}: {', '.join(VARIANTS)}; found {variant!r}.")
+            raise Refused(f"Expected a variant of {base}: {', '.join(VARIANTS)}; found {variant!r}.")
         recipe = RECIPES[base]()
         return variant_of(recipe, variant) if variant else recipe
     if not path.is_file():
-        raise ValueError(f"Expected a recipe ({', '.join(RECIPES)}) or a YAML file; there is neither of name {name!r}.")
+        raise Refused(f"Expected a recipe ({', '.join(RECIPES)}) or a YAML file; there is neither of name {name!r}.")
     return from_dict(Recipe, read_yaml(path), str(path))

@@ -15,6 +15,7 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import read_frames, write_video
 from integralaction.draw import draw_poses
+from integralaction.errors import Refused
 from integralaction.evaluate import (
     NOT_TESTED,
     Predictions,
@@ -97,7 +98,7 @@ def write_report(run: Run, index: Index, splits: tuple[str, ...], out: Path | No
         ValueError: nothing of it was tested, the data set has no such split, or the file is no page of ours.
     """
     if previews < 0:
-        raise ValueError(f"Expected a number of previews of at least 0; found {previews}.")
+        raise Refused(f"Expected a number of previews of at least 0; found {previews}.")
     out = out or page_path(run, index, splits)
     check_page(out)
     found = _find(run, index, splits)
@@ -161,7 +162,7 @@ def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
     """
     wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
     if not wanted:
-        raise ValueError(f"Expected a split to report on in {index.root}; it has {', '.join(index.splits)}. Name one.")
+        raise Refused(f"Expected a split to report on in {index.root}; it has {', '.join(index.splits)}. Name one.")
     index.split(*wanted)  # a split that is not there is said at once
     there: dict[str, list[Method]] = {}
     skipped = []
@@ -182,7 +183,7 @@ def _find(run: Run, index: Index, splits: tuple[str, ...]) -> Found:
     methods = [method for method in run.methods if tested and all(method in there[split] for split in tested)]
     if not methods:
         run.check_trained()
-        raise ValueError(
+        raise Refused(
             f"Expected predictions on {', '.join(wanted)} of {index.name} in {run.root}; found none. Make them with "
             f"`integralaction evaluate {run.root}`. {skipped[0]}"
         )

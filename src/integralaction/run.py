@@ -26,6 +26,7 @@ from integralaction.config import Method, ModelConfig, Recipe, from_dict
 from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.data.index import Index
+from integralaction.errors import MissingFile, Refused
 from integralaction.model.checkpoint import is_ours, load
 from integralaction.model.foreign import Mode, Told, read_foreign
 from integralaction.model.hub import MODEL_FILE, download, is_hub_id
@@ -93,12 +94,12 @@ class Run:
         for method in methods or self.trained:
             path = self.model_path(method)
             if not path.is_file():
-                raise FileNotFoundError(
+                raise MissingFile(
                     f"Expected a finished training in {self.root}; {method} is not trained yet. Give the command of "
                     "its training again: it continues."
                 )
             if not is_ours(path):
-                raise ValueError(
+                raise Refused(
                     f"Expected a whole model in {path}; it is empty or damaged. Give the command of its training "
                     "again: it makes the model anew."
                 )
@@ -171,12 +172,12 @@ def read_settings(root: Path) -> dict[str, Any]:
     """
     path = root / "settings.yaml"
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"Expected a run folder with settings.yaml; {path} is not there. Make one with `integralaction train`."
         )
     values = read_yaml(path)
     if not isinstance(values, dict) or not {"recipe", "data"} <= values.keys() or not isinstance(values["data"], str):
-        raise ValueError(
+        raise Refused(
             f"Expected the keys recipe and data, as every run has them, in {path}; found {str(values)[:80]!r}. Name "
             "the folder of a run, or a new one to train."
         )
@@ -220,12 +221,12 @@ def load_model(
         return _named(foreign.model, source)
     on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
     if source not in EMBEDDED and not path.exists() and not on_hub:
-        raise FileNotFoundError(
+        raise MissingFile(
             f"Expected a run folder, a model file, an embedded model ({', '.join(EMBEDDED)}) or hf:OWNER/NAME, a model "
             f"of the hub; {path} is not there."
         )
     if told != Told():
-        raise ValueError(
+        raise Refused(
             f"Expected options for another project's checkpoint alone; {source} is none: its settings travel with its "
             "weights. Leave the options out."
         )
@@ -258,7 +259,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(device for device, there in available.items() if there))
     if not available.get(name, False):
-        raise ValueError(
+        raise Refused(
             f"Expected a device that this machine has ({', '.join(d for d, there in available.items() if there)}); "
             f"found {name!r}."
         )
@@ -272,7 +273,7 @@ def model_of(recipe: Recipe, classes: tuple[str, ...]) -> ModelConfig:
         ValueError: the recipe names other classes.
     """
     if recipe.model.classes not in ((), classes):
-        raise ValueError(
+        raise Refused(
             f"Expected the data set's classes in the recipe's model, or none; found {list(recipe.model.classes)} "
             f"there and {list(classes)} in the data set."
         )

@@ -9,6 +9,7 @@ from typing import Any
 from integralaction.config import Method, Recipe, from_dict, to_dict
 from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
+from integralaction.errors import Refused
 from integralaction.run import Run, environment, read_settings
 from integralaction.settings import write_yaml
 
@@ -54,12 +55,12 @@ def check_free(root: Path) -> None:
     if (root / "settings.yaml").is_file():
         return
     if root.exists() and not root.is_dir():
-        raise ValueError(f"Expected a folder for the run; {root} is a file. Give another --out.")
+        raise Refused(f"Expected a folder for the run; {root} is a file. Give another --out.")
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
     others = [name for name in names if not name.startswith(".") and name != "settings.yaml.part"]
     if others:
         more = ", ..." if len(others) > 1 else ""
-        raise ValueError(
+        raise Refused(
             f"Expected a new or empty folder for the run, or one with a run; {root} holds other files ({others[0]}"
             f"{more}). Give another --out."
         )
@@ -75,14 +76,14 @@ def _check_same(run: Run, values: dict[str, Any], held: dict[str, Any]) -> list[
         ours[name]["epochs"] = theirs[name]["epochs"]
     different = _differences({"recipe": ours, "data": values["data"]}, {"recipe": theirs, "data": held["data"]})
     if different:
-        raise ValueError(
+        raise Refused(
             f"Expected the settings of the run that is already in {run.root}; found others ({'; '.join(different)}). "
             "Give another --out, or remove that folder."
         )
     if "training_data" in held and run.training_data is not None:
         before = from_dict(Fingerprint, held["training_data"], str(run.root / "settings.yaml"))
         if changes := before.changes(run.training_data):
-            raise ValueError(
+            raise Refused(
                 f"Expected the training data of the run that is already in {run.root}; found {run.data} with "
                 f"{changes}. Put the data back as they were, or give another --out."
             )

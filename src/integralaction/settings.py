@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from integralaction.errors import Refused
 from integralaction.files import write_text
 
 LARGEST = 2**24  # bytes of a file of settings: that of a data set of 100,000 classes is smaller
@@ -58,14 +59,14 @@ def parse_yaml(text: str, where: str) -> Any:
         try:
             node = loader.get_single_node()
             if node is not None and _size(node, {}) > MOST:
-                raise ValueError(f"Expected at most {MOST} values in {where}; its aliases make more. Write it out.")
+                raise Refused(f"Expected at most {MOST} values in {where}; its aliases make more. Write it out.")
             return None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
     except (yaml.YAMLError, OverflowError) as error:
-        raise ValueError(f"Expected YAML in {where}; found {' '.join(str(error).split())}.") from error
+        raise Refused(f"Expected YAML in {where}; found {' '.join(str(error).split())}.") from error
     except RecursionError as error:
-        raise ValueError(f"Expected settings a few levels deep in {where}; found hundreds.") from error
+        raise Refused(f"Expected settings a few levels deep in {where}; found hundreds.") from error
 
 
 def read_yaml(path: Path) -> Any:
@@ -76,11 +77,11 @@ def read_yaml(path: Path) -> Any:
         ValueError: it is too large, no text, or no YAML.
     """
     if path.stat().st_size > LARGEST:
-        raise ValueError(f"Expected at most {LARGEST} bytes of YAML in {path}; found {path.stat().st_size}.")
+        raise Refused(f"Expected at most {LARGEST} bytes of YAML in {path}; found {path.stat().st_size}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"Expected YAML in UTF-8 in {path}; found other bytes ({error}).") from error
+        raise Refused(f"Expected YAML in UTF-8 in {path}; found other bytes ({error}).") from error
     return parse_yaml(text, str(path))
 
 

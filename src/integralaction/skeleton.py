@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from integralaction.errors import Refused
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -185,7 +187,7 @@ def skeleton_named(name: str) -> Skeleton:
         ValueError: no skeleton has that name.
     """
     if name not in SKELETONS:
-        raise ValueError(f"Expected one of the skeletons {', '.join(SKELETONS)}; found {name!r}.")
+        raise Refused(f"Expected one of the skeletons {', '.join(SKELETONS)}; found {name!r}.")
     return SKELETONS[name]
 
 
@@ -215,7 +217,7 @@ def convert_joints(joints: np.ndarray, source: Skeleton, target: Skeleton) -> np
             position = (left[..., :2] + right[..., :2]) / 2
             made.append(np.concatenate([position, np.minimum(left, right)[..., 2:]], axis=-1))
         else:
-            raise ValueError(
+            raise Refused(
                 f"Expected poses that convert to the skeleton {target.name}; {source.name} has no joint {name!r}. "
                 f"Use a model of {source.name} (model.skeleton={source.name} in training), or other poses."
             )

@@ -41,6 +41,7 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS, MicroBatches
 from integralaction.epoch_end import EpochEnd, check_failed, rank_and_count
 from integralaction.epoch_progress import EpochProgress
+from integralaction.errors import Refused
 from integralaction.evaluate import digest
 from integralaction.files import write_whole
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
@@ -107,7 +108,7 @@ def train(
         recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init, out))
     target = choose_device(device)
     if recipe.precision == "16-mixed" and target.type == "cpu":
-        raise ValueError("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
+        raise Refused("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
     run = Run(out, recipe, data, fingerprint(recipe, whole))
     check_free(out)
     for method in _missing(run):
@@ -153,7 +154,7 @@ def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
     if not copy.is_file() or not (out / "settings.yaml").is_file():
         return load_model(recipe.init)
     if not is_ours(copy):
-        raise ValueError(
+        raise Refused(
             f"Expected the model that the training of {out} started from in {copy}; it is empty or damaged. Remove it: "
             f"the same command then copies {recipe.init} again."
         )
@@ -268,7 +269,7 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
     if recipe.head == "keep" and init.classes != ours.classes:
         same = sorted(init.classes) == sorted(ours.classes)
         found = "the same in another order" if same else f"{len(init.classes)} ({', '.join(init.classes[:3])}, ...)"
-        raise ValueError(
+        raise Refused(
             f"Expected the {len(ours.classes)} classes of the data set ({', '.join(ours.classes[:3])}, ...) in "
             f"{recipe.init}, whose classifiers are kept; found {found}. Give --head new to start new classifiers, "
             "or name "
@@ -288,7 +289,7 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
     changes = {name: getattr(init, name) for name in (*clip, *needed) if getattr(init, name) != getattr(ours, name)}
     if refused := sorted(set(asked) & set(needed) & changes.keys()):
         wanted = ", ".join(f"model.{name}={changes[name]}" for name in refused)
-        raise ValueError(f"Expected what the weights of {recipe.init} need, {wanted}; found otherwise. Leave it out.")
+        raise Refused(f"Expected what the weights of {recipe.init} need, {wanted}; found otherwise. Leave it out.")
     changes = {name: value for name, value in changes.items() if name not in asked}
     if changes and rank_and_count()[0] == 0:
         told = ", ".join(f"model.{name}={value}" for name, value in changes.items())

@@ -17,6 +17,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from integralaction.data.video_info import FrameNumberError, VideoError
+from integralaction.errors import MissingFile
 
 # Frame threads start and end with every read: below this many pixels they cost more than they give.
 THREADED_PIXELS = 640 * 480
@@ -50,9 +51,7 @@ def identity(path: Path) -> Identity:
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"Expected a video or a folder of images at {path}, found nothing; check the path."
-        ) from None
+        raise MissingFile(f"Expected a video or a folder of images at {path}, found nothing; check the path.") from None
     except (OSError, ValueError) as error:
         raise VideoError(f"Expected a video at {path}, which cannot be reached ({_reason(error)}).") from None
     if not stat.S_ISREG(found.st_mode):

@@ -5,6 +5,8 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from integralaction.errors import MissingFile, Refused
+
 SEPARATORS = ",;\t|"
 LARGEST = 2**30  # bytes: a row of each of five million videos
 
@@ -40,27 +42,27 @@ def read_csv(path: Path) -> CsvTable:
     try:
         rows = [(reader.line_num, row) for row in reader if any(value.strip() for value in row)]
     except csv.Error as error:
-        raise ValueError(
+        raise Refused(
             f"Expected a csv file in {path}; line {reader.line_num} cannot be read ({error}). Look for a quote that "
             "is not closed."
         ) from error
     names = tuple(name.strip() for name in rows[0][1]) if rows else ()
     if repeated := next((name for name in names if name and names.count(name) > 1), None):
-        raise ValueError(f"Expected columns of different names in {path}; found {repeated!r} twice. Rename one.")
+        raise Refused(f"Expected columns of different names in {path}; found {repeated!r} twice. Rename one.")
     return CsvTable(names, rows[1:], separator, text.endswith(("\n", "\r")))
 
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise FileNotFoundError(f"Expected a csv file; {path} is not there.")
+        raise MissingFile(f"Expected a csv file; {path} is not there.")
     if path.stat().st_size > LARGEST:
-        raise ValueError(f"Expected a csv file of at most {LARGEST} bytes; {path} has {path.stat().st_size}.")
+        raise Refused(f"Expected a csv file of at most {LARGEST} bytes; {path} has {path.stat().st_size}.")
     content = path.read_bytes()
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ValueError(f"Expected a csv file in UTF-8; {path} is none ({error}). Save it as UTF-8.") from error
+        raise Refused(f"Expected a csv file in UTF-8; {path} is none ({error}). Save it as UTF-8.") from error
 
 
 def _fields(line: str, separator: str) -> list[str]:

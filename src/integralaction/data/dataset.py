@@ -17,6 +17,7 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
 from integralaction.data.video import VideoError, frame_times, read_frames, resized
+from integralaction.errors import Refused
 from integralaction.skeleton import convert_joints, skeleton_named
 
 REPLACEMENTS = 10  # videos that fail one after another before training stops
@@ -67,7 +68,7 @@ def frames_between(times: np.ndarray, start: float | None, end: float | None, na
     first = 0 if start is None else int(np.searchsorted(times, start - _SAME))
     last = (len(times) if end is None else int(np.searchsorted(times, end - _SAME))) - 1
     if last < first:
-        raise ValueError(
+        raise Refused(
             f"Expected frames between start and end of {name}; found none from {start} to {end} s, of {len(times)} "
             f"frames up to {times[-1] if len(times) else 0:.3f} s."
         )
@@ -96,7 +97,7 @@ class ClipReader:
         self._short_side = short_side(model.size)
         self.without_poses = sum(video.video not in store for video in index.videos)
         if model.method != "appearance-only" and index.videos and self.without_poses == len(index.videos):
-            raise ValueError(
+            raise Refused(
                 f"Expected poses of the videos of {index.root}; its pose store has none of its {len(index.videos)} "
                 f"videos, such as {index.videos[0].video}. Only the appearance stream can do without."
             )
@@ -127,12 +128,12 @@ class ClipReader:
         except VideoError:
             raise
         except ValueError as error:
-            raise ValueError(
+            raise Refused(
                 f"Expected {source.video.frames} frames in {path}, as the index has it; it has fewer. Correct its row."
             ) from error
         if frames.shape[1:3] != self.size(number):
             native = f"{source.video.height} x {source.video.width}"
-            raise ValueError(
+            raise Refused(
                 f"Expected frames of {native} pixels in {path}, as the index has it; found another shape, "
                 f"{frames.shape[1]} x {frames.shape[2]} after resizing. Correct the index."
             )
@@ -149,9 +150,7 @@ class ClipReader:
 
     def _check_skeleton(self, video: str, skeleton: str) -> None:
         if skeleton != self._skeleton:
-            raise ValueError(
-                f"Expected poses of {self._skeleton}, as {self.index.root} has it; {video} has {skeleton}."
-            )
+            raise Refused(f"Expected poses of {self._skeleton}, as {self.index.root} has it; {video} has {skeleton}.")
 
     def joints(self, number: int, poses: Poses | None, start: int) -> np.ndarray:
         """The poses of the clip that starts there, (T', P, K, 3), in pixels of the resized frames.
@@ -199,7 +198,7 @@ def _check_seconds(video: Video) -> None:
     """
     start, end = video.start or 0, video.frames / video.fps if video.end is None else video.end
     if not (start < end and end > 0 and start * video.fps < video.frames):
-        raise ValueError(
+        raise Refused(
             f"Expected frames between start and end of {video.video}; found {video.start} to {video.end} s "
             f"of a video of {video.frames} frames at {video.fps:g} a second."
         )

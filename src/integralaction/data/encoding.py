@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from integralaction.errors import Refused
 from integralaction.files import write_whole
 
 
@@ -28,7 +29,7 @@ def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> i
         ValueError: a frame of another shape, type or size than expected, no frame at all, a senseless fps.
     """
     if not (math.isfinite(fps) and fps > 0):
-        raise ValueError(f"Expected a positive number of frames a second, found {fps}; give the video's rate.")
+        raise Refused(f"Expected a positive number of frames a second, found {fps}; give the video's rate.")
     path = Path(path)
     with write_whole(path) as aside:
         return _encode(aside, iter(frames), Fraction(fps).limit_denominator(1001))
@@ -49,7 +50,7 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
                 size = frame.shape
                 stream.height, stream.width = size[:2]
             if frame.shape != size or frame.dtype != np.uint8:
-                raise ValueError(
+                raise Refused(
                     f"Expected frame {count} to be uint8 of shape {size} like the first, found {frame.dtype} "
                     f"of shape {frame.shape}; give frames of one size."
                 )
@@ -59,18 +60,18 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
             container.mux(stream.encode(picture))
             count += 1
         if size is None:
-            raise ValueError("Expected at least one frame to write, found none; give frames.")
+            raise Refused("Expected at least one frame to write, found none; give frames.")
         container.mux(stream.encode(None))
     return count
 
 
 def _check_writable(frame: np.ndarray) -> None:
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
-        raise ValueError(
+        raise Refused(
             f"Expected frames of shape (H, W, 3) uint8 RGB, found {frame.dtype} of shape {frame.shape}; convert them."
         )
     if frame.shape[0] % 2 or frame.shape[1] % 2:
-        raise ValueError(
+        raise Refused(
             f"Expected an even height and width for H.264, found {frame.shape[0]} x {frame.shape[1]}; "
             "crop or pad the frames by a pixel."
         )

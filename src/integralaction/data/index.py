@@ -9,6 +9,7 @@ from typing import Any
 
 from integralaction.console import say
 from integralaction.data.csv_files import CsvTable, read_csv
+from integralaction.errors import MissingFile, Refused
 from integralaction.files import write_rows
 from integralaction.settings import read_yaml, write_yaml
 from integralaction.skeleton import skeleton_named
@@ -103,7 +104,7 @@ class Index:
         """
         for name in names:
             if not any(video.split == name for video in self.videos):
-                raise ValueError(
+                raise Refused(
                     f"Expected a split of {self.root} ({', '.join(self.splits)}); found {name!r}, "
                     "which has no videos there."
                 )
@@ -164,7 +165,7 @@ def read_index(root: Path | str) -> Index:
     about_path, rows_path = root / "dataset.yaml", root / "videos.csv"
     for path in (about_path, rows_path):
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFile(
                 f"Expected a data set folder with dataset.yaml and videos.csv; {path} is not there. "
                 "Make one with `integralaction import folder VIDEOS --out FOLDER`, or `integralaction mime FOLDER`."
             )
@@ -172,7 +173,7 @@ def read_index(root: Path | str) -> Index:
     classes = tuple(str(name) for name in about.pop("classes"))
     table = read_csv(rows_path)
     if missing := sorted(set(_NEEDED) - set(table.names)):
-        raise ValueError(
+        raise Refused(
             f"Expected the columns {', '.join(missing)} in {rows_path}; they are missing. Where the file is "
             "empty or damaged, take it from a copy, or import the data set into a new folder."
         )
@@ -199,18 +200,18 @@ def _read_about(path: Path) -> dict[str, Any]:
     wanted = ("format", "name", "skeleton", "classes")
     if not isinstance(about, dict) or not all(key in about for key in wanted):
         found = f"{about!r}"
-        raise ValueError(
+        raise Refused(
             f"Expected the keys {', '.join(wanted)} in {path}; found {found[:200]}. Where the file is empty or "
             "damaged, take it from a copy, or import the data set into a new folder."
         )
     if not isinstance(about["classes"], list):
-        raise ValueError(f"Expected a list of class names in {path}; found {about['classes']!r}.")
+        raise Refused(f"Expected a list of class names in {path}; found {about['classes']!r}.")
     _check_file_name(about["name"], "data set", path)
     if about["format"] != FORMAT:
-        raise ValueError(f"Expected data set format {FORMAT} in {path}; found {about['format']!r}.")
+        raise Refused(f"Expected data set format {FORMAT} in {path}; found {about['format']!r}.")
     classes = [str(name) for name in about["classes"]]
     if len(set(classes)) != len(classes):
-        raise ValueError(f"Expected class names without repeats in {path}; found {classes}.")
+        raise Refused(f"Expected class names without repeats in {path}; found {classes}.")
     skeleton_named(str(about["skeleton"]))
     return about
 
@@ -244,7 +245,7 @@ def is_file_name(name: object) -> bool:
 
 def _check_file_name(name: object, what: str, path: Path) -> None:
     if not is_file_name(name):
-        raise ValueError(f"Expected a {what} name that can name a folder in {path}; found {name!r}.")
+        raise Refused(f"Expected a {what} name that can name a folder in {path}; found {name!r}.")
 
 
 class _Columns:
@@ -268,18 +269,18 @@ class _Columns:
         """
         path = self._path
         if len(row) != self._width:
-            raise ValueError(
+            raise Refused(
                 f"Expected {self._width} fields in {path}, line {line}; found {len(row)}. Where the file was cut off, "
                 "take it from a copy."
             )
         if "\0" in "".join(row):
-            raise ValueError(f"Expected text in {path}, line {line}; found zero bytes. It is damaged: take a copy.")
+            raise Refused(f"Expected text in {path}, line {line}; found zero bytes. It is damaged: take a copy.")
         row.append("")
         values = [row[i] for i in self._places]
         video, label, split, frames, fps, height, width, start, end, group, note, first, last = values
         label, split = label if label in self._known else label.strip(), split.strip()
         if label not in self._known:
-            raise ValueError(f"Expected a class of dataset.yaml in {path}, line {line}; found label {label!r}.")
+            raise Refused(f"Expected a class of dataset.yaml in {path}, line {line}; found label {label!r}.")
         if split not in self._splits:
             _check_file_name(split, "split", path)
             self._splits[split] = split
@@ -302,19 +303,19 @@ class _Columns:
                 tuple(row[i] for i in self._other_places),
             )
         except ValueError as error:
-            raise ValueError(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
+            raise Refused(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
         sizes = 0 < made.frames < MOST_FRAMES and 0 < made.height < MOST_PIXELS and 0 < made.width < MOST_PIXELS
         if not (video and sizes and 0 < made.fps < math.inf):
-            raise ValueError(
+            raise Refused(
                 f"Expected the name of a video and positive frames, fps, height and width as a video has them in "
                 f"{path}, line {line}; found {made}."
             )
         if math.isnan(made.start or 0) or math.isnan(made.end or 0):
-            raise ValueError(f"Expected seconds as start and end in {path}, line {line}; found {start} and {end}.")
+            raise Refused(f"Expected seconds as start and end in {path}, line {line}; found {start} and {end}.")
         if (made.first_frame is None) != (made.last_frame is None) or not (
             0 <= (made.first_frame or 0) <= (made.last_frame or 0) < made.frames
         ):
-            raise ValueError(
+            raise Refused(
                 f"Expected first_frame and last_frame from 0 to {made.frames - 1} in {path}, line {line}; found "
                 f"{first or 'none'} and {last or 'none'}."
             )

@@ -20,6 +20,7 @@ from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, Units, 
 from integralaction.data.pose_results import read_results
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import probe
+from integralaction.errors import MissingFile, Refused
 from integralaction.skeleton import skeleton_named
 
 __all__ = ["PoseRequest", "Units", "check_units", "find_pose_files", "read_pose_files", "read_poses", "tails"]
@@ -43,9 +44,9 @@ def read_poses(path: Path, video: Path, units: Units | None = None) -> Poses:
     """
     check_units(units)
     if not path.exists():
-        raise FileNotFoundError(f"Expected a file or folder of poses; {path} is not there.")
+        raise MissingFile(f"Expected a file or folder of poses; {path} is not there.")
     if path.is_file() and path.suffix not in (".json", ".safetensors"):
-        raise ValueError(
+        raise Refused(
             "Expected poses as a data set folder, a pose store shard (.safetensors), a folder of OpenPose JSON files, "
             f"or a JSON file of COCO results or AlphaPose; found {path}."
         )
@@ -103,9 +104,7 @@ def _of_store(store: PoseStore, path: Path, video: Path) -> Poses:
     whole = video.resolve().as_posix()
     named = [name for name in store if whole.endswith("/" + name)]
     if len(named) != 1:
-        raise ValueError(
-            f"Expected poses of {video} in {path}; of its {len(store)} videos {len(named)} have that name."
-        )
+        raise Refused(f"Expected poses of {video} in {path}; of its {len(store)} videos {len(named)} have that name.")
     return store[named[0]]
 
 
@@ -131,20 +130,18 @@ def _read_openpose(request: PoseRequest) -> ReadPoses:
         persons = _read_people(path)
         if len(persons):
             if count not in (0, persons.shape[1]):
-                raise ValueError(
-                    f"Expected {count} joints a person, as in earlier files; {path} has {persons.shape[1]}."
-                )
+                raise Refused(f"Expected {count} joints a person, as in earlier files; {path} has {persons.shape[1]}.")
             count = persons.shape[1]
         if image is not None:
             by_image[image] = persons
             continue
         if number in frames:
-            raise ValueError(f"Expected one file a frame in {folder}; found frame {number} again in {path.name}.")
+            raise Refused(f"Expected one file a frame in {folder}; found frame {number} again in {path.name}.")
         frames[number] = persons
     frames = by_image or frames
     if not frames:
         found = f"files of {', '.join(sorted(listed)[:3])}" if listed else "no JSON files"
-        raise ValueError(
+        raise Refused(
             f"Expected OpenPose files named {request.name}_000000000012_keypoints.json, or {request.name}.json with "
             f"COCO results or AlphaPose's, in {folder}; found {found}. Name them after the video."
         )
@@ -173,15 +170,15 @@ def _read_people(path: Path) -> np.ndarray:
             rows = [np.array(person["pose_keypoints_2d"], np.float32) for person in people]
         rows = [row for row in rows if row.size]  # of a face or hand alone
     except ODD as error:
-        raise ValueError(
+        raise Refused(
             f"Expected an OpenPose JSON file with people and pose_keypoints_2d in {path}; found {error!r}."
         ) from error
     if not rows:
         return np.zeros((0, 18, 3), np.float32)
     if {row.shape for row in rows} not in [{(3 * joints,)} for joints in _OPENPOSE]:
         found = " and ".join(sorted({str(row.size) for row in rows}))
-        raise ValueError(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {found} numbers.")
+        raise Refused(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {found} numbers.")
     joints = np.stack(rows).reshape(len(rows), -1, 3)
     if not np.isfinite(joints).all():
-        raise ValueError(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")
+        raise Refused(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")
     return joints

@@ -10,6 +10,7 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video_info import VideoInfo
+from integralaction.errors import MissingFile, Refused
 
 # of a video's places: its pixels, 0..1 of it, -1..1 of it, or the pixels of pictures of another size, as 1920x1080
 Units = str
@@ -65,7 +66,7 @@ def check_units(units: str | None) -> None:
         ValueError: these are no units of places.
     """
     if units is not None and units not in _NAMED and _size(units) is None:
-        raise ValueError(
+        raise Refused(
             f"Expected units pixels, unit (0..1), centred (-1..1), or the WIDTHxHEIGHT of the pictures that the poses "
             f"were found in, as 1920x1080; found {units!r}."
         )
@@ -131,7 +132,7 @@ def _from_zero(frames: dict[int, np.ndarray], count: int) -> tuple[dict[int, np.
 def _scores(scores: np.ndarray, path: Path) -> np.ndarray:
     top = float(scores.max(initial=0))
     if top > 100:
-        raise ValueError(f"Expected scores of joints in 0..1 or in per cent in {path}; found {top:g}. Divide them.")
+        raise Refused(f"Expected scores of joints in 0..1 or in per cent in {path}; found {top:g}. Divide them.")
     return np.clip(scores / 100 if top > PER_CENT else scores, 0, 1)
 
 
@@ -142,7 +143,7 @@ def _units(joints: np.ndarray, path: Path) -> Units:
         return "pixels"
     if places.min() < -0.2:  # a joint a little outside the picture is no sign
         return "centred"
-    raise ValueError(
+    raise Refused(
         f"Expected places in pixels, or in -1..1 of the video, in {path}; all lie within {places.min():.2g} and "
         f"{places.max():.2g}, which is 0..1 of the video or the lower right quarter of -1..1. Give --pose-units "
         "unit or --pose-units centred."
@@ -156,7 +157,7 @@ def _in_pixels(
     if info is None:
         if units == "pixels":
             return joints, ()
-        raise FileNotFoundError(f"Expected the video whose size poses in other units need; {request.video} is missing.")
+        raise MissingFile(f"Expected the video whose size poses in other units need; {request.video} is missing.")
     size, places = np.array([info.width, info.height]), joints[..., :2]
     if units == "unit":
         places = places * size
@@ -184,7 +185,7 @@ def _doubts_of_places(joints: np.ndarray, size: np.ndarray, request: PoseRequest
     reach = f"the farthest at {places[:, 0].max():.0f}, {places[:, 1].max():.0f}"
     remedy = "Give --pose-units WIDTHxHEIGHT, the size of the pictures that they were found in"
     if inside < _INSIDE:
-        raise ValueError(
+        raise Refused(
             f"Expected joints within the picture in {request.path}; only {told}, the others are outside, {reach}. "
             f"{remedy}, as 1920x1080."
         )

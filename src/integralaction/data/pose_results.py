@@ -16,6 +16,7 @@ import numpy as np
 
 from integralaction.data.images import image_paths
 from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, check_units, read_json, understand
+from integralaction.errors import Refused
 from integralaction.skeleton import skeleton_named
 
 # by the number of joints, the skeleton; Halpe's 26 and 136 joints begin with COCO's 17
@@ -113,7 +114,7 @@ def _load(path: Path, modified: int) -> _Results:
     except ODD as error:
         if str(error).startswith("Expected"):
             raise
-        raise ValueError(
+        raise Refused(
             f"Expected a list of persons with image_id and keypoints, as in COCO results and AlphaPose's, or COCO "
             f"annotations in {path}; found {error!r}."
         ) from error
@@ -129,14 +130,14 @@ def _joints(rows: list[np.ndarray], path: Path) -> tuple[str, np.ndarray]:
     if not rows:
         return "coco17", np.zeros((0, 17, 3), np.float32)
     if {row.shape for row in rows} not in [{(3 * joints,)} for joints in _SKELETONS]:
-        raise ValueError(
+        raise Refused(
             f"Expected {', '.join(map(str, sorted(_SKELETONS)))} joints of 3 numbers a person in {path}; found "
             f"{' and '.join(sorted({str(row.size) for row in rows}))} numbers."
         )
     skeleton = _SKELETONS[rows[0].size // 3]
     joints = np.stack(rows).reshape(len(rows), -1, 3)[:, : len(skeleton_named(skeleton).joints)]
     if not np.isfinite(joints).all():
-        raise ValueError(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")
+        raise Refused(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")
     return skeleton, joints
 
 
@@ -155,7 +156,7 @@ def _of_persons(annotations: list[Any], categories: Iterable[Any], path: Path) -
         persons = set() if used >= _PERSON else used & _PERSON  # each of the two means another to somebody
     if used and not used & persons:
         found = ", ".join(names.get(number) or str(number) for number in sorted(used, key=str)[:5])
-        raise ValueError(
+        raise Refused(
             f"Expected annotations of persons (category_id 1) in {path}; found the categories {found}, of which none "
             "is known to be persons. Leave out what is none."
         )

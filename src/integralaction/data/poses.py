@@ -21,6 +21,7 @@ import torch
 from safetensors.numpy import save_file
 
 from integralaction.clip import Poses, best_of_frames
+from integralaction.errors import Refused
 from integralaction.files import write_whole
 from integralaction.skeleton import skeleton_named
 
@@ -41,7 +42,7 @@ def write_shard(path: Path, videos: list[tuple[str, Poses]]) -> None:
     """
     skeletons = {poses.skeleton for _, poses in videos}
     if len(skeletons) != 1:
-        raise ValueError(f"Expected videos of one skeleton in {path}; found {sorted(skeletons)}.")
+        raise Refused(f"Expected videos of one skeleton in {path}; found {sorted(skeletons)}.")
     joints = np.concatenate([poses.joints for _, poses in videos])
     frame_counts = np.concatenate([np.diff(poses.frame_offsets) for _, poses in videos])
     tensors = {
@@ -85,12 +86,12 @@ class PoseStore(Mapping[str, Poses]):
         for shard, path in enumerate(self._paths):
             head = _head(path)
             if self.skeleton not in ("", head.skeleton):
-                raise ValueError(f"Expected poses of {self.skeleton} in {path}; found {head.skeleton}.")
+                raise Refused(f"Expected poses of {self.skeleton} in {path}; found {head.skeleton}.")
             self.skeleton = head.skeleton
             self._states.append(head.state)
             for row, name in enumerate(head.videos):
                 if name in self._where:
-                    raise ValueError(f"Expected each video's poses once; found {name} again in {path}.")
+                    raise Refused(f"Expected each video's poses once; found {name} again in {path}.")
                 self._where[name] = (shard, row)
 
     @classmethod
@@ -156,7 +157,7 @@ class PoseStore(Mapping[str, Poses]):
         joints = shard["joints"][offsets[0] : offsets[-1]]
         found = best_of_frames(joints, index[low:high], offsets - offsets[0], frames)
         if not np.isfinite(found).all():
-            raise ValueError(f"Expected finite joints of {video} in the pose store; found NaN or infinity.")
+            raise Refused(f"Expected finite joints of {video} in the pose store; found NaN or infinity.")
         return found
 
     def _find(self, video: str) -> tuple[dict[str, np.ndarray], int, int]:
@@ -230,7 +231,7 @@ def _head(path: Path) -> _Head:
             length = int.from_bytes(file.read(8), "little")
             content = file.read(length) if 0 < length <= min(size - 8, LARGEST) else b""
     except OSError as error:
-        raise ValueError(f"Expected a pose shard in {path}; it cannot be read ({error}).") from error
+        raise Refused(f"Expected a pose shard in {path}; it cannot be read ({error}).") from error
     if not content:
         _refuse(path, f"{size} bytes, of which its header would have {length}")
     try:
@@ -265,7 +266,7 @@ def _checked(about: Any, tensors: dict[str, tuple[str, tuple[int, ...], int, int
     """The header, where its parts agree."""
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         found = about.get("format") if isinstance(about, dict) else about
-        raise ValueError(f"Expected pose format {FORMAT} in {path}; found {found!r}.")
+        raise Refused(f"Expected pose format {FORMAT} in {path}; found {found!r}.")
     videos, skeleton = about.get("videos"), about.get("skeleton")
     if not isinstance(videos, list) or not all(isinstance(name, str) for name in videos):
         _refuse(path, "no list of the videos' names")
@@ -291,7 +292,7 @@ def _expected(path: Path) -> str:
 
 
 def _refuse(path: Path, found: str) -> NoReturn:
-    raise ValueError(f"{_expected(path)}; found {found}. {_ADVICE}")
+    raise Refused(f"{_expected(path)}; found {found}. {_ADVICE}")
 
 
 def _warm(paths: list[Path]) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+from integralaction.errors import Refused
+
 TEST_CLIPS = 10  # of a video in testing (paper, section 3.5)
 
 
@@ -43,10 +45,10 @@ class MicroBatches(Sampler[list[tuple[int, int]]]):
             ValueError: no videos, or a batch size that the slices do not divide.
         """
         if videos < 1:
-            raise ValueError("Expected at least one training video; found none.")
+            raise Refused("Expected at least one training video; found none.")
         slices = accumulate * processes
         if batch_size % slices:
-            raise ValueError(
+            raise Refused(
                 f"Expected a batch_size that accumulate x processes divides; found {batch_size}, "
                 f"{accumulate} and {processes}."
             )

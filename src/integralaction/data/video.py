@@ -10,6 +10,7 @@ from integralaction.data.encoding import write_video
 from integralaction.data.images import probe_images, read_images
 from integralaction.data.layout import video_times
 from integralaction.data.video_info import VideoError, VideoInfo, resized
+from integralaction.errors import Refused
 
 __all__ = ["VideoError", "VideoInfo", "frame_times", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
 
@@ -61,9 +62,7 @@ def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_sid
     path = Path(path)
     asked = np.asarray(indices)
     if asked.ndim != 1 or (asked.size and not np.issubdtype(asked.dtype, np.integer)):
-        raise ValueError(
-            f"Expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers."
-        )
+        raise Refused(f"Expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers.")
     wanted, places = np.unique(asked.astype(np.int64), return_inverse=True)
     read = read_images if _is_folder(path) else read_video
     frames = read(path, wanted, short_side)

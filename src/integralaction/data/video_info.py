@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from integralaction.errors import Refused
+
 UNKNOWN_FPS = 30.0  # of a folder of images, and of a file that does not tell
 
 
-class VideoError(ValueError):
+class VideoError(Refused):
     """A file cannot be read as a video; the message is one sentence that names it."""
 
+    exit_status = 1
 
-class FrameNumberError(ValueError):
+
+class FrameNumberError(Refused):
     """A frame was asked for that a video does not have: the caller's fault, not the file's."""
 
 
@@ -42,7 +46,7 @@ def resized(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     if short_side is None:
         return height, width
     if short_side < 1:
-        raise ValueError(f"Expected a short side of at least one pixel, found {short_side}; give a positive number.")
+        raise Refused(f"Expected a short side of at least one pixel, found {short_side}; give a positive number.")
     short, long = min(height, width), max(height, width)
     other = max(1, (2 * long * short_side + short) // (2 * short))
     return (short_side, other) if height <= width else (other, short_side)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from integralaction.config import SINGLE_STREAMS
+from integralaction.errors import Refused
 from integralaction.model.network import IntegralAction
 
 
@@ -38,7 +39,7 @@ def stream_activation(
     """
     _check_eval(model)
     if model.config.method not in SINGLE_STREAMS:
-        raise ValueError(
+        raise Refused(
             f"Expected a model of {' or '.join(SINGLE_STREAMS)}; found {model.config.method}. "
             "Use integral_activation for a model with an integration."
         )
@@ -72,7 +73,7 @@ def integral_activation(
     """
     _check_eval(model)
     if model.integration is None or model.appearance is None or model.pose is None:
-        raise ValueError(
+        raise Refused(
             f"Expected a model with an integration; found {model.config.method}. "
             "Use stream_activation for a single stream."
         )
@@ -127,4 +128,4 @@ def _leaves(resnet: nn.Module) -> Generator[list[Tensor]]:
 
 def _check_eval(model: IntegralAction) -> None:
     if model.training:
-        raise ValueError("Expected a model in eval mode; found one in training mode. Call its eval() first.")
+        raise Refused("Expected a model in eval mode; found one in training mode. Call its eval() first.")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from integralaction.config import TRAINED_INTEGRATIONS, ModelConfig
+from integralaction.errors import Refused
 from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.model.integration import (
     Alignment,
@@ -117,7 +118,7 @@ def architecture_table(config: ModelConfig, name: str) -> Table:
         ValueError: a single stream or `score-average`, or fewer than two classes.
     """
     if config.method not in TRAINED_INTEGRATIONS:
-        raise ValueError(
+        raise Refused(
             f"Expected a method that integrates two streams ({', '.join(TRAINED_INTEGRATIONS)}); found "
             f"{config.method}: set another method for {name}."
         )

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from integralaction.errors import MissingFile, Refused
 from integralaction.figures.style import COLOURS, LINES, MARKS, SERIES, new_figure, styled
 
 WIDTH = 7.0  # inches
@@ -24,15 +25,15 @@ def read_log(path: Path) -> list[dict[str, float]]:
         ValueError: it has no epochs, or something that is no number.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected the log of a training in {path}, found nothing; train the stage.")
+        raise MissingFile(f"Expected the log of a training in {path}, found nothing; train the stage.")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     try:
         log = [{name: float(value) for name, value in row.items()} for row in rows]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected numbers in every row of {path}; {error}. Train the stage again.") from error
+        raise Refused(f"Expected numbers in every row of {path}; {error}. Train the stage again.") from error
     if not log or not {"epoch", "classification", "top1"} <= log[0].keys():
-        raise ValueError(
+        raise Refused(
             f"Expected rows with epoch, classification and top1 in {path}; found {list(log[0]) if log else 'no row'}. "
             "Train the stage again."
         )
@@ -49,7 +50,7 @@ def curves_figure(logs: dict[str, list[dict[str, float]]]) -> Figure:
         ValueError: no logs.
     """
     if not logs:
-        raise ValueError("Expected the log of at least one stage to draw; found none. Train a stage first.")
+        raise Refused("Expected the log of at least one stage to draw; found none. Train a stage first.")
     gated = any("gate" in log[0] for log in logs.values())
     lines = -(-len(logs) // LEGEND)
     with styled():

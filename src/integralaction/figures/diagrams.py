@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import Tensor
 
+from integralaction.errors import Refused
 from integralaction.figures.architecture import Trace, layers_of, trace
 from integralaction.figures.style import COLOURS, new_figure, styled
 from integralaction.model.integration import (
@@ -168,7 +169,7 @@ def integration_figure(model: IntegralAction) -> Figure:
     """
     integration = model.integration
     if not isinstance(integration, GatedIntegration | GateFree | FeatureFuse):
-        raise ValueError(
+        raise Refused(
             f"Expected a model that integrates the features of two streams; found one of the method "
             f"{model.config.method}: draw its pipeline instead."
         )

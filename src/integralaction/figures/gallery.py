@@ -19,6 +19,7 @@ from integralaction.clip import Batch, Clip, collate
 from integralaction.data.dataset import ClipReader
 from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.draw import draw_poses
+from integralaction.errors import Refused
 from integralaction.evaluate import Predictions
 from integralaction.figures.activation import heat, integral_activation, stream_activation
 from integralaction.figures.style import new_figure, styled, with_letters
@@ -216,7 +217,7 @@ def _evenly(shown: int, frames: int) -> np.ndarray:
 
 def _frames(clip: Clip) -> UInt8[np.ndarray, "t h w 3"]:
     if clip.frames is None:
-        raise ValueError(
+        raise Refused(
             "Expected a reader for a model that looks at frames; found one for pose-only. Give one for the integral "
             "model."
         )
@@ -307,4 +308,4 @@ def _wrapped(text: str, width: float, size: float, weight: str = "normal", inden
 
 def _check_some(examples: Sequence[Example] | Sequence[tuple[Example, ClipReader]]) -> None:
     if not examples:
-        raise ValueError("Expected at least one example to show; found none. Choose another pattern of answers.")
+        raise Refused("Expected at least one example to show; found none. Choose another pattern of answers.")

@@ -21,6 +21,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from integralaction.console import printable
+from integralaction.errors import Refused
 from integralaction.escapes import is_numbers, latex, markdown, markup, spreadsheet
 from integralaction.files import write_text
 
@@ -120,7 +121,7 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             if len(row.cells) != len(self.columns):
-                raise ValueError(
+                raise Refused(
                     f"Expected {len(self.columns)} cells in each row of {self.name}, one a column; found "
                     f"{len(row.cells)} in the row {row.label!r}: give empty cells for what is not there."
                 )
@@ -420,9 +421,7 @@ def from_json(text: str) -> Table:
         table = Table(values["name"], values["title"], values["first"], columns, rows, tuple(values["notes"]))
         to_html(table)  # whose parts are texts and numbers
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"Expected a table as `integralaction reproduce` writes it; found another ({error})."
-        ) from error
+        raise Refused(f"Expected a table as `integralaction reproduce` writes it; found another ({error}).") from error
     return table
 
 

@@ -23,6 +23,7 @@ from integralaction.data.dataset import frames_between
 from integralaction.data.index import Index, Video, is_file_name, read_index, say_untrained_classes, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import VideoError, VideoInfo, frame_times, probe
+from integralaction.errors import Refused
 from integralaction.escapes import spreadsheet
 from integralaction.files import write_rows, write_text
 from integralaction.importers.parts import Parts
@@ -126,7 +127,7 @@ def build(found: Found, out: Path, note: Note | None = None) -> Imported:
     """
     found = replace(found, name=re.sub(r"[^\w -]+", "-", found.name).strip("-. ") or "videos")
     if repeated := [name for name, count in Counter(found.classes).items() if count > 1]:
-        raise ValueError(f"Expected class names without repeats; found {repeated[0]!r} twice. Rename one.")
+        raise Refused(f"Expected class names without repeats; found {repeated[0]!r} twice. Rename one.")
     entries, remarks = _without_repeats(found)
     parts = Parts(out, "import")
     parts.tidy()
@@ -149,7 +150,7 @@ def build(found: Found, out: Path, note: Note | None = None) -> Imported:
     if not rows:
         first = f" ({remarks[0].item}: {remarks[0].reason}. {remarks[0].detail})" if remarks else ""
         parts.finish()
-        raise ValueError(f"Expected videos to import into {out}; none of {len(remarks)} can be{first}.")
+        raise Refused(f"Expected videos to import into {out}; none of {len(remarks)} can be{first}.")
     root = os.path.relpath(found.video_root.resolve(), out.resolve())
     index = Index(out, found.name, found.skeleton, found.classes, tuple(rows), root, found.made_by)
     write_remarks(out, remarks)
@@ -198,7 +199,7 @@ def read_remarks(out: Path, name: str = LIST) -> tuple[Remark, ...]:
     """
     table = read_csv(out / name)
     if table.names != _COLUMNS or not table.is_ended or any(len(row) != len(_COLUMNS) for _, row in table.rows):
-        raise ValueError(f"Expected the columns {', '.join(_COLUMNS)} in {out / name}; found another table.")
+        raise Refused(f"Expected the columns {', '.join(_COLUMNS)} in {out / name}; found another table.")
     return tuple(Remark(item, reason, detail, kept == "yes") for _, (item, kept, reason, detail) in table.rows)
 
 

@@ -16,6 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from integralaction.data.csv_files import read_csv
+from integralaction.errors import Refused
 from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.sources import video_files
 from integralaction.importers.spelling import doubtful_splits, one_spelling, split_named, split_of_folder
@@ -47,7 +48,7 @@ def find_in_folder(root: Path, *, val: float, test: float, group: str | None, se
         split = "" if layout.split is None else split_of_folder(parts[layout.split])[0]
         entries.append(Entry(path, parts[layout.label], split, group=group_of(path, group)))
     if not entries:
-        raise ValueError(
+        raise Refused(
             f"Expected {root}/CLASS/VIDEO or {root}/SPLIT/CLASS/VIDEO; found no videos "
             "in folders of classes. Put each into a folder of its class's name, or give --csv."
         )
@@ -132,7 +133,7 @@ def _are_splits(deep: set[str], folders: set[str], root: Path) -> bool:
             _refuse_mixed(named, folders - named, root)
         return True
     if named == folders and len({told[name][0] for name in named}) > 1:
-        raise ValueError(
+        raise Refused(
             f"Expected folders of classes in the folders of splits of {root} ({', '.join(sorted(named))}); found "
             "videos there. Put each into a folder of its class's name, or give --csv."
         )
@@ -142,7 +143,7 @@ def _are_splits(deep: set[str], folders: set[str], root: Path) -> bool:
 
 
 def _refuse_mixed(splits: set[str], others: set[str], root: Path) -> NoReturn:
-    raise ValueError(
+    raise Refused(
         f"Expected folders of splits ({', '.join(sorted(splits))}) or of classes in {root}; found both "
         f"({', '.join(sorted(others)[:5])}). Move one kind away, or give --csv."
     )
@@ -157,7 +158,7 @@ def _refuse_repeated_splits(paths: Sequence[tuple[str, ...]], root: Path) -> Non
     for first, *rest in paths:
         place = (split_of_folder(first)[0], *rest[:-1], Path(rest[-1]).stem)
         if seen.setdefault(place, first) != first:
-            raise ValueError(
+            raise Refused(
                 f"Expected each video of a split once in {root}; found {'/'.join(rest)} in {seen[place]} and in "
                 f"{first}. Move one of the two folders away."
             )
@@ -175,7 +176,7 @@ def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str |
     first = rows[0] if rows else {}
     column = next((name for name in ("path", "video", "file", "filename") if name in first), None)
     if column is None or "label" not in first:
-        raise ValueError(
+        raise Refused(
             f"Expected the columns path and label in {path}; found {', '.join(first) or 'no rows'}. Name them so "
             "in the first line."
         )
@@ -196,7 +197,7 @@ def find_in_csv(path: Path, root: Path, *, val: float, test: float, group: str |
         entries.append(Entry(video, row["label"], split, group=named, start=start, end=end))
     with_split = sum(bool(entry.split) for entry in entries)
     if with_split not in (0, len(entries)):
-        raise ValueError(f"Expected a split in every row of {path}, or in none; found {with_split} of {len(entries)}.")
+        raise Refused(f"Expected a split in every row of {path}, or in none; found {with_split} of {len(entries)}.")
     remarks += doubtful_splits(entries)
     entries, others = one_spelling(entries)
     if not with_split:
@@ -220,7 +221,7 @@ def _seconds(text: str) -> float | None:
         return None
     value = float(text.replace(",", "."))
     if math.isnan(value):
-        raise ValueError(text)
+        raise Refused(text)
     return value
 
 
@@ -283,15 +284,15 @@ def check_division(val: float, test: float, group: str | None) -> None:
         ValueError: shares that leave nothing for training, or an expression without a parenthesis.
     """
     if not (val >= 0 and test >= 0 and val + test < 1):
-        raise ValueError(f"Expected shares of at least 0 that sum to less than 1; found val {val} and test {test}.")
+        raise Refused(f"Expected shares of at least 0 that sum to less than 1; found val {val} and test {test}.")
     if group is None:
         return
     try:
         expression = re.compile(group)
     except re.error as error:
-        raise ValueError(f"Expected a regular expression for the group; {group!r} is none ({error}).") from error
+        raise Refused(f"Expected a regular expression for the group; {group!r} is none ({error}).") from error
     if not expression.groups:
-        raise ValueError(f"Expected a parenthesis around the group in {group!r}, such as '_(g[0-9]+)_'; found none.")
+        raise Refused(f"Expected a parenthesis around the group in {group!r}, such as '_(g[0-9]+)_'; found none.")
 
 
 def table_rows(path: Path) -> tuple[list[dict[str, str]], list[Remark]]:
@@ -305,7 +306,7 @@ def table_rows(path: Path) -> tuple[list[dict[str, str]], list[Remark]]:
     table = read_csv(path)
     names = [name.lower() for name in table.names]
     if any(name and names.count(name) > 1 for name in names):
-        raise ValueError(f"Expected columns of different names in {path}; found {', '.join(names)}. Rename one.")
+        raise Refused(f"Expected columns of different names in {path}; found {', '.join(names)}. Rename one.")
     rows, remarks = [], []
     for line, row in table.rows:
         if len(row) > len(names) and any(value.strip() for value in row[len(names) :]):

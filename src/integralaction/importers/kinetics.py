@@ -16,6 +16,7 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.video import VideoInfo, frame_times
+from integralaction.errors import MissingFile, Refused
 from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.folder import table_rows
 from integralaction.importers.sources import VIDEOS, read_json, video_files
@@ -81,7 +82,7 @@ def official_rows(table: Path) -> tuple[list[dict[str, str]], list[Remark]]:
     wanted = ("label", "youtube_id", "time_start", "time_end")
     if not rows or not set(wanted) <= rows[0].keys():
         found = ", ".join(rows[0]) if rows else "no rows"
-        raise ValueError(f"Expected the columns {', '.join(wanted)} in {table}; found {found}.")
+        raise Refused(f"Expected the columns {', '.join(wanted)} in {table}; found {found}.")
     return rows, remarks
 
 
@@ -164,7 +165,7 @@ def find_by_json(
                 remarks.append(Remark(name, "not of Kinetics50", label))
                 continue
             if names.setdefault(number, label) != label:
-                raise ValueError(
+                raise Refused(
                     f"Expected one name for action {number} in {file}; found {names[number]!r} and {label!r}."
                 )
             folder = Path() if mimetics else Path(f"{part}_256")
@@ -184,7 +185,7 @@ def _images_and_annotations(file: Path) -> tuple[dict[Any, dict], list[dict]]:
             if lacking := next((keys - row.keys() for row in rows if not keys <= row.keys()), None):
                 raise KeyError(f"{', '.join(sorted(lacking))} in {name}")
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise Refused(
             f"Expected images (seq_name, file_name) and annotations (image_id, action_label, action_name) in {file}; "
             f"found {error}."
         ) from error
@@ -227,7 +228,7 @@ def skeleton_reader(path: Path, as_released: bool) -> ReadPoses:
         return _processed_reader(path, as_released)
     folders = [folder for folder in (path, path / "kinetics_train", path / "kinetics_val") if folder.is_dir()]
     if not folders:
-        raise FileNotFoundError(f"Expected a folder of kinetics-skeleton's JSON files; {path} is not there.")
+        raise MissingFile(f"Expected a folder of kinetics-skeleton's JSON files; {path} is not there.")
 
     def read(name: str, video: Path, info: VideoInfo) -> Poses:
         # files of training videos are named without the seconds
@@ -236,7 +237,7 @@ def skeleton_reader(path: Path, as_released: bool) -> ReadPoses:
                 file = folder / f"{stem}.json"
                 if file.is_file():
                     return poses_of_json(file, info, None if as_released else frame_times(video))
-        raise FileNotFoundError(f"Expected {name}.json in {path}; it is not there.")
+        raise MissingFile(f"Expected {name}.json in {path}; it is not there.")
 
     return read
 
@@ -261,7 +262,7 @@ def poses_of_json(file: Path, info: VideoInfo, times: np.ndarray | None) -> Pose
             ]
             frames[int(frame["frame_index"])] = np.array(persons, np.float32).reshape(-1, 18, 3)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise Refused(
             f"Expected kinetics-skeleton's data, frame_index and skeleton in {file}; found {error!r}."
         ) from error
     return _placed(frames, info, times, file)
@@ -271,13 +272,13 @@ def _placed(frames: dict[int, np.ndarray], info: VideoInfo, times: np.ndarray | 
     """From places in 0..1 and frames at 30 a second to pixels and frames of the video."""
     for persons in frames.values():
         if not np.isfinite(persons).all():
-            raise ValueError(f"Expected finite joints in {file}; found NaN or infinity.")
+            raise Refused(f"Expected finite joints in {file}; found NaN or infinity.")
         persons[..., :2] *= (info.width, info.height)
     if not frames or times is None:
         kept = {number: persons for number, persons in frames.items() if number < info.frames}
         return Poses.from_frames("openpose18", kept)
     if min(frames) < 0:
-        raise ValueError(f"Expected frame numbers of at least 0 in {file}; found {min(frames)}.")
+        raise Refused(f"Expected frame numbers of at least 0 in {file}; found {min(frames)}.")
     first = 1 if min(frames) == 1 else 0  # numbers that begin at 1 are one ahead
     wanted = np.rint(times * SKELETON_FPS).astype(int) + first
     return Poses.from_frames(
@@ -289,16 +290,16 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
     """ST-GCN's processed form: (N, 3, 300, 18, 2) float32 x, y from the middle, score; names in a pickle beside it."""
     label = path.with_name(path.name.replace("_data.npy", "_label.pkl"))
     if path.suffix != ".npy" or label == path:
-        raise ValueError(f"Expected kinetics-skeleton's folder of JSON files or its *_data.npy; found {path}.")
+        raise Refused(f"Expected kinetics-skeleton's folder of JSON files or its *_data.npy; found {path}.")
     try:
         data = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise FileNotFoundError(f"Expected kinetics-skeleton's *_data.npy; {path} is not there.") from None
+        raise MissingFile(f"Expected kinetics-skeleton's *_data.npy; {path} is not there.") from None
     except Exception as error:  # its head is read as Python writes values, which fails in whatever way it comes to
-        raise ValueError(f"Expected a NumPy array in {path}; it cannot be read ({error}).") from error
+        raise Refused(f"Expected a NumPy array in {path}; it cannot be read ({error}).") from error
     names = _sample_names(label)
     if data.dtype.kind != "f" or data.ndim != 5 or data.shape[1] != 3 or data.shape[3] != 18 or len(data) != len(names):
-        raise ValueError(
+        raise Refused(
             f"Expected {len(names)} x 3 x frames x 18 x persons in {path}; found {data.shape} of {data.dtype}."
         )
     row_of = {name: row for row, name in enumerate(names)}
@@ -308,7 +309,7 @@ def _processed_reader(path: Path, as_released: bool) -> ReadPoses:
     def read(name: str, video: Path, info: VideoInfo) -> Poses:
         row = next((row_of[n] for n in (name, re.sub(r"_\d{6}_\d{6}$", "", name)) if n in row_of), None)
         if row is None:
-            raise FileNotFoundError(f"Expected {name} among the names in {label}; it is not there.")
+            raise MissingFile(f"Expected {name} among the names in {label}; it is not there.")
         values = np.array(data[row], np.float32).transpose(1, 3, 2, 0)  # frames, persons, joints, 3
         values[..., :2] = np.where(values[..., 2:] > 0, values[..., :2] + 0.5, 0)
         present = np.any(values[..., 2] > 0, axis=2)
@@ -323,7 +324,5 @@ def _sample_names(path: Path) -> list[str]:
     content = read_pickle(path)
     names = content[0] if isinstance(content, tuple | list) and len(content) == 2 else None
     if not isinstance(names, list | tuple | np.ndarray) or getattr(names, "ndim", 1) != 1:
-        raise ValueError(
-            f"Expected the names and labels of kinetics-skeleton in {path}; found {type(content).__name__}."
-        )
+        raise Refused(f"Expected the names and labels of kinetics-skeleton in {path}; found {type(content).__name__}.")
     return [str(name).removesuffix(".json") for name in names]

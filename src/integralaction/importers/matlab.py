@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from integralaction.errors import Refused
+
 LARGEST = 2**24  # bytes of a file, compressed and not: Penn Action's largest has a tenth of a megabyte
 _HEAD = 128  # bytes before the first variable
 _MATRIX, _COMPRESSED = 14, 15
@@ -23,10 +25,10 @@ def read_mat(content: bytes, names: Collection[str]) -> dict[str, np.ndarray]:
         ValueError: it is another file, or damaged, or too large, or one of them is neither numbers nor text.
     """
     if len(content) > LARGEST:
-        raise ValueError(f"Expected at most {LARGEST} bytes; found {len(content)}.")
+        raise Refused(f"Expected at most {LARGEST} bytes; found {len(content)}.")
     order = {b"IM": "<", b"MI": ">"}.get(content[_HEAD - 2 : _HEAD], "")
     if not order:
-        raise ValueError("Expected a Matlab file of version 5; found another one.")
+        raise Refused("Expected a Matlab file of version 5; found another one.")
     found, room = {}, LARGEST
     try:
         for kind, data in _elements(content[_HEAD:], order):
@@ -35,12 +37,12 @@ def read_mat(content: bytes, names: Collection[str]) -> dict[str, np.ndarray]:
                 whole = stream.decompress(data, room)
                 room -= len(whole)
                 if stream.unconsumed_tail or room <= 0:
-                    raise ValueError(f"Expected at most {LARGEST} bytes in all; found more.")
+                    raise Refused(f"Expected at most {LARGEST} bytes in all; found more.")
                 kind, data = next(_elements(whole, order), (0, b""))
             if kind == _MATRIX:
                 found |= _variable(data, order, names)
     except (struct.error, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(f"Expected a Matlab file; it is damaged ({error}).") from error
+        raise Refused(f"Expected a Matlab file; it is damaged ({error}).") from error
     return found
 
 
@@ -56,7 +58,7 @@ def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
             first = place + 8
             after = first + size + (0 if kind == _COMPRESSED else -size % 8)
         if first + size > len(content):
-            raise ValueError("Expected whole elements; found one that is cut short.")
+            raise Refused("Expected whole elements; found one that is cut short.")
         yield kind, content[first : first + size]
         place = after
 
@@ -75,8 +77,8 @@ def _variable(content: bytes, order: str, names: Collection[str]) -> dict[str, n
         ends = {"<": "-le", ">": "-be"}[order] if _WORDS[code] == "utf-16" else ""
         return {name: np.array([data.decode(_WORDS[code] + ends)])}
     if kind not in _NUMERIC or code not in _NUMBERS:
-        raise ValueError(f"Expected numbers or text as {name}; found something else.")
+        raise Refused(f"Expected numbers or text as {name}; found something else.")
     values = np.frombuffer(data, f"{order}{_NUMBERS[code]}")
     if min(sides, default=0) < 0 or math.prod(sides) != len(values):
-        raise ValueError(f"Expected {sides} numbers as {name}; found {len(values)}.")
+        raise Refused(f"Expected {sides} numbers as {name}; found {len(values)}.")
     return {name: values.reshape(sides, order="F")}

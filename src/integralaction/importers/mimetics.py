@@ -14,6 +14,7 @@ from integralaction.clip import Poses
 from integralaction.data.csv_files import read_csv
 from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.video import VideoInfo
+from integralaction.errors import Refused
 from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.kinetics import KINETICS50, SHORTEST, clip_name, file_of, find_by_json, folder_of
 from integralaction.importers.sources import read_json, video_files
@@ -117,8 +118,8 @@ def poses_of_json(file: Path, scale: np.ndarray) -> Poses:
                 joints[..., 2] = np.clip(joints[..., 2], 0, 1)
                 joints[..., :2] *= scale
             if not np.isfinite(joints).all():
-                raise ValueError(f"NaN or infinity in frame {number}")
+                raise Refused(f"NaN or infinity in frame {number}")
             frames[number] = joints
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"Expected pose and score of each frame in {file}; found {error!r}.") from error
+        raise Refused(f"Expected pose and score of each frame in {file}; found {error!r}.") from error
     return Poses.from_frames("openpose18", frames)

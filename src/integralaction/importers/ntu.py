@@ -11,6 +11,7 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
+from integralaction.errors import MissingFile, Refused
 from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.sources import read_lines, video_files
 
@@ -65,14 +66,12 @@ def find(
         ValueError: protocol and actions do not fit, or the number of names does not.
     """
     if (protocol == "xview" and actions != 60) or (protocol == "xset" and actions != 120):
-        raise ValueError(
-            f"Expected xsub or xview for 60 actions, xsub or xset for 120; found {protocol} for {actions}."
-        )
+        raise Refused(f"Expected xsub or xview for 60 actions, xsub or xset for 120; found {protocol} for {actions}.")
     names = tuple(f"A{number + 1:03d}" for number in range(actions)) if classes is None else read_lines(classes)
     if len(names) != actions:
-        raise ValueError(f"Expected {actions} names of actions in {classes}; found {len(names)}.")
+        raise Refused(f"Expected {actions} names of actions in {classes}; found {len(names)}.")
     if skeletons is not None and not skeletons.is_dir():
-        raise FileNotFoundError(f"Expected a folder of .skeleton files; {skeletons} is not there.")
+        raise MissingFile(f"Expected a folder of .skeleton files; {skeletons} is not there.")
     lacking = set() if missing is None else {m[0] for line in read_lines(missing) if (m := _NAME.search(line))}
     files, remarks = video_files(videos)
     entries = []
@@ -122,7 +121,7 @@ def poses_of_skeleton(file: Path, scale: np.ndarray) -> Poses:
         ValueError: it ends early, or is of another form.
     """
     if not file.is_file():
-        raise FileNotFoundError(f"Expected {file.name}; {file} is not there.")
+        raise MissingFile(f"Expected {file.name}; {file} is not there.")
     lines = iter(file.read_text(encoding="utf-8", errors="replace").split("\n"))
     frames: dict[int, np.ndarray] = {}
     try:
@@ -131,7 +130,7 @@ def poses_of_skeleton(file: Path, scale: np.ndarray) -> Poses:
             for _ in range(int(next(lines))):
                 next(lines)  # of the body: its number, hands, lean
                 if (count := int(next(lines))) != JOINTS:
-                    raise ValueError(f"{count} joints instead of {JOINTS}")
+                    raise Refused(f"{count} joints instead of {JOINTS}")
                 bodies.append([_place(next(lines)) for _ in range(JOINTS)])
             places = np.array(bodies, np.float32).reshape(-1, JOINTS, 2)
             seen = np.all(np.isfinite(places), axis=2, keepdims=True)
@@ -139,9 +138,7 @@ def poses_of_skeleton(file: Path, scale: np.ndarray) -> Poses:
             frames[number] = joints.astype(np.float32)
     except (ValueError, StopIteration) as error:
         told = str(error) or "its end too early"
-        raise ValueError(
-            f"Expected the frames, bodies and joints of a .skeleton file in {file}; found {told}."
-        ) from error
+        raise Refused(f"Expected the frames, bodies and joints of a .skeleton file in {file}; found {told}.") from error
     return Poses.from_frames("ntu25", frames)
 
 
@@ -149,5 +146,5 @@ def _place(line: str) -> tuple[float, float]:
     """colorX and colorY of a joint's line: x y z depthX depthY colorX colorY ..."""
     values = line.split()
     if len(values) < 7:
-        raise ValueError(f"{len(values)} values of a joint instead of 12")
+        raise Refused(f"{len(values)} values of a joint instead of 12")
     return float(values[5]), float(values[6])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from integralaction.errors import Refused
 from integralaction.files import write_text
 
 CLAIM = "made_by.txt"
@@ -34,15 +35,15 @@ class Parts:
         claim = self.folder / CLAIM
         if claim.is_file() and not self._is_begun():
             if claim.read_text(encoding="utf-8", errors="replace") != _as_written(wanted):
-                raise ValueError(
+                raise Refused(
                     f"Expected {self.out} to be new or of the same import; it holds parts of another one, or its "
                     "videos have changed since. Choose another folder or remove that one."
                 )
             return
         if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"Expected a folder for the data set; {self.out} is a file. Choose another name.")
+            raise Refused(f"Expected a folder for the data set; {self.out} is a file. Choose another name.")
         if self.out.exists() and any(self.out.iterdir()) and not self._is_begun():
-            raise ValueError(f"Expected {self.out} to be new or empty; it holds other files. Choose another folder.")
+            raise Refused(f"Expected {self.out} to be new or empty; it holds other files. Choose another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(claim, wanted, errors="backslashreplace")
 

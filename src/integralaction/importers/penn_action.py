@@ -19,6 +19,7 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
+from integralaction.errors import MissingFile, Refused
 from integralaction.importers.building import ODD, Entry, Found, Remark
 from integralaction.importers.matlab import LARGEST, read_mat
 
@@ -45,11 +46,11 @@ def find(labels: Path, frames: Path | None, *, square: bool, length: int | None,
         ValueError: a label file is of another form, or the options do not fit.
     """
     if not 0 <= val < 1:
-        raise ValueError(f"Expected a share from 0 to below 1 in --val; found {val}.")
+        raise Refused(f"Expected a share from 0 to below 1 in --val; found {val}.")
     if frames is not None and (square or length is not None):
-        raise ValueError("Expected no --square and no --length with --frames, which stay as they are. Leave them out.")
+        raise Refused("Expected no --square and no --length with --frames, which stay as they are. Leave them out.")
     if length is not None and length < 1:
-        raise ValueError(f"Expected a length of at least one frame; found {length}.")
+        raise Refused(f"Expected a length of at least one frame; found {length}.")
     entries, remarks = [], []
     random = np.random.default_rng(0)
     for name, read in label_files(labels):
@@ -72,17 +73,17 @@ def find(labels: Path, frames: Path | None, *, square: bool, length: int | None,
 def _entry(name: str, variables: dict[str, Any], poses_alone: bool, square: bool, length: int | None) -> Entry | None:
     """The video of one label file; None where no joint is ever seen."""
     if missing := sorted(_VARIABLES - variables.keys()):
-        raise ValueError(f"Expected Penn Action's labels in {name}.mat; {', '.join(missing)} is missing.")
+        raise Refused(f"Expected Penn Action's labels in {name}.mat; {', '.join(missing)} is missing.")
     joints = joints_of(variables)
     if not np.any(joints[..., 2] > 0):
         return None
     if not np.isfinite(joints).all():
-        raise ValueError(f"Expected finite joints in {name}.mat; found NaN or infinity.")
+        raise Refused(f"Expected finite joints in {name}.mat; found NaN or infinity.")
     if np.abs(joints).max() > LARGEST_SIDE:
-        raise ValueError(f"Expected joints within {LARGEST_SIDE} pixels in {name}.mat; found larger places.")
+        raise Refused(f"Expected joints within {LARGEST_SIDE} pixels in {name}.mat; found larger places.")
     height, width = (int(n) for n in variables["dimensions"].ravel()[:2])
     if not 0 < min(height, width) <= max(height, width) <= LARGEST_SIDE:
-        raise ValueError(f"Expected height and width in {name}.mat; found {height} and {width}.")
+        raise Refused(f"Expected height and width in {name}.mat; found {height} and {width}.")
     if length is not None:
         joints = joints[np.linspace(0, len(joints) - 1, length).round().astype(int)]
     if square:
@@ -90,7 +91,7 @@ def _entry(name: str, variables: dict[str, Any], poses_alone: bool, square: bool
         width = height
     part = int(variables["train"].item())
     if part not in SPLITS:
-        raise ValueError(f"Expected 1 (train) or -1 (test) as train in {name}.mat; found {part}.")
+        raise Refused(f"Expected 1 (train) or -1 (test) as train in {name}.mat; found {part}.")
     info = VideoInfo(len(joints), FPS, height, width) if poses_alone else None
     return Entry(name, str(variables["action"].item()), SPLITS[part], _reader(joints), info=info)
 
@@ -107,7 +108,7 @@ def label_files(path: Path) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]
         ValueError: there are none.
     """
     if not path.exists():
-        raise FileNotFoundError(f"Expected a folder or a tar archive of .mat files; {path} is not there.")
+        raise MissingFile(f"Expected a folder or a tar archive of .mat files; {path} is not there.")
     if path.is_dir():
         files = {file.stem: _first_bytes(file) for file in path.rglob("[!.]*.mat")}
     else:
@@ -115,18 +116,16 @@ def label_files(path: Path) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]
             with tarfile.open(path) as archive:
                 files = dict(_members(archive))
         except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-            raise ValueError(
-                f"Expected a folder or a tar archive of .mat files; {path} is neither ({error})."
-            ) from error
+            raise Refused(f"Expected a folder or a tar archive of .mat files; {path} is neither ({error}).") from error
     if not files:
-        raise ValueError(f"Expected .mat files in {path}; found none.")
+        raise Refused(f"Expected .mat files in {path}; found none.")
     for name in sorted(files):
 
         def read(name: str = name) -> dict[str, Any]:
             try:
                 return read_mat(files[name], _VARIABLES)
             except ValueError as error:
-                raise ValueError(
+                raise Refused(
                     f"Expected a Matlab file in {name}.mat of {path}; it cannot be read ({error})."
                 ) from error
 
@@ -148,7 +147,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
             content = b"" if file is None else file.read(LARGEST + 1)
             total += len(content)
             if total > LARGEST_ARCHIVE:
-                raise ValueError(f"Expected at most {LARGEST_ARCHIVE} bytes of labels; found more in {archive.name}.")
+                raise Refused(f"Expected at most {LARGEST_ARCHIVE} bytes of labels; found more in {archive.name}.")
             yield Path(member.name).stem, content
 
 

@@ -21,6 +21,7 @@ from integralaction.data.pose_files import (
 from integralaction.data.pose_places import ReadPoses, fit
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoInfo
+from integralaction.errors import MissingFile, Refused
 from integralaction.importers.building import ODD, Imported, Remark, first_frames, write_remarks
 from integralaction.importers.new_shards import LIST, NewShards
 from integralaction.skeleton import convert_joints, skeleton_named
@@ -42,9 +43,9 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
     """
     check_units(units)
     if not source.exists():
-        raise FileNotFoundError(f"Expected a file or folder of poses; {source} is not there.")
+        raise MissingFile(f"Expected a file or folder of poses; {source} is not there.")
     if (index.root / "pose.parts").exists():
-        raise ValueError(
+        raise Refused(
             f"Expected no estimation under way in {index.root}; found one that was stopped. Let `integralaction pose` "
             f"finish it, or remove {index.root / 'pose.parts'}."
         )
@@ -56,7 +57,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
     if not todo and index.skeleton != store.skeleton:  # a call was stopped before the index named it
         return new.finish(index, store.skeleton, [])
     if not todo:
-        raise ValueError(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
+        raise Refused(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
     read = _reader(index, list(todo.values()), source, units)
     skeleton = store.skeleton
     nobody: list[str] = []  # videos in which nobody is, before the first in which somebody tells the skeleton
@@ -90,7 +91,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
 
     if not new.write(all_poses()):
         write_remarks(index.root, remarks, LIST)
-        raise ValueError(
+        raise Refused(
             f"Expected poses of the videos of {index.root} in {source}; of {len(todo)} none can be read "
             f"({remarks[0].item}: {remarks[0].detail})"
         )
@@ -117,7 +118,7 @@ def _reader(index: Index, todo: Sequence[Video], source: Path, units: Units | No
             tail, place = find_pose_files(source, path)
             shared = False
             if claims[tail, path.stem] > 1:
-                raise ValueError(
+                raise Refused(
                     f"Expected files that are one video's alone; {claims[tail, path.stem]} videos are named "
                     f"{path.stem}. Put theirs into folders as the videos are: {source / path.parent}."
                 )

@@ -13,6 +13,7 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
+from integralaction.errors import Refused
 from integralaction.importers.building import ODD, Entry, Found, Remark
 from integralaction.importers.sources import read_lines, video_files
 from integralaction.pickles import read_pickle
@@ -83,29 +84,25 @@ def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict],
     """The annotations, our split of each by name, and a remark for each name in two of the chosen splits."""
     if isinstance(content, list) and all(isinstance(one, Mapping) for one in content) and content:
         if splits:
-            raise ValueError(
-                f"Expected no --split for {file}, a bare list of annotations without splits. Leave it out."
-            )
+            raise Refused(f"Expected no --split for {file}, a bare list of annotations without splits. Leave it out.")
         return content, {}, []
     if not isinstance(content, Mapping) or not {"split", "annotations"} <= content.keys():
-        raise ValueError(
-            f"Expected split and annotations, or a list of annotations, in {file}; found {_kind(content)}."
-        )
+        raise Refused(f"Expected split and annotations, or a list of annotations, in {file}; found {_kind(content)}.")
     annotations, theirs_by_name = content["annotations"], content["split"]
     are_dicts = isinstance(annotations, list | tuple) and all(isinstance(one, Mapping) for one in annotations)
     if not are_dicts or not annotations:
-        raise ValueError(f"Expected a list of dicts as annotations in {file}; found {_kind(annotations)}.")
+        raise Refused(f"Expected a list of dicts as annotations in {file}; found {_kind(annotations)}.")
     if not isinstance(theirs_by_name, Mapping) or not theirs_by_name:
-        raise ValueError(f"Expected names of videos by split in {file}; found {_kind(theirs_by_name)}.")
+        raise Refused(f"Expected names of videos by split in {file}; found {_kind(theirs_by_name)}.")
     for name, names in theirs_by_name.items():
         if not isinstance(names, list | tuple | set | frozenset | np.ndarray) or getattr(names, "ndim", 1) != 1:
-            raise ValueError(f"Expected a list of names as the split {name} of {file}; found {_kind(names)}.")
+            raise Refused(f"Expected a list of names as the split {name} of {file}; found {_kind(names)}.")
     there = {str(name): [str(one) for one in names] for name, names in theirs_by_name.items()}
     chosen = dict(pair.partition("=")[::2] for pair in splits)
     if not chosen and len(there) == 2 and any("train" in name for name in there):
         chosen = {name: "train" if "train" in name else "test" for name in there}
     if not chosen or not chosen.keys() <= there.keys() or not all(chosen.values()):
-        raise ValueError(
+        raise Refused(
             f"Expected which splits of {file} to take, as --split THEIRS=OURS ({next(iter(there))}=train); it has "
             f"{', '.join(there)}; found {' '.join(splits) or 'none told'}."
         )
@@ -126,7 +123,7 @@ def _refuse_3d(annotations: list[dict], file: Path) -> None:
     except ODD:  # lists of lists of several lengths, which are told for each video
         shape = ()
     if "keypoint" in first and ("keypoint_score" not in first or shape[-1:] == (3,)):
-        raise ValueError(
+        raise Refused(
             f"Expected 2D poses in {file} (keypoint of x and y, keypoint_score); found 3D ones. They are not "
             "aligned with "
             "the video: frames without a body were left out when they were made, and places are in metres. Use the 2D "
@@ -137,10 +134,10 @@ def _refuse_3d(annotations: list[dict], file: Path) -> None:
 def _class_names(annotations: list[dict], classes: Path | None, file: Path) -> tuple[str, ...]:
     count = max((number for one in annotations if (number := _label(one)) is not None), default=-1) + 1
     if count > MOST_CLASSES:
-        raise ValueError(f"Expected labels of at most {MOST_CLASSES} classes in {file}; found {count - 1} as a label.")
+        raise Refused(f"Expected labels of at most {MOST_CLASSES} classes in {file}; found {count - 1} as a label.")
     names = tuple(f"class {number}" for number in range(count)) if classes is None else read_lines(classes)
     if len(names) < count or not names:
-        raise ValueError(f"Expected {count} class names for the labels of {file}; found {len(names)}.")
+        raise Refused(f"Expected {count} class names for the labels of {file}; found {len(names)}.")
     return names
 
 
@@ -161,7 +158,7 @@ def _count(annotation: Mapping[str, Any]) -> int:
     """Its number of frames."""
     count = annotation["total_frames"]
     if not isinstance(count, int | np.integer) or not 0 < count <= MOST_FRAMES:
-        raise ValueError(f"Expected total_frames from 1 to {MOST_FRAMES}; found {count!r:.100}.")
+        raise Refused(f"Expected total_frames from 1 to {MOST_FRAMES}; found {count!r:.100}.")
     return int(count)
 
 
@@ -171,7 +168,7 @@ def _size(annotation: Mapping[str, Any]) -> tuple[int, int]:
     sides = annotation.get("original_shape") if sides is None else sides
     pair = list(sides) if isinstance(sides, list | tuple | np.ndarray) else []
     if len(pair) != 2 or not all(isinstance(n, int | np.integer) and 0 < n <= LARGEST_SIDE for n in pair):
-        raise ValueError(f"Expected height and width as img_shape; found {sides!r:.100}.")
+        raise Refused(f"Expected height and width as img_shape; found {sides!r:.100}.")
     return int(pair[0]), int(pair[1])
 
 
@@ -190,7 +187,7 @@ def poses_of(annotation: Mapping[str, Any], keypoints: Path | None, info: VideoI
     """
     total = _count(annotation)
     if total != info.frames:
-        raise ValueError(f"Expected poses of the {info.frames} frames of the video; found {total} frames.")
+        raise Refused(f"Expected poses of the {info.frames} frames of the video; found {total} frames.")
     height, width = _size(annotation)
     scale = np.array([info.width / width, info.height / height], np.float32)
     if "keypoint" in annotation:
@@ -202,9 +199,7 @@ def poses_of(annotation: Mapping[str, Any], keypoints: Path | None, info: VideoI
             or places.shape[2:] != (17, 2)
             or scores.shape != places.shape[:3]
         ):
-            raise ValueError(
-                f"Expected persons x {total} x 17 x 2 places; found {places.shape}, scores {scores.shape}."
-            )
+            raise Refused(f"Expected persons x {total} x 17 x 2 places; found {places.shape}, scores {scores.shape}.")
         joints = np.concatenate([places, scores[..., None]], axis=3)
         by_frame = {t: joints[:, t] for t in range(total)}
     else:
@@ -222,18 +217,16 @@ def poses_of(annotation: Mapping[str, Any], keypoints: Path | None, info: VideoI
 def _listed(annotation: Mapping[str, Any], keypoints: Path | None, total: int) -> dict[int, np.ndarray]:
     """Kinetics-400's form: rows of persons in a file of their own, and the frame of each row."""
     if "raw_file" not in annotation or "frame_inds" not in annotation:
-        raise ValueError("Expected keypoint, or raw_file and frame_inds; found neither.")
+        raise Refused("Expected keypoint, or raw_file and frame_inds; found neither.")
     if keypoints is None:
-        raise ValueError(
-            "Expected --keypoints FOLDER for annotations whose poses lie in files of their own; found none."
-        )
+        raise Refused("Expected --keypoints FOLDER for annotations whose poses lie in files of their own; found none.")
     content = _kept_pickle(keypoints / Path(str(annotation["raw_file"])).name)
     rows = _numbers(content[annotation["frame_dir"]]["keypoint"])
     numbers = np.asarray(annotation["frame_inds"])
     if numbers.ndim != 1 or rows.ndim != 3 or rows.shape[1:] != (17, 3) or len(rows) != len(numbers):
-        raise ValueError(f"Expected N x 17 x 3 joints and N frame numbers; found {rows.shape} and {numbers.shape}.")
+        raise Refused(f"Expected N x 17 x 3 joints and N frame numbers; found {rows.shape} and {numbers.shape}.")
     if len(numbers) and not (numbers.dtype.kind in "iu" and numbers.min() >= 0 and numbers.max() < total):
-        raise ValueError(
+        raise Refused(
             f"Expected frame numbers from 0 to {total - 1} as frame_inds; found {numbers.min()} to {numbers.max()}."
         )
     order = np.argsort(numbers, kind="stable")

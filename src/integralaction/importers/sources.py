@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from integralaction.data.images import IMAGES, UNREAD_IMAGES, image_series, is_animation
+from integralaction.errors import MissingFile, Refused
 from integralaction.importers.building import Remark
 
 # of a data set's videos where nobody names them: pictures of other kinds may as well be scans, stacks or icons
@@ -26,9 +27,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"Expected a JSON file; {path} is not there.") from None
+        raise MissingFile(f"Expected a JSON file; {path} is not there.") from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"Expected JSON in {path}; it cannot be read ({error}).") from error
+        raise Refused(f"Expected JSON in {path}; it cannot be read ({error}).") from error
 
 
 def read_lines(path: Path) -> tuple[str, ...]:
@@ -39,11 +40,11 @@ def read_lines(path: Path) -> tuple[str, ...]:
         ValueError: it is no text.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected a text file with a name a line; {path} is not there.")
+        raise MissingFile(f"Expected a text file with a name a line; {path} is not there.")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"Expected a text file with a name a line in {path}; it is no text.") from error
+        raise Refused(f"Expected a text file with a name a line in {path}; it is no text.") from error
     return tuple(line.strip() for line in lines if line.strip())
 
 
@@ -61,7 +62,7 @@ def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
         ValueError: it holds a folder of images that are neither JPEG nor PNG.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected a folder of videos; {root} is not there.")
+        raise MissingFile(f"Expected a folder of videos; {root} is not there.")
     found: dict[str, list[str]] = {}
     remarks: list[Remark] = []
     for here, folders, names in _folders(root, remarks):
@@ -85,7 +86,7 @@ def _check_images(root: Path, here: Path, images: list[str], remarks: list[Remar
         ValueError: an image of the folder is neither JPEG nor PNG.
     """
     if other := [name for name in images if not name.lower().endswith(_FRAMES)]:
-        raise ValueError(
+        raise Refused(
             f"Expected folders of frames as JPEG or PNG in {root}; found {here / other[0]}. Convert them, or "
             "name each folder in a table (--csv)."
         )

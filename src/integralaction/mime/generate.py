@@ -16,6 +16,7 @@ from integralaction.console import progress
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, write_video
+from integralaction.errors import Refused
 from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.mime.acts import ACTS, Act, place_tells
 from integralaction.mime.scenes import NO_SCENES, SCENES
@@ -92,7 +93,7 @@ def generate(out: Path | str, settings: MimeSettings, processes: int | None = No
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise ValueError(f"Expected a folder for the data set; {out} is a file. Choose another name.")
+        raise Refused(f"Expected a folder for the data set; {out} is a file. Choose another name.")
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, settings)
     plans = plan_videos(settings)
@@ -190,18 +191,18 @@ def _claim(out: Path, settings: MimeSettings) -> None:
     if path.exists():
         there = read_yaml(path)
         if not isinstance(there, dict) or not there.keys() >= wanted.keys():
-            raise ValueError(
+            raise Refused(
                 f"Expected the benchmark's settings in {path}; found a file that is empty or damaged. Delete {out} and "
                 "render it again."
             )
         names = [f.name for f in fields(settings) if there[f.name] != wanted[f.name]]
         if names:
-            raise ValueError(
+            raise Refused(
                 f"Expected {out} to be new or made with the same settings; found {names[0]}={there[names[0]]} there, "
                 f"{wanted[names[0]]} now. Choose another folder or delete that one."
             )
         return
     # a call that was stopped as it began leaves the settings under the name from which they are renamed
     if any(other.name != f"{path.name}.part" for other in out.iterdir()):
-        raise ValueError(f"Expected {out} to be new, empty or made by mime; found other files. Choose another folder.")
+        raise Refused(f"Expected {out} to be new, empty or made by mime; found other files. Choose another folder.")
     write_yaml(path, wanted)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from integralaction.errors import Refused
+
 SPLITS = ("train", "val", "in-context", "out-of-context", "no-pose", "ambiguous")
 COUNTS = {split: split.replace("-", "_") for split in SPLITS}  # the setting that says how many videos a split has
 
@@ -45,22 +47,22 @@ class MimeSettings:
         object.__setattr__(self, "fps", float(self.fps))
         object.__setattr__(self, "seconds", tuple(float(s) for s in self.seconds))
         if self.size < 32 or self.size % 2:
-            raise ValueError(f"Expected an even size of at least 32 pixels; found {self.size}. Take 64 or 256.")
+            raise Refused(f"Expected an even size of at least 32 pixels; found {self.size}. Take 64 or 256.")
         if not 5 <= self.fps <= 120:
-            raise ValueError(f"Expected 5 to 120 frames a second; found {self.fps}. Take 15 or 30.")
+            raise Refused(f"Expected 5 to 120 frames a second; found {self.fps}. Take 15 or 30.")
         if len(self.seconds) != 2 or not 1 <= self.seconds[0] <= self.seconds[1]:
-            raise ValueError(
+            raise Refused(
                 f"Expected seconds as the shortest and the longest, from 1 on; found {self.seconds}. Take (3, 4)."
             )
         counts = [name for name in (*COUNTS.values(), "seed") if getattr(self, name) < 0]
         if counts:
-            raise ValueError(
+            raise Refused(
                 f"Expected no negative numbers; found {counts[0]} {getattr(self, counts[0])}. Take 0 or more."
             )
         if not any(getattr(self, name) for name in COUNTS.values()):
-            raise ValueError("Expected at least one video; found 0 in every split. Ask for some, as train=80.")
+            raise Refused("Expected at least one video; found 0 in every split. Ask for some, as train=80.")
         for name in ("scene_agreement", "no_pose_share"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
+                raise Refused(
                     f"Expected {name} between 0 and 1; found {getattr(self, name)}. Give it as a share, as 0.9."
                 )

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from integralaction.errors import Refused
 from integralaction.pickles import Call, ForbiddenName, Ignored, PlainUnpickler
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # of the older form
@@ -64,16 +65,16 @@ def read_archive(path: Path) -> Any:
         with path.open("rb") as file:
             return _read_zip(file, path) if zipfile.is_zipfile(path) else _read_row(file, path.stat().st_size)
     except ForbiddenName as error:
-        raise ValueError(
+        raise Refused(
             f"Expected a checkpoint of tensors and plain containers in {path}; found {error} in it, which could run "
             "code. Nothing was loaded. Save its state dict alone where it was made, and give that."
         ) from error
     except _OtherForm as error:
-        raise ValueError(str(error)) from error
+        raise Refused(str(error)) from error
     except Exception as error:  # on a file of another kind reading fails in whatever way it comes to
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that one: the file names a place before itself
             raise
-        raise ValueError(f"Expected a checkpoint in {path}; it is another file, or damaged.") from error
+        raise Refused(f"Expected a checkpoint in {path}; it is another file, or damaged.") from error
 
 
 class _OtherForm(Exception):

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from integralaction.config import Depth, ModelConfig, from_dict, to_dict
 from integralaction.downloads import download
+from integralaction.errors import MissingFile, Refused
 from integralaction.files import write_whole
 from integralaction.model.archive import read_archive
 from integralaction.model.network import IntegralAction
@@ -46,14 +47,14 @@ def load(path: Path) -> IntegralAction:
         ValueError: it is not one of ours, or its weights do not fit its settings, all of them named.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected a model file; {path} is not there.")
+        raise MissingFile(f"Expected a model file; {path} is not there.")
     try:
         with safe_open(path, "pt") as handle:
             about = (handle.metadata() or {}).get(_KEY)
             parts = {name: handle.get_slice(name) for name in handle.keys()}  # noqa: SIM118 (it is no dict)
             held = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
     except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(unreadable(path, error)) from error
+        raise Refused(unreadable(path, error)) from error
     config = _config(about, path)
     # compared before anything is built: settings of a few bytes could ask for any amount of memory
     with torch.device("meta"):
@@ -67,10 +68,10 @@ def load(path: Path) -> IntegralAction:
         name for name, (_, kind) in held.items() if kind != ("F32" if wanted[name].is_floating_point() else "I64")
     ]
     if others:
-        raise ValueError(f"Expected weights as F32 and counters as I64 in {path}; found others: {', '.join(others)}.")
+        raise Refused(f"Expected weights as F32 and counters as I64 in {path}; found others: {', '.join(others)}.")
     weights = load_file(path)
     if odd := [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]:
-        raise ValueError(
+        raise Refused(
             f"Expected finite weights in {path}; found NaN or infinity in {len(odd)} tensors, {odd[0]} first. Its "
             "training went astray, or the file is damaged: train again with a smaller lr, or fetch it again."
         )
@@ -82,17 +83,17 @@ def load(path: Path) -> IntegralAction:
 def _config(about: str | None, path: Path) -> ModelConfig:
     """The settings that travel with the weights."""
     if about is None:
-        raise ValueError(f"Expected a model of this project in {path}; found a safetensors file without its settings.")
+        raise Refused(f"Expected a model of this project in {path}; found a safetensors file without its settings.")
     try:
         settings = json.loads(about)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"Expected a model of this project in {path}; its settings cannot be read.") from error
+        raise Refused(f"Expected a model of this project in {path}; its settings cannot be read.") from error
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         found = settings.get("format") if isinstance(settings, dict) else settings
-        raise ValueError(f"Expected model format {FORMAT} in {path}; found {found!r:.100}.")
+        raise Refused(f"Expected model format {FORMAT} in {path}; found {found!r:.100}.")
     config = from_dict(ModelConfig, settings.get("config"), str(path))
     if len(config.classes) < 2:
-        raise ValueError(f"Expected a model of at least two classes in {path}; found {list(config.classes)}.")
+        raise Refused(f"Expected a model of at least two classes in {path}; found {list(config.classes)}.")
     return config
 
 
@@ -152,7 +153,7 @@ def _compare(wanted: _Shapes, held: _Shapes, where: str) -> None:
     if missing or surplus or misshapen:
         groups = {"missing": missing, "surplus": surplus, "of another shape": sorted(misshapen)}
         found = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in groups.items() if keys)
-        raise ValueError(f"Expected the {len(wanted)} tensors of the model in {where}; found {found}.")
+        raise Refused(f"Expected the {len(wanted)} tensors of the model in {where}; found {found}.")
 
 
 def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
@@ -166,7 +167,7 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
         ValueError: the weights are not those of this ResNet.
     """
     if resnet.stem_channels != 64:
-        raise ValueError("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start=random.")
+        raise Refused("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start=random.")
     name, digest = _IMAGENET[depth]
     path = Path(source) / name
     try:
@@ -180,7 +181,7 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
             "start=random."
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
-        raise ValueError(f"Expected a state dict in {name}; found {type(weights).__name__}.")
+        raise Refused(f"Expected a state dict in {name}; found {type(weights).__name__}.")
     # older files have no num_batches_tracked; momentum averages, which these are, do not use it
     counters = {k: v for k, v in resnet.state_dict().items() if k.endswith("num_batches_tracked")}
     unused = ("fc.",) if resnet.has_stem else ("fc.", "conv1.", "bn1.")
@@ -201,7 +202,7 @@ def _check_digest(path: Path, digest: str) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != digest:
-        raise ValueError(
+        raise Refused(
             f"Expected the file with SHA-256 {digest} in {path}; found {found}. Remove it, and the same command "
             "downloads it again."
         )

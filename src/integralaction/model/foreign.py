@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from integralaction.config import Depth, Method, ModelConfig, changed
+from integralaction.errors import MissingFile, Refused
 from integralaction.model.archive import read_archive
 from integralaction.model.checkpoint import copy_weights, unreadable
 from integralaction.model.network import IntegralAction
@@ -54,11 +55,11 @@ class Told:
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
-            raise ValueError(f"Expected a mode of {', '.join(get_args(Mode))}; found {self.mode!r}.")
+            raise Refused(f"Expected a mode of {', '.join(get_args(Mode))}; found {self.mode!r}.")
         unused = {"rgb_only": ("pose_gate", "pose_frame_factor"), "pose_only": ("pose_gate",)}.get(self.mode, ())
         told = [f.name for f in fields(self) if f.name in unused and getattr(self, f.name) != f.default]
         if told:
-            raise ValueError(f"Expected no {' and no '.join(told)} for mode {self.mode}, which has none. Leave it out.")
+            raise Refused(f"Expected no {' and no '.join(told)} for mode {self.mode}, which has none. Leave it out.")
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors, and a note on others that lie beside them."""
     if path.is_dir():
-        raise ValueError(f"Expected the file of a checkpoint; {path} is a folder.")
+        raise Refused(f"Expected the file of a checkpoint; {path} is a folder.")
     if not path.is_file():
-        raise FileNotFoundError(f"Expected a checkpoint; {path} is not there.")
+        raise MissingFile(f"Expected a checkpoint; {path} is not there.")
     found, notes = _load(path), []
     if isinstance(found, Mapping):
         holders = [str(name) for name, value in found.items() if _has_tensors(value)]
         chosen = [name for name in _CONTAINERS if name in holders]
         if len(chosen) > 1:
-            raise ValueError(f"Expected one network in {path}; found {' and '.join(chosen)}. Save one of them alone.")
+            raise Refused(f"Expected one network in {path}; found {' and '.join(chosen)}. Save one of them alone.")
         if chosen:
             found = found[chosen[0]]
             others = [name for name in holders if name not in (*chosen, "optimizer")]
@@ -148,7 +149,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[str]]:
             if isinstance(found, Mapping)
             else type(found).__name__
         )
-        raise ValueError(f"Expected tensors by name in {path}, or below {' or '.join(_CONTAINERS)}; found {entries}.")
+        raise Refused(f"Expected tensors by name in {path}, or below {' or '.join(_CONTAINERS)}; found {entries}.")
     tensors = {str(key): tensor for key, tensor in found.items()}
     while all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
@@ -166,10 +167,10 @@ def _as_weight(key: str, tensor: Tensor, path: Path) -> Tensor:
     if dense and key.endswith(_COUNTER) and not tensor.is_floating_point() and not tensor.is_complex():
         return tensor.to(torch.int64)
     if not dense or not tensor.is_floating_point():
-        raise ValueError(f"Expected weights as floating-point tensors in {path}; {key} is {kind}.")
+        raise Refused(f"Expected weights as floating-point tensors in {path}; {key} is {kind}.")
     weight = tensor.detach().to(torch.float32)
     if not torch.isfinite(weight).all():
-        raise ValueError(f"Expected finite weights in {path}; {key} holds NaN or infinity, at least as float32.")
+        raise Refused(f"Expected finite weights in {path}; {key} holds NaN or infinity, at least as float32.")
     return weight
 
 
@@ -178,7 +179,7 @@ def _load(path: Path) -> Any:
         try:
             return load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
-            raise ValueError(unreadable(path, error)) from error
+            raise Refused(unreadable(path, error)) from error
     return read_archive(path)
 
 
@@ -204,7 +205,7 @@ def _kind(tensors: Mapping[str, Tensor], path: Path) -> Kind:
     if "conv1.weight" in tensors and has("layer1.0."):
         return "plain ResNet"
     part = " (some keys begin with module., others do not)" if has("module.") else ""
-    raise ValueError(
+    raise Refused(
         "Expected the keys of a released IntegralAction snapshot (img_backbone.), of TSM (base_model. or backbone.) or "
         f"of a plain ResNet (conv1, layer1) in {path}; found {', '.join(list(tensors)[:5])}, ...{part}"
     )
@@ -216,7 +217,7 @@ def _depth(keys: Mapping[str, Tensor], prefix: str, path: Path) -> Depth:
     bottleneck = any(key.startswith(f"{prefix}layer1.0.conv3.") for key in keys)
     known: dict[tuple[int, bool], Depth] = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}
     if (len(blocks), bottleneck) not in known:
-        raise ValueError(
+        raise Refused(
             f"Expected a ResNet of depth 18, 34, 50 or 101 under {prefix or 'conv1, layer1, ...'} in {path}; found "
             f"{len(blocks)} {'bottleneck' if bottleneck else 'basic'} blocks in layer3."
         )
@@ -227,7 +228,7 @@ def _weight(tensors: Mapping[str, Tensor], key: str, dimensions: int, kind: Kind
     """A tensor whose shape tells a setting."""
     if key not in tensors or tensors[key].ndim != dimensions:
         found = "it is missing" if key not in tensors else f"its shape is {tuple(tensors[key].shape)}"
-        raise ValueError(f"Expected {key} of {dimensions} dimensions, as in a {kind}, in {path}; {found}.")
+        raise Refused(f"Expected {key} of {dimensions} dimensions, as in a {kind}, in {path}; {found}.")
     return tensors[key]
 
 
@@ -237,7 +238,7 @@ def _class_names(told: Told, weight: Tensor, path: Path) -> tuple[tuple[str, ...
         names = tuple(f"class {i}" for i in range(len(weight)))
         return names, f"{len(weight)} classes without names, which no checkpoint has; give them with --classes."
     if len(told.classes) != len(weight):
-        raise ValueError(
+        raise Refused(
             f"Expected {len(weight)} class names for the classifier in {path}; found {len(told.classes)}. Give its "
             "list."
         )
@@ -288,7 +289,7 @@ def _apply(
     if missing or surplus or misshapen:
         groups = {"missing": missing, "surplus": surplus, "of another shape": misshapen}
         found = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in groups.items() if keys)
-        raise ValueError(f"Expected the tensors of a {kind} in {path}; found {found}. Nothing was loaded.")
+        raise Refused(f"Expected the tensors of a {kind} in {path}; found {found}. Nothing was loaded.")
     model = IntegralAction(config)
     wanted = model.state_dict()
     weights: dict[str, Tensor] = {}
@@ -387,7 +388,7 @@ def _released_settings(
     """The settings of a released snapshot; shapes say which contradict what was told."""
     appearance, pose = _depth(tensors, "img_backbone.", path), _depth(tensors, "pose_backbone.", path)
     if 101 in (appearance, pose):
-        raise ValueError(
+        raise Refused(
             f"Expected ResNet-18, 34 or 50 in the released snapshot {path}; found ResNet-101, which there shifts "
             "in every "
             "block and here in every second one."
@@ -397,11 +398,11 @@ def _released_settings(
     channels = _weight(tensors, "aggregator.img_conv.0.weight", 4, kind, path).shape[0]
     skeletons = {len(s.joints) + 2 * len(s.bones): s.name for s in map(skeleton_named, ("openpose18", "ntu25"))}
     if maps not in skeletons:
-        raise ValueError(f"Expected pose maps of 18 joints (52) or of 25 (73) in {path}; found {maps}.")
+        raise Refused(f"Expected pose maps of 18 joints (52) or of 25 (73) in {path}; found {maps}.")
     seen = {"rgb+pose": channels, "rgb_only": _features(appearance), "pose_only": _features(pose)}
     if classifier.shape[1] != seen[told.mode]:
         fitting = [mode for mode, features in seen.items() if features == classifier.shape[1]]
-        raise ValueError(
+        raise Refused(
             f"Expected a classifier on {seen[told.mode]} features for mode {told.mode} in {path}; found one on "
             f"{classifier.shape[1]}, which is mode {' or '.join(fitting) or 'of no known kind'}."
         )
@@ -459,7 +460,7 @@ def _tsm(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) -> _
     depth = _depth(tensors, prefix, path)
     marked = any(re.search(r"\.conv1\.(conv\.)?net\.", key) for key in tensors)
     if not marked and told.shift != 0:
-        raise ValueError(
+        raise Refused(
             f"Expected shifting convolutions (.net.) in {path}; found none: a network of single frames (TSN), "
             "which --shift "
             "0 says, or another one."
@@ -500,7 +501,7 @@ def _preprocessor_rules(tensors: Mapping[str, Tensor], path: Path) -> _Rules:
         if held is None:
             continue
         if held.numel() != 3 or not torch.allclose(held.flatten(), 255 * torch.tensor(ours), atol=0.05):
-            raise ValueError(
+            raise Refused(
                 f"Expected frames normalised by ImageNet's {name} in {path}; found data_preprocessor.{name} "
                 f"{[round(value, 3) for value in held.flatten().tolist()[:3]]}."
             )
@@ -517,7 +518,7 @@ def _refuse_other_shifts(tensors: Mapping[str, Tensor], path: Path) -> None:
     }
     for expression, what in others.items():
         if keys := sorted(key for key in tensors if re.search(expression, key)):
-            raise ValueError(f"Expected TSM with nothing but its shift in {path}; found {what}: {', '.join(keys)}.")
+            raise Refused(f"Expected TSM with nothing but its shift in {path}; found {what}: {', '.join(keys)}.")
 
 
 def _tsm_clip(name: str, told: Told, shifts: bool) -> tuple[int, int, int, list[str]]:
@@ -532,9 +533,9 @@ def _tsm_clip(name: str, told: Told, shifts: bool) -> tuple[int, int, int, list[
     for option in ("frames", "shift"):
         said, wanted = found[option], getattr(told, option)
         if said is not None and wanted not in (None, said):
-            raise ValueError(f"Expected {option} {said}, as the name {name} has it; found {wanted} told.")
+            raise Refused(f"Expected {option} {said}, as the name {name} has it; found {wanted} told.")
     if shifts and told.shift == 0:
-        raise ValueError(f"Expected a shift for {name}, whose convolutions are marked with one (.net.); found 0 told.")
+        raise Refused(f"Expected a shift for {name}, whose convolutions are marked with one (.net.); found 0 told.")
     frames, how = _first((told.frames, "told"), (found["frames"], "by its name"), (8, "assumed; tell with --frames"))
     stride, strided = _first((told.stride, "told"), (8, "assumed; tell with --stride"))
     shift, parted = _first((told.shift, "told"), (found["shift"], "by its name"), (8, "assumed; tell with --shift"))
@@ -565,9 +566,9 @@ def _plain(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) ->
     """A ResNet with torchvision's names: a classifier of single frames, and a start for training."""
     _refuse_released_options(told, kind)
     if told.shift:
-        raise ValueError(f"Expected no shift for a plain ResNet; found {told.shift} told. It was not trained with one.")
+        raise Refused(f"Expected no shift for a plain ResNet; found {told.shift} told. It was not trained with one.")
     if marked := sorted(key for key in tensors if ".net." in key):
-        raise ValueError(
+        raise Refused(
             f"Expected a plain ResNet in {path}; found shifting convolutions without TSM's base_model. or "
             "backbone. before "
             f"them: {', '.join(marked)}."
@@ -609,7 +610,7 @@ def _appearance(
 def _refuse_released_options(told: Told, kind: Kind) -> None:
     for option in ("mode", "pose_gate", "pose_frame_factor"):
         if getattr(told, option) != getattr(Told(), option):
-            raise ValueError(
+            raise Refused(
                 f"Expected {option} for a released IntegralAction snapshot alone; found it told for a {kind}, "
                 "whose keys "
                 "say what it is. Leave it out."

@@ -9,6 +9,7 @@ from typing import Any
 from integralaction.config import to_dict
 from integralaction.console import say
 from integralaction.downloads import CONNECT
+from integralaction.errors import MissingExtra, Refused
 from integralaction.files import write_text
 from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction
@@ -63,7 +64,7 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
 
     HfApi = _library(repo_id).HfApi
     if not _is_repository(repo_id) or "@" in repo_id:
-        raise ValueError(f"Expected the id of a model as OWNER/NAME; found {repo_id!r}.")
+        raise Refused(f"Expected the id of a model as OWNER/NAME; found {repo_id!r}.")
     api = HfApi(token=token)
     with TemporaryDirectory() as folder:
         save_pretrained(model, folder, repo_id)
@@ -112,7 +113,7 @@ def download(name: str) -> Path:
         ValueError: it has not the form of an id.
     """
     if not _is_repository(name.removeprefix(ON_HUB)):
-        raise ValueError(f"Expected a model of the hub as hf:OWNER/NAME or hf:OWNER/NAME@REVISION; found {name!r}.")
+        raise Refused(f"Expected a model of the hub as hf:OWNER/NAME or hf:OWNER/NAME@REVISION; found {name!r}.")
     library = _library(f"the model {name}")
     repo_id, _, revision = name.removeprefix(ON_HUB).partition("@")
     try:
@@ -144,7 +145,7 @@ def _library(purpose: str) -> Any:
     try:
         import huggingface_hub
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(_INSTALL.format(purpose)) from error
+        raise MissingExtra(_INSTALL.format(purpose)) from error
     return huggingface_hub
 
 

@@ -23,6 +23,7 @@ from rich.text import Text
 from integralaction.config import ModelConfig, Recipe, override, to_dict
 from integralaction.console import printable
 from integralaction.data.index import Index, read_index
+from integralaction.errors import Refused
 from integralaction.escapes import markdown
 from integralaction.figures.style import save_figure
 from integralaction.figures.table import print_table, write_table
@@ -74,7 +75,7 @@ def expanded(names: Sequence[str]) -> tuple[str, ...]:
     items: list[str] = []
     for name in names:
         if name not in (*ITEMS, "all", "claims"):
-            raise ValueError(f"Expected items of {', '.join(ITEMS)}, all or claims; found {name!r}.")
+            raise Refused(f"Expected items of {', '.join(ITEMS)}, all or claims; found {name!r}.")
         items += ITEMS if name == "all" else (name,)
     return tuple(dict.fromkeys(items))
 
@@ -141,19 +142,19 @@ def check_folder(out: Path, items: Sequence[str]) -> None:
     """
     advice = "Give another --out, or move that file."
     if out.exists() and not out.is_dir():
-        raise ValueError(f"Expected a folder for the reproduction; {out} is a file. Give another --out.")
+        raise Refused(f"Expected a folder for the reproduction; {out} is a file. Give another --out.")
     page = out / "README.md"
     if page.exists() and not is_ours(page):
-        raise ValueError(f"Expected no README.md in {out} but one that reproduce wrote; found another. {advice}")
+        raise Refused(f"Expected no README.md in {out} but one that reproduce wrote; found another. {advice}")
     settings = out / REPRODUCTION
     if settings.exists():
         values = read_yaml(settings)
         if not isinstance(values, dict) or not {"items", "seeds", "recipes"} <= values.keys():
-            raise ValueError(f"Expected what reproduce wrote in {settings}; found something else. {advice}")
+            raise Refused(f"Expected what reproduce wrote in {settings}; found something else. {advice}")
         return
     names = (out / "claims.csv", out / "skipped.csv", *(path for item in items for path in _files(out, item)))
     if others := [str(path) for path in names if path.exists()]:
-        raise ValueError(f"Expected none of the files to be written in {out}; found {others[0]}. {advice}")
+        raise Refused(f"Expected none of the files to be written in {out}; found {others[0]}. {advice}")
 
 
 def is_ours(page: Path) -> bool:

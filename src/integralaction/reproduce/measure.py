@@ -20,6 +20,7 @@ import torch
 from integralaction.config import Method, Recipe, to_dict
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
+from integralaction.errors import Refused
 from integralaction.evaluate import (
     NOT_TESTED,
     RELEASED,
@@ -62,7 +63,7 @@ class DataPart:
         index = read_index(root)
         splits = (wanted,) if wanted else tuple(name for name in index.splits if name not in NOT_TESTED)
         if not splits:
-            raise ValueError(f"Expected a split to test on in {root}; it has {', '.join(index.splits)}. Name one.")
+            raise Refused(f"Expected a split to test on in {root}; it has {', '.join(index.splits)}. Name one.")
         index.split(*splits)
         return cls(root, splits)
 
@@ -156,7 +157,7 @@ def measure(
 
 def _rendered(base: Recipe, out: Path, seed: int) -> DataPart:
     if base.name not in MIME:
-        raise ValueError(
+        raise Refused(
             f"Expected --data for the recipe {base.name}; found none. The embedded benchmark is rendered for "
             f"{', '.join(MIME)} alone."
         )

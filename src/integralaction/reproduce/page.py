@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from integralaction.errors import Refused
 from integralaction.figures.table import MORE_DIGITS, Cell, Column, Row, Table, from_json
 from integralaction.page import Fold, Page, Picture, Section, data_uri, read_rows, table_markups, write_page
 from integralaction.reproduce.claims import tally
@@ -31,7 +32,7 @@ def write_reproduction_page(folder: Path, out: Path | None = None) -> Path:
     """
     names = {path.stem for part in ("tables/*.json", "tables/*.csv", "figures/*.png") for path in folder.glob(part)}
     if not names & {"claims", *TABLES, *FIGURES}:
-        raise ValueError(
+        raise Refused(
             f"Expected tables, figures or claims in {folder}; found none. Make them with `integralaction reproduce`."
         )
     answer = ()
@@ -101,7 +102,7 @@ def _table_of_csv(path: Path) -> Table:
     """
     heading, *rows = read_rows(path) or [[""]]
     if any(len(row) != len(heading) for row in rows):
-        raise ValueError(f"Expected {len(heading)} cells in each row of {path}; found another number.")
+        raise Refused(f"Expected {len(heading)} cells in each row of {path}; found another number.")
     spreads = {place + 1 for place, (name, other) in enumerate(pairwise(heading)) if other == f"{name} ±"}
     places = [place for place in range(1, len(heading)) if place not in spreads]
     columns = tuple(Column("", heading[place]) for place in places)

@@ -17,6 +17,8 @@ from importlib.resources import files
 
 import numpy as np
 
+from integralaction.errors import Refused
+
 TABLES = range(1, 13)
 
 
@@ -27,7 +29,7 @@ def published(table: int) -> dict[str, dict[str, str]]:
         ValueError: the paper has no such table of numbers.
     """
     if table not in TABLES:
-        raise ValueError(
+        raise Refused(
             f"Expected the number of a table with results, {TABLES[0]} to {TABLES[-1]}; found {table}. "
             "Choose one of those."
         )
@@ -50,7 +52,7 @@ def average_ranks(rows: dict[str, list[float]]) -> dict[str, float]:
     """
     lengths = sorted({len(row) for row in rows.values()})
     if len(lengths) > 1:
-        raise ValueError(
+        raise Refused(
             f"Expected rows of one length; found lengths {', '.join(map(str, lengths))}. Put NaN where a number is "
             "missing."
         )
