@@ -27,7 +27,7 @@ from integralaction.figures.table import (
     to_json,
 )
 from integralaction.importers.building import Remark, write_remarks
-from integralaction.train import check_failed
+from integralaction.training.stages import check_failed
 
 NAMES = (
     "[red]in[/red]",

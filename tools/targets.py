@@ -172,7 +172,7 @@ def model_samples(root: Path) -> list[Path]:
 
 
 def read_model(path: Path) -> str:
-    from integralaction.run import load_model
+    from integralaction.models import load_model
 
     return _digest_of_model(load_model(path))
 
@@ -291,7 +291,7 @@ def run_samples(root: Path) -> list[Path]:
 
 def _write_predictions(root: Path, index: Any) -> None:
     from integralaction import evaluate
-    from integralaction.run import open_run
+    from integralaction.training.run import open_run
 
     part = index.split("in-context")
     tensors = {"probabilities": np.full((len(part.videos), 3), 1 / 3, np.float32)}
@@ -301,7 +301,7 @@ def _write_predictions(root: Path, index: Any) -> None:
 def read_run(path: Path) -> str:
     from integralaction.data.index import read_index
     from integralaction.evaluate import read_predictions
-    from integralaction.run import open_run
+    from integralaction.training.run import open_run
 
     root = next(folder for folder in path.parents if folder.name == "run")
     run = open_run(root)
