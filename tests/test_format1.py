@@ -1,4 +1,4 @@
-"""Files of format 1 give the numbers that they gave the code that wrote them; golden/format1/README.md says how."""
+"""Files of format 1 give the numbers that they gave the code that wrote them (golden/format1/README.md)."""
 
 import csv
 import hashlib
