@@ -18,7 +18,7 @@ from integralaction.cli import run as command_line
 GOLDEN = Path(__file__).parent / "golden/format1"
 ANSWERS = json.loads((GOLDEN / "answers.json").read_text())
 NUMBERS = ("probabilities", "appearance_probabilities", "pose_probabilities", "gate")
-TRAIN = "train recipe.yaml --data data --device cpu --out"
+TRAIN = f"train {GOLDEN / 'nested.yaml'} --data data --device cpu --out"
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +180,11 @@ def test_a_tested_run_is_reported_as_it_lies_there(copy: str) -> None:
     for row in rows:
         cells = dict(zip(header, row, strict=True))
         assert f"{100 * float(cells['top1']):.1f}" in page and str(cells["method"]) in page
+
+
+def test_a_recipe_in_former_names_is_told_the_new_ones(copy: str, capsys: pytest.CaptureFixture) -> None:
+    assert command_line(f"train recipe.yaml --data data --out {copy}".split()) == 2
+    assert "Expected model.integration.method, the new name of model.method" in capsys.readouterr().err
 
 
 def test_a_finished_training_stays_as_it_is(copy: str, capsys: pytest.CaptureFixture) -> None:

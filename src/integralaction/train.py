@@ -44,7 +44,7 @@ from integralaction.epoch_progress import EpochProgress
 from integralaction.errors import Refused
 from integralaction.evaluate import digest
 from integralaction.files import write_whole
-from integralaction.format1 import leaves
+from integralaction.format1 import leaves, tensor_name
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
 from integralaction.model.hub import ON_HUB, is_hub_id, pinned
 from integralaction.model.loss import (
@@ -433,6 +433,9 @@ class StageTraining(lightning.LightningModule):
             return outcome_prior(model.appearance_classifier(features.appearance), logits, labels)
         return None, None
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = _rename_tensors(checkpoint["state_dict"])
+
     def configure_optimizers(self) -> dict[str, Any]:
         sgd, stage = self.recipe.optimizer, self.stage
         free = [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -484,6 +487,11 @@ def run_stage(
     _wait_for_all()
 
 
+def _rename_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a training's checkpoint, also of one of format 1, under the names that they have now."""
+    return {f"model.{tensor_name(name.removeprefix('model.'))}": tensor for name, tensor in tensors.items()}
+
+
 def _whole_checkpoint(path: Path, training: StageTraining) -> Path | None:
     """The checkpoint to continue from, where there is one that can be read and is of this model."""
     if rank_and_count()[0] == 0 and path.is_file():
@@ -491,7 +499,7 @@ def _whole_checkpoint(path: Path, training: StageTraining) -> Path | None:
             with zipfile.ZipFile(path) as archive:  # whose sums PyTorch does not check
                 flipped = archive.testzip()
             held = torch.load(path, map_location="cpu", weights_only=True)
-            fits = {n: t.shape for n, t in held["state_dict"].items()} == {
+            fits = {n: t.shape for n, t in _rename_tensors(held["state_dict"]).items()} == {
                 n: t.shape for n, t in training.state_dict().items()
             }
             whole = (
