@@ -54,11 +54,12 @@ def import_command(name: str, kind: Any) -> Callable[..., int]:
 
 def command_line(name: str, importer: Any) -> str:
     """What made a data set, in words: the importer and its options, paths from the root of the file system."""
-    words = [f"integralaction import {name}"]
+    words = ["integralaction", "import", name]
     for field in fields(importer):
         value = getattr(importer, field.name)
-        text = " ".join(map(_absolute, value)) if isinstance(value, tuple) else _absolute(value)
-        words.append(text if field.default is MISSING else f"{field.name}={text}")
+        if value is not None:
+            text = " ".join(map(_absolute, value)) if isinstance(value, tuple) else _absolute(value)
+            words.append(text if field.default is MISSING else f"{field.name}={text}")
     return " ".join(words)
 
 
