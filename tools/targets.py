@@ -227,16 +227,15 @@ def pickle_samples(root: Path) -> list[Path]:
 
 def read_annotations(path: Path) -> str:
     """Import the whole of it, as `import pyskl` does without videos."""
+    from integralaction.assembly.build import build
     from integralaction.data.poses import PoseStore
-    from integralaction.importers import pyskl
-    from integralaction.importers.building import build
+    from integralaction.importers.pyskl import Pyskl
 
     out = path.parent / "out"
     shutil.rmtree(out, ignore_errors=True)
-    found = pyskl.find(path, None, splits=(), classes=None, keypoints=None, made_by="tools")
-    made = build(found, out)
+    result = build(Pyskl(path).find(), out, "tools")
     store = PoseStore.of(out)
-    return digest_of([made.index.videos, *(_digest_of_poses(store[name]) for name in store)])
+    return digest_of([result.index.videos, *(_digest_of_poses(store[name]) for name in store)])
 
 
 # ---- texts
