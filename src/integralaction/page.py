@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from integralaction.console import printable
 from integralaction.errors import Refused
 from integralaction.figures.style import draw_figure
-from integralaction.figures.table import Table, split_columns, to_html
 from integralaction.files import write_text
+from integralaction.tables import Table, page_width, split_columns, to_html
 
 WIDEST = 135  # characters of a table's line that the page has room for
 MARK = b"Made by integralaction, an implementation of"  # stands in every page; what lacks it is not ours to replace
@@ -28,15 +28,6 @@ class Picture:
     source: str
     alt: str
     caption: str
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A table of shares 0..1 that are also drawn as bars; a row is a class and its values, None where it has none."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,6 @@ class Section:
     text: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     tables: tuple[Markup, ...] = ()
-    bars: tuple[Bars, ...] = ()
     pictures: tuple[Picture, ...] = ()
     groups: tuple[Group, ...] = ()
     folds: tuple[Fold, ...] = ()
@@ -119,7 +109,7 @@ def table_markup(table: Table) -> Markup:
 
 def table_markups(table: Table) -> tuple[Markup, ...]:
     """A table as HTML; one that is wider than the page as several below one another."""
-    return tuple(map(table_markup, split_columns(table, WIDEST)))
+    return tuple(map(table_markup, split_columns(table, lambda part: page_width(part, 40) <= WIDEST)))
 
 
 def picture_of(figure: Figure, alt: str, caption: str) -> Picture:
