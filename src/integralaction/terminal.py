@@ -65,28 +65,36 @@ def _line(widths: list[int]) -> int:
     return sum(widths) + GAP * (len(widths) - 1)
 
 
+def _columns(table: Table) -> list[tuple[str, list[str]]]:
+    """The heading and the texts of each column, the labels first."""
+    labels = [row.label for row in table.rows]
+    return [(table.first, labels), *((column.name, table.column_texts(n)) for n, column in enumerate(table.columns))]
+
+
 def _least_widths(table: Table) -> list[int]:
     """The widths below which a number would be broken, or words become hard to read."""
-    widths = [_least_width(table.first, [row.label for row in table.rows])]
-    return widths + [_least_width(column.name, table.column_texts(n)) for n, column in enumerate(table.columns)]
+    widths = []
+    for heading, texts in _columns(table):
+        lines = [line for text in texts for line in text.split("\n")]
+        numbers = [cell_len(line) for line in lines if is_numbers(line)]
+        words = [cell_len(line) for line in lines if not is_numbers(line)] + [_longest_word([heading])]
+        widths.append(max(1, *numbers, min(WORDS, max(words))))
+    return widths
 
 
-def _least_width(heading: str, texts: list[str]) -> int:
-    lines = [line for text in texts for line in text.split("\n")]
-    whole = [cell_len(line) for line in lines if is_numbers(line)]
-    words = [cell_len(line) for line in lines if not is_numbers(line)]
-    words += map(cell_len, heading.split())
-    return max(1, *whole, min(WORDS, max(words, default=1)))
+def _longest_word(texts: list[str]) -> int:
+    return max((cell_len(word) for text in texts for word in text.split()), default=0)
 
 
 def _widths(table: Table, width: int) -> list[int]:
-    """The widths of the columns in a terminal; what room there is goes to those that lack most."""
-    widths, natural = _least_widths(table), column_widths(table)
-    for _ in range(width - _line(widths)):
-        lacking = [wish - have for wish, have in zip(natural, widths, strict=True)]
-        if max(lacking) <= 0:
-            break
-        widths[lacking.index(max(lacking))] += 1
+    """The widths of the columns in a terminal: what room there is goes to long words first, then to long lines."""
+    widths = _least_widths(table)
+    words = [_longest_word([heading, *texts]) for heading, texts in _columns(table)]
+    for wishes in (words, column_widths(table)):
+        lacking = [wish - least for wish, least in zip(wishes, widths, strict=True)]
+        while max(lacking) > 0 and _line(widths) < width:
+            place = lacking.index(max(lacking))
+            widths[place], lacking[place] = widths[place] + 1, lacking[place] - 1
     return widths
 
 
