@@ -117,8 +117,14 @@ def test_the_real_poses_train_a_stream(penn: Path, tmp_path: Path) -> None:
     (small / "videos.csv").write_text("\n".join([lines[0], *lines[1::8]]) + "\n")
     for file in (penn / "dataset.yaml", *penn.glob("poses-*")):
         (small / file.name).symlink_to(file)
-    settings = ["model.width=0.25", "model.size=64", "pose.epochs=6", "pose.milestones=[5]", "pose.warmup=0"]
-    settings += ["augment=false", "batch_size=8"]
+    settings = [
+        "model.pose.backbone.width=0.25",
+        "model.clip.size=64",
+        "stages.pose.epochs=6",
+        "stages.pose.milestones=[5]",
+        "stages.pose.warmup=0",
+    ]
+    settings += ["loading.augment=false", "optimizer.batch_size=8"]
     places = ["--data", str(small), "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "integralaction"]
     trained = [*command, "train", str(EXAMPLE / "recipe.yaml"), *settings, *places]

@@ -10,14 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from integralaction.config import ModelConfig, to_dict
 from integralaction.model import checkpoint
 from integralaction.model.checkpoint import is_ours, load, save, start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import Shift, TSMResNet
 from integralaction.run import load_model
+from integralaction.settings import to_dict
+from tests.toy import toy_model
 
-CONFIG = ModelConfig(classes=("a", "b"), width=0.125, channels=8, frames=2, size=32)
+CONFIG = toy_model(classes=("a", "b"), channels=8, frames=2)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_settings_beyond_reason_are_refused_before_anything_is_built(tmp_path: P
 
 def test_weights_are_compared_before_memory_is_taken(tmp_path: Path) -> None:
     """Settings within the limits that ask for 10 GB, in a file of a kilobyte."""
-    config = ModelConfig(classes=("a", "b"), width=4.0, appearance_depth=101, pose_depth=101, channels=2**14)
+    config = toy_model(classes=("a", "b"), width=4.0, depth=101, channels=2**14, size=224)
     path = model_file(tmp_path / "m.safetensors", {"format": 1, "config": to_dict(config)})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match=r"found missing: .*; surplus: w"):

@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from integralaction.config import ModelConfig, Recipe, override, to_dict
+from integralaction.config import ModelConfig
 from integralaction.console import printable
 from integralaction.data.index import Index, read_index
 from integralaction.errors import Refused
@@ -28,6 +28,7 @@ from integralaction.escapes import markdown
 from integralaction.figures.style import save_figure
 from integralaction.files import write_rows, write_text
 from integralaction.mime.acts import ACTS
+from integralaction.recipe import Recipe
 from integralaction.recipes import recipe_named, variant_of
 from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, test_claims
 from integralaction.reproduce.figures import FIGURES
@@ -35,7 +36,7 @@ from integralaction.reproduce.measure import MIME, DataPart, Measured, measure
 from integralaction.reproduce.table_files import write_table
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
 from integralaction.run import environment, model_of
-from integralaction.settings import read_yaml, write_yaml
+from integralaction.settings import override, read_yaml, to_dict, write_yaml
 from integralaction.terminal import print_table
 
 REPRODUCTION = "reproduction.yaml"  # by which a folder is known
