@@ -16,8 +16,9 @@ from rich.console import Console
 from integralaction.escapes import latex, markdown, markup, spreadsheet
 from integralaction.evaluate import print_results, results_table, score
 from integralaction.importers.building import Remark, write_remarks
+from integralaction.page import page_width
 from integralaction.reproduce.table_files import from_json, to_json
-from integralaction.tables import Cell, Column, Row, Table, page_width, split_columns, to_csv, to_markdown
+from integralaction.tables import Cell, Column, Row, Table, split_columns, to_csv, to_markdown
 from integralaction.terminal import print_table
 from integralaction.train import check_failed
 

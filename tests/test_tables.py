@@ -19,7 +19,8 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import write_pose_store
 from integralaction.evaluate import Predictions, print_results
 from integralaction.overview import print_overview
-from integralaction.tables import Cell, Column, Row, Table, to_csv, to_html, to_latex, to_markdown
+from integralaction.page import to_html
+from integralaction.tables import Cell, Column, Row, Table, to_csv, to_latex, to_markdown
 from integralaction.terminal import print_table
 
 COLUMNS = (

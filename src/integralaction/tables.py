@@ -1,4 +1,4 @@
-"""A table of results, and its renderings as CSV, Markdown, LaTeX and HTML; `terminal` prints it.
+"""A table of results, and its renderings as CSV, Markdown and LaTeX; `terminal` prints it, `page` shows it in HTML.
 
 Cells hold the numbers themselves; how many digits are shown is the column's business, and the CSV has more of them.
 """
@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from integralaction.errors import Refused
-from integralaction.escapes import is_numbers, latex, markdown, markup, spreadsheet
+from integralaction.escapes import is_numbers, latex, markdown, spreadsheet
 
 MORE_DIGITS = 4  # in the CSV, beyond those that are shown
 GAP = 2  # characters between two columns of plain text
-TELEPHONE = 46  # characters of a line that the screen of a telephone shows
-BAR = 15  # characters that a bar takes in a page
 
 
 @dataclass(frozen=True)
@@ -179,12 +177,6 @@ def column_widths(table: Table) -> list[int]:
     return widths
 
 
-def page_width(table: Table, label: int) -> int:
-    """Characters of a line of a page; labels are wrapped where they are longer than `label`."""
-    first, *others = column_widths(table)
-    return min(first, label) + sum(others) + GAP * len(others) + BAR * sum(column.bars for column in table.columns)
-
-
 def split_columns(table: Table, fits: Callable[[Table], bool]) -> list[Table]:
     """The table as tables that fit, whose groups of columns stay together where a group alone fits.
 
@@ -303,53 +295,3 @@ def _latex_lines(text: str, strong: bool = False) -> str:
     if len(lines) == 1:
         return lines[0]
     return "\\begin{tabular}[t]{@{}l@{}}" + "\\\\".join(lines) + "\\end{tabular}"
-
-
-def to_html(table: Table) -> str:
-    """A bare <table> with its title as caption and its notes at the foot, everything escaped.
-
-    Classes: `wide` of a table that does not fit a telephone, `number`, `words` and `bars` of cells, `strong` and
-    `section` of rows, `note` of the notes. Each cell has its heading as `data-label`, so that rows can be shown as
-    lists.
-    """
-    lines = ['<table class="wide">' if page_width(table, 16) > TELEPHONE else "<table>"]
-    lines += [f"<caption>{markup(table.title)}</caption>", "<thead>", *_html_headings(table), "</thead>", "<tbody>"]
-    kinds = []
-    for n, column in enumerate(table.columns):
-        kind = "bars" if column.bars else "words" if table.is_words(n) else "number"
-        kinds.append(f'class="{kind}" data-label="{markup(column.heading)}"')
-    for i, row in enumerate(table.rows):
-        classes = " ".join(["strong"] * row.strong + ["section"] * (row.section and i > 0))
-        label, *texts = map(markup, table.texts(row))
-        bars = [_html_bar(cell) if column.bars else "" for cell, column in zip(row.cells, table.columns, strict=True)]
-        tags = [f"<td {kind}>{bar}{text}</td>" for kind, bar, text in zip(kinds, bars, texts, strict=True)]
-        start = f'<tr class="{classes}">' if classes else "<tr>"
-        lines.append(f'{start}<th scope="row">{label}</th>{"".join(tags)}</tr>')
-    lines.append("</tbody>")
-    if table.notes:
-        lines.append("<tfoot>")
-        width = len(table.columns) + 1
-        lines += [f'<tr><td class="note" colspan="{width}">{markup(note)}</td></tr>' for note in table.notes]
-        lines.append("</tfoot>")
-    return "\n".join([*lines, "</table>"]) + "\n"
-
-
-def _html_headings(table: Table) -> list[str]:
-    """One row of headings, or two where there are groups."""
-    has_groups = any(column.group for column in table.columns)
-    rows = ' rowspan="2"' if has_groups else ""
-    upper = [f'<th scope="col"{rows}>{markup(table.first)}</th>']
-    for span in group_spans(table.columns):
-        column = table.columns[span[0]]
-        if column.group:
-            upper.append(f'<th scope="colgroup" colspan="{len(span)}">{markup(column.group)}</th>')
-        else:
-            upper.append(f'<th scope="col"{rows}>{markup(column.name)}</th>')
-    lower = [f'<th scope="col">{markup(column.name)}</th>' for column in table.columns if column.group]
-    return [f"<tr>{''.join(row)}</tr>" for row in (upper, lower) if row]
-
-
-def _html_bar(cell: Cell) -> str:
-    if cell.value is None or math.isnan(cell.value):
-        return ""
-    return f'<span class="bar"><i style="width: {100 * cell.value:.1f}%"></i></span>'

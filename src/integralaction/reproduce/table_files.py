@@ -12,7 +12,7 @@ from pathlib import Path
 
 from integralaction.errors import Refused
 from integralaction.files import write_text
-from integralaction.page import read_rows
+from integralaction.page import read_rows, to_html
 from integralaction.tables import (
     MORE_DIGITS,
     Cell,
@@ -21,7 +21,6 @@ from integralaction.tables import (
     Table,
     plain_columns,
     to_csv,
-    to_html,
     to_latex,
     to_markdown,
 )
