@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_toy_dataset(root / "data")
     (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
     arguments = ["--data", str(root / "data"), "--out", str(root / "run"), "--device", "cpu"]
-    assert run(["train", str(root / "toy.yaml"), *arguments, "seed=3", "momentum=0.8"]) == 0
+    assert run(["train", str(root / "toy.yaml"), *arguments, "seed=3", "optimizer.momentum=0.8"]) == 0
     return root
 
 
@@ -276,7 +276,7 @@ def test_recipes_have_the_papers_values() -> None:
     assert (recipe.model.appearance.backbone.depth, recipe.model.pose.backbone.depth) == (50, 18)
     assert (recipe.model.clip.frames, recipe.model.clip.stride, recipe.model.clip.span) == (8, 8, 57)
     assert recipe.model.clip.frames * recipe.model.clip.pose_frame_factor == 32
-    assert (recipe.appearance.epochs, recipe.appearance.milestones) == (70, (30, 60))
+    assert (recipe.stages.appearance.epochs, recipe.stages.appearance.milestones) == (70, (30, 60))
     assert (recipe.stages.gate_lambda, recipe.optimizer.batch_size, recipe.model.integration.channels) == (1.5, 32, 512)
     assert isinstance(recipe, Recipe)
 

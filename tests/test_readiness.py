@@ -76,13 +76,14 @@ def test_poses(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:
 
 def test_weights_to_start_from(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:
     """ImageNet's start the pose stream too, whose depth may be another: its file is missed before stage 1."""
-    model = with_values(recipe().model, width=1.0, pose_depth=34)
+    model = with_values(recipe().model, width=1.0)
+    model = replace(model, pose=with_values(model.pose, depth=34))
     for start in (tmp_path / "nowhere", tmp_path):
-        refused(data, tmp_path / "run", no_stage_runs, "resnet18", ConnectionError, start=str(start), model=model)
-    refused(data, tmp_path / "run", no_stage_runs, "Expected width 1.0", start=str(tmp_path))
-    appearance = IntegralAction(with_values(model, method="appearance-only", classes=CLASSES)).appearance
+        refused(data, tmp_path / "run", no_stage_runs, "resnet18", ConnectionError, weights=str(start), model=model)
+    refused(data, tmp_path / "run", no_stage_runs, "Expected width 1.0", weights=str(tmp_path))
+    appearance = IntegralAction(with_values(model, classes=CLASSES)).appearance
     torch.save(appearance.backbone.state_dict(), tmp_path / "resnet18-f37072fd.pth")
-    refused(data, tmp_path / "run", no_stage_runs, "resnet34", ConnectionError, start=str(tmp_path), model=model)
+    refused(data, tmp_path / "run", no_stage_runs, "resnet34", ConnectionError, weights=str(tmp_path), model=model)
 
 
 def test_free_names_and_folders(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:

@@ -79,7 +79,7 @@ def test_a_variant_leaves_its_own_settings_to_the_base() -> None:
     base = with_values(Recipe(), gate_lambda=3.0, seed=4, batch_size=8)
     for name in ("gate-free", "trust-prior", "heatmaps", "joint"):
         found = variant_of(base, name)
-        assert (found.gate_lambda, found.seed, found.batch_size) == (3.0, 4, 8)
+        assert (found.stages.gate_lambda, found.seed, found.optimizer.batch_size) == (3.0, 4, 8)
 
 
 def test_the_papers_kinetics50() -> None:
@@ -87,7 +87,7 @@ def test_the_papers_kinetics50() -> None:
     recipe = recipe_named("kinetics50")
     assert recipe.name == "kinetics50" and recipe.methods == ("integral",)
     check_section_3_5(recipe)
-    assert recipe.appearance == recipe.pose == Stage(epochs=40, lr=0.01, milestones=(20, 30))
+    assert recipe.stages.appearance == recipe.stages.pose == Stage(epochs=40, lr=0.01, milestones=(20, 30))
     model = recipe.model
     assert (model.appearance.backbone.depth, model.pose.backbone.depth, model.pose.backbone.width) == (18, 18, 1.0)
     assert (model.clip.frames, model.clip.stride, model.clip.pose_frames) == (8, 8, 8)
@@ -102,7 +102,7 @@ def test_the_papers_benchmarks(name: str, stage: Stage, joints: int) -> None:
     """Section 4.2: ResNet-50 on T = 8, τ = 8; ResNet-18 on T = 32, τ = 2, averaged by four."""
     recipe = recipe_named(name)
     check_section_3_5(recipe)
-    assert recipe.appearance == recipe.pose == stage
+    assert recipe.stages.appearance == recipe.stages.pose == stage
     model = recipe.model
     assert (model.appearance.backbone.depth, model.pose.backbone.depth, model.pose.backbone.width) == (50, 18, 1.0)
     assert (model.clip.frames, model.clip.stride) == (8, 8)
@@ -113,7 +113,7 @@ def test_the_papers_benchmarks(name: str, stage: Stage, joints: int) -> None:
 
 def check_section_3_5(recipe: Recipe) -> None:
     """What holds in all of the paper's experiments."""
-    assert recipe.integration == Stage(epochs=20, lr=0.001, milestones=(10, 15))
+    assert recipe.stages.integration == Stage(epochs=20, lr=0.001, milestones=(10, 15))
     assert (recipe.optimizer.batch_size, recipe.stages.gate_lambda, recipe.stages.gate_prior) == (32, 1.5, "uniform")
     assert (recipe.model.integration.channels, recipe.model.clip.size, recipe.model.clip.map_size) == (512, 224, 56)
     assert recipe.stages.strategy == "fixed" and recipe.start.weights == "imagenet" and GAUSSIAN == 0.001
@@ -142,4 +142,4 @@ def test_a_recipe_file_goes_before_a_variant_of_its_name(tmp_path: Path, monkeyp
     (tmp_path / "kinetics50").mkdir()
     (tmp_path / "kinetics50/lambda-5").write_text(yaml.safe_dump(to_dict(mine)))
     assert recipe_named("kinetics50/lambda-5") == mine
-    assert recipe_named("kinetics50/lambda-1").gate_lambda == 1.0
+    assert recipe_named("kinetics50/lambda-1").stages.gate_lambda == 1.0

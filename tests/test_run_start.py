@@ -295,8 +295,8 @@ def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
     ("stage", "words"),
     [
         (schedule(1), r"recipe\.stages\.appearance\.epochs is 2 there and 1 here"),
-        (schedule(4, milestones=(3,)), r"recipe\.appearance\.milestones"),
-        (schedule(4, warmup=1), r"recipe\.appearance\.warmup"),
+        (schedule(4, milestones=(3,)), r"recipe\.stages\.appearance\.milestones"),
+        (schedule(4, warmup=1), r"recipe\.stages\.appearance\.warmup"),
     ],
 )
 def test_fewer_epochs_or_another_schedule_are_refused(data: Path, tmp_path: Path, stage: Stage, words: str) -> None:

@@ -301,4 +301,4 @@ def test_features_are_computed_once_for_all_runs(
     # and streams that see augmented clips have none
     train(recipe(), data, tmp_path / "sixth", "cpu", shared=made)
     assert len(calls) == 4 and len(list(made.glob("*.safetensors"))) == 2
-    assert to_dict(first.recipe)["augment_integration"] is False
+    assert first.recipe.loading.augment_integration is False

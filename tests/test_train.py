@@ -492,7 +492,7 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
     model = new_model(recipe, "integral", 0)
     clips = TrainClips(ClipReader.for_model(read_index(data).split("train"), PoseStore.of(data), config), False, seed=0)
     batch = clips[[(0, number) for number in range(9)]]
-    training = StageTraining(model, recipe, recipe.integration, steps=1)  # whose streams are in eval mode
+    training = StageTraining(model, recipe, recipe.stages.integration, steps=1)  # whose streams are in eval mode
     with torch.no_grad():
         features = model.features(batch.frames, batch.joints)
         # streams that answer this and that, a gate that opens here and there

@@ -47,7 +47,7 @@ def model_settings(values: dict[str, Any]) -> dict[str, Any]:
     """A model's settings of format 1, nested as they are now; what they leave out stays left out."""
     nested = _nest(values, MODEL_NAMES)
     method = values.get("method")
-    if method in _SINGLE:
+    if isinstance(method, str) and method in _SINGLE:
         nested |= {_SINGLE[method]: None, "integration": None}
     return nested
 
@@ -56,8 +56,8 @@ def recipe_settings(values: dict[str, Any]) -> dict[str, Any]:
     """A recipe's settings of format 1, nested as they are now. Its model has both streams, whatever it trains."""
     model = values.get("model")
     if isinstance(model, dict):
-        kept = {name: value for name, value in model.items() if not (name == "method" and value in _SINGLE)}
-        values = {**values, "model": kept}
+        of_streams = {name: value for name, value in model.items() if name != "method" or value not in [*_SINGLE]}
+        values = {**values, "model": of_streams}
     return _nest(dict(leaves(values)), RECIPE_NAMES)
 
 

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from overlaps import cut_texts, drawn_texts, overlapping_texts
 from toy import CLASSES, toy_recipe
 
-from integralaction.config import METHODS, TRAINED_INTEGRATIONS, ModelConfig
+from integralaction.config import METHODS, TRAINED_INTEGRATIONS, AppearanceConfig, ClipConfig, ModelConfig, ResNetConfig
 from integralaction.figures.diagrams import integration_figure, pipeline_figure
 from integralaction.figures.style import new_figure
 from integralaction.model.network import IntegralAction, Output

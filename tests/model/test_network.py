@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from integralaction.config import METHODS, ModelConfig
+from integralaction.config import METHODS, AppearanceConfig, ClipConfig, ModelConfig, ResNetConfig
 from integralaction.model.network import IntegralAction, _check_tensor
 from integralaction.model.tsm_resnet import Shift, TSMResNet, temporal_shift
 from tests.toy import toy_model, with_values
@@ -50,7 +50,7 @@ def test_shift_against_a_loop() -> None:
     [(18, 11176512, 8), (34, 21284672, 16), (50, 23508032, 16), (101, 42500160, 18)],
 )
 def test_resnets_have_torchvisions_parameters(depth: int, parameters: int, shifting: int) -> None:
-    resnet = TSMResNet(depth, 1.0, Shift(8))
+    resnet = TSMResNet(ResNetConfig(depth), 8)
     # torchvision's counts without its classifier of 1000 classes
     assert sum(p.numel() for p in resnet.parameters()) == parameters
     # R101 shifts every second block of each layer: 2 + 2 + 12 + 2
@@ -60,7 +60,7 @@ def test_resnets_have_torchvisions_parameters(depth: int, parameters: int, shift
 def test_backbone_carries_torchvisions_names(shared: Path) -> None:
     keys = json.loads((shared / "reference" / "k50_r18_full.keys.json").read_text())
     names = {key.removeprefix("img_backbone."): shape for key, shape in keys.items() if key.startswith("img_backbone.")}
-    ours = {name: list(tensor.shape) for name, tensor in TSMResNet(18, 1.0, Shift(8)).state_dict().items()}
+    ours = {name: list(tensor.shape) for name, tensor in TSMResNet(ResNetConfig(18), 8).state_dict().items()}
     assert ours == {name: list(shape) for name, shape in names.items() if not name.startswith("fc.")}
 
 
@@ -151,7 +151,7 @@ def test_pose_features_are_pooled_by_four() -> None:
 
 @pytest.mark.parametrize(("pose_input", "channels"), [("heatmaps", 18), ("pafs", 34), ("both", 52)])
 def test_pose_input(pose_input: str, channels: int) -> None:
-    model = build(with_values(TINY, pose_input=pose_input))
+    model = build(with_values(TINY, input=pose_input))
     assert model.pose.front_end[0].in_channels == channels
     output = model(*tiny_inputs(TINY))
     assert (output.heatmaps is None) == (pose_input == "pafs")

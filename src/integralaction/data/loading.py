@@ -25,7 +25,7 @@ AHEAD = 2  # batches that wait for each loader process
 TAKEN = 2  # batches that are being used or copied
 PAGES = 2**14  # bytes that a batch takes beside its own, as each of its tensors fills whole pages
 QUEUES = 2**15  # bytes that a loader process takes beside its batches
-_ADVICE = "Give workers=0, or a container more of it (docker run --shm-size=2g)."
+_ADVICE = "Give loading.workers=0, or a container more of it (docker run --shm-size=2g)."
 _say_once = cache(say)
 
 

@@ -175,7 +175,7 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
         ValueError: the weights are not those of this ResNet.
     """
     if resnet.stem_channels != 64:
-        raise Refused("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start=random.")
+        raise Refused("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start.weights=random.")
     name, digest = _IMAGENET[depth]
     path = Path(source) / name
     try:
@@ -185,8 +185,8 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
     except OSError as error:
         wanted = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
         raise ConnectionError(
-            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start=FOLDER, or give "
-            "start=random."
+            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start.weights=FOLDER, or give "
+            "start.weights=random."
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise Refused(f"Expected a state dict in {name}; found {type(weights).__name__}.")
