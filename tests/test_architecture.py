@@ -11,7 +11,8 @@ ROOT = Path(integralaction.__file__).parent
 LEVELS = (
     (
         *("interrupts", "errors", "files", "console", "escapes", "intervals", "downloads", "fonts"),
-        *("settings", "config", "skeleton", "pickles", "tables", "terminal"),
+        *("tables", "terminal"),
+        *("settings", "format1", "skeleton", "pickles", "config", "recipe"),
     ),
     ("clip",),
     (
