@@ -45,9 +45,9 @@ LEVELS = (
     ("assembly",),
     ("training.run",),
     ("models",),
-    ("importers", "evaluate", "predict", "convert", "overview", "overlay"),
+    ("importers", "testing", "predict", "convert", "overview", "overlay"),
     ("training",),
-    ("posing", "analysis", "export"),
+    ("posing", "export"),
     ("figures", "audit", "serve"),
     ("page",),
     ("reproduce",),
@@ -60,7 +60,7 @@ LEVELS = (
 
 
 # packages whose files import each other freely; the absence of circles orders them
-FREE = ("mime", "assembly", "importers", "figures", "reproduce", "training")
+FREE = ("mime", "assembly", "importers", "figures", "reproduce", "training", "testing")
 
 
 def level(module: str) -> tuple[int, int]:
