@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+# before the hook below: what is imported first within a hooked module is compiled anew by every process
+import lightning.pytorch  # noqa: F401
 import pytest
 import torch
 from jaxtyping import install_import_hook
