@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-# before the hook below: what is imported first within a hooked module is compiled anew by every process
+# before the hook below: what is imported first within a hooked module is compiled anew by every process, and pickles,
+# which has no tensors, reads byte by byte, so that checked calls would be most of the time of its tests
 import lightning.pytorch  # noqa: F401
 import pytest
 import torch
 from jaxtyping import install_import_hook
+
+import integralaction.pickles  # noqa: F401
 
 # every jaxtyping annotation of the package is checked while the tests run; in production they cost nothing
 install_import_hook("integralaction", "typechecker.check")

@@ -1,7 +1,5 @@
 """The example on Penn Action: its labels as written by Matlab, and the real ones."""
 
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -117,14 +115,10 @@ def test_the_real_poses_train_a_stream(penn: Path, tmp_path: Path) -> None:
     (small / "videos.csv").write_text("\n".join([lines[0], *lines[1::8]]) + "\n")
     for file in (penn / "dataset.yaml", *penn.glob("poses-*")):
         (small / file.name).symlink_to(file)
-    settings = ["model.width=0.25", "model.size=64", "pose.epochs=6", "pose.milestones=[5]", "pose.warmup=0"]
-    settings += ["augment=false", "batch_size=8"]
-    places = ["--data", str(small), "--out", str(tmp_path / "run")]
-    command = [sys.executable, "-m", "integralaction"]
-    trained = [*command, "train", str(EXAMPLE / "recipe.yaml"), *settings, *places]
-    done = subprocess.run(trained, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    tested = [*command, "evaluate", str(tmp_path / "run"), "--split", "val"]
-    assert subprocess.run(tested, capture_output=True, check=False).returncode == 0
+    settings = ["model.width=0.125", "model.size=64", "model.frames=8", "model.stride=8", "pose.epochs=5"]
+    settings += ["pose.milestones=[4]", "pose.warmup=0", "augment=false", "batch_size=8"]
+    out = str(tmp_path / "run")
+    assert run(["train", str(EXAMPLE / "recipe.yaml"), *settings, "--data", str(small), "--out", out]) == 0
+    assert run(["evaluate", out, "--split", "val"]) == 0
     text = (tmp_path / "run/results/penn-action.csv").read_text().splitlines()[1].split(",")
-    assert text[0] == "pose-only" and float(text[3]) > 0.15
+    assert text[0] == "pose-only" and float(text[3]) > 0.15, f"expected more than twice chance (0.07); found {text[3]}"
