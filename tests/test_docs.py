@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/guide.md", "docs/mime.md")
+PAGES = ("README.md", "docs/guide.md", "docs/mime.md", "docs/log.md")
 LABELS = {"gate-free": "gate-free (ours without gating)", "lambda-0": "λ = 0 (ours without L_gate)"}
 LABELS["integral"] = "integral (ours, λ = 1.5)"
 

@@ -37,6 +37,7 @@ NOT_RUN = {
     "pip install": "needs a network; .ci installs",
     "make demo": "minutes: it renders and trains the benchmark",
     "make test": "runs this",
+    "make quick": "runs most of the others",
     "integralaction reproduce table4 figure5": "minutes: it renders and trains the benchmark; table4 is run below",
     "integralaction reproduce claims": "hours: five seeds; tests/reproduce/test_items.py runs one on toys",
 }

@@ -236,8 +236,8 @@ def test_hostile_pickles_are_read_or_refused_and_do_no_harm(tmp_path: Path) -> N
     done = subprocess.run([sys.executable, "-c", READ, str(batch)], capture_output=True, text=True)
     *places, end = done.stdout.splitlines() or [""]
     assert done.returncode == 0, (
-        f"expected every pickle to be read or refused; the reader ended by {done.returncode} at the one before byte {end} "
-        f"of hostile(), mend what reads it: {done.stderr[-500:]}"
+        f"expected every pickle of hostile() to be read or refused; the reader ended by {done.returncode} at the one "
+        f"before byte {end}, mend what reads it: {done.stderr[-500:]}"
     )
     assert places
     word, kilobytes = end.split()
