@@ -31,8 +31,9 @@ def card(run: Run, index: Index, table: str, model: bytes, command: str) -> str:
     counts = ", ".join(f"{sum(v.split == split for v in index.videos)} {split}" for split in index.splits)
     facts = {
         "What it is": "The paper's method, `integral`: two ResNet-18 streams of "
-        f"width {config.width}, {config.channels} channels after alignment, {config.frames} frames at a stride of "
-        f"{config.stride}, {config.size} x {config.size} pixels, the skeleton {config.skeleton}. It keeps the "
+        f"width {config.pose.backbone.width}, {config.integration.channels} channels after alignment, "
+        f"{config.clip.frames} frames at a stride of {config.clip.stride}, {config.clip.size} x {config.clip.size} "
+        f"pixels, the skeleton {config.skeleton}. It keeps the "
         "classifiers of both streams, so it also tells what each alone says. "
         f"{len(model) / 2**20:.1f} MiB, SHA-256 `{hashlib.sha256(model).hexdigest()}`.",
         "Classes": f"{', '.join(config.classes)}.",

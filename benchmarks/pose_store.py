@@ -99,7 +99,7 @@ class ClipPoses(Dataset):
 
 
 def clip(reader: ClipReader, number: int) -> np.ndarray:
-    start = 7919 * (number + 1) % (FRAMES - reader.model.span + 1)
+    start = 7919 * (number + 1) % (FRAMES - reader.clip.span + 1)
     return reader.joints(number, None, start)
 
 

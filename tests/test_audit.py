@@ -1,7 +1,6 @@
 """The context audit: masks and fillings by their properties; answers that follow the person, the scene, or neither."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from integralaction.data.video import write_video
 from integralaction.run import Run
 from integralaction.skeleton import skeleton_named
 from integralaction.train import train
+from tests.toy import with_values
 
 SKELETON = skeleton_named("openpose18")
 CLASSES = ("red", "green", "blue")
@@ -70,8 +70,8 @@ def colour_of(region: np.ndarray) -> np.ndarray:
 
 
 def asked(index: Index, tmp_path: Path, answer: audit.FramesToProbabilities) -> audit.Audit:
-    model = replace(toy_recipe().model, classes=CLASSES, size=64)
-    reader = ClipReader(index, PoseStore.of(index.root), model)
+    model = with_values(toy_recipe().model, classes=CLASSES, size=64)
+    reader = ClipReader.for_model(index, PoseStore.of(index.root), model)
     return audit.audit_function(answer, CLASSES, index, reader, tmp_path / "answers.jsonl")
 
 
@@ -158,7 +158,7 @@ def test_what_is_filled_in_comes_from_around_it() -> None:
 
 def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_toy_dataset(tmp_path / "toy")
-    recipe = replace(toy_recipe(), methods=("integral",))
+    recipe = with_values(toy_recipe(), methods=("integral",))
     train(recipe, tmp_path / "toy", tmp_path / "run", "cpu")
     command = ["audit", str(tmp_path / "run"), "--sheet", str(tmp_path / "sheet.png"), "--device", "cpu"]
     assert run(command) == 0
@@ -206,8 +206,8 @@ def test_a_frame_without_a_pose_takes_that_of_the_nearest(tmp_path: Path) -> Non
         path.unlink()
     found = {t: standing(left=t) for t in (0, 1, 2, 3, 4, 16, 17, 18, 19)}
     write_pose_store(tmp_path, [(v.video, Poses.from_frames("openpose18", found)) for v in index.videos])
-    model = replace(toy_recipe().model, classes=CLASSES, size=64)
-    versions = audit.VideoVersions(ClipReader(index, PoseStore.of(tmp_path), model), seed=0)
+    model = with_values(toy_recipe().model, classes=CLASSES, size=64)
+    versions = audit.VideoVersions(ClipReader.for_model(index, PoseStore.of(tmp_path), model), seed=0)
     joints = versions._near(0, np.array([2, 7, 10, 12]))  # at 10 frames a second, five frames away at most
     scale = 73 / 64  # a crop of 64 is taken of a short side of 73
     lefts = joints[:, 0, 0, 0] / scale - 0.5 * 40

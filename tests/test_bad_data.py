@@ -14,8 +14,9 @@ from networks import write_network
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction.cli import run
-from integralaction.config import to_dict
+from integralaction.settings import to_dict
 from integralaction.train import train
+from tests.toy import with_values
 
 
 @pytest.fixture
@@ -40,14 +41,14 @@ BAD = ["train/003.mp4", "train/007.mp4", "train/011.mp4"]
 def test_they_are_replaced_counted_and_named(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, preload: bool, cached: bool, workers: int
 ) -> None:
-    recipe = replace(
+    recipe = with_values(
         toy_recipe(),
         methods=("integral",),
         max_failed=0.2,
         preload=preload,
         augment_integration=not cached,
         workers=workers,
-        appearance=replace(toy_recipe().appearance, epochs=4),
+        appearance=replace(toy_recipe().stages.appearance, epochs=4),
     )
     runs = [train(recipe, data, tmp_path / name, "cpu") for name in ("one", "two")]
     told = capsys.readouterr().err
@@ -63,7 +64,7 @@ def test_they_are_replaced_counted_and_named(
 def test_more_than_a_share_stops_the_run(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     import yaml
 
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(to_dict(replace(toy_recipe(), max_failed=0.1))))
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(to_dict(with_values(toy_recipe(), max_failed=0.1))))
     assert run(["train", str(tmp_path / "toy.yaml"), "--data", str(data), "--out", str(tmp_path / "run")]) == 2
     told = capsys.readouterr().err
     assert "Expected at most 10 % of the 24 training videos to be unreadable; found 3" in told
@@ -107,8 +108,8 @@ def test_odd_videos_import_get_poses_and_train(tmp_path: Path, capsys: pytest.Ca
     assert run(["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]) == 0
     assert "kept, but: 2 no poses: it cannot be looked at" in capsys.readouterr().out
     assert run(["data", str(tmp_path / "data"), "--sheet", str(tmp_path / "sheet.png")]) == 0
-    recipe = replace(toy_recipe(), methods=("integral",), max_failed=0.2)
-    recipe = replace(recipe, model=replace(recipe.model, skeleton="coco17"))
+    recipe = with_values(toy_recipe(), methods=("integral",), max_failed=0.2)
+    recipe = with_values(recipe, model=with_values(recipe.model, skeleton="coco17"))
     trained = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
     failed = (trained.root / "stages/appearance-only/failed.csv").read_text()
     assert {row.partition(",")[0] for row in failed.splitlines()[1:]} <= {

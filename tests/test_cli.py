@@ -20,11 +20,12 @@ from integralaction import cli, predict
 from integralaction.cli import run
 from integralaction.cli_predict import video_paths
 from integralaction.clip import Poses
-from integralaction.config import Recipe, override, to_dict
 from integralaction.data.poses import write_pose_store
 from integralaction.data.video import read_frames, write_video
 from integralaction.draw import LEAST_HEIGHT
+from integralaction.recipe import Recipe
 from integralaction.recipes import RECIPES, recipe_named
+from integralaction.settings import override, to_dict
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_toy_dataset(root / "data")
     (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
     arguments = ["--data", str(root / "data"), "--out", str(root / "run"), "--device", "cpu"]
-    assert run(["train", str(root / "toy.yaml"), *arguments, "seed=3", "momentum=0.8"]) == 0
+    assert run(["train", str(root / "toy.yaml"), *arguments, "seed=3", "optimizer.momentum=0.8"]) == 0
     return root
 
 
@@ -216,7 +217,7 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
         (["mime", "out", "--processes", "0"], "Expected at least one process"),
         (["train", "kinetics50", "sed=1", "--data", "d", "--out", "o"], "did you mean 'seed'?"),
         (["train", "kinetics50", "seed", "--data", "d", "--out", "o"], "Expected settings as name=value"),
-        (["train", "kinetics50", "model.width=0.3", "--data", "d", "--out", "o"], "a multiple of 1/8"),
+        (["train", "kinetics50", "model.pose.backbone.width=0.3", "--data", "d", "--out", "o"], "a multiple of 1/8"),
         (["train", "kinetics50", "--data", "d", "--out", "o"], "Expected a data set folder with dataset.yaml"),
         (["evaluate", "nothing"], "Expected a run folder with settings.yaml"),
         (["mime", "out", "--size", "3"], "Expected an even size"),
@@ -267,16 +268,16 @@ def test_recipes_survive_a_file(name: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(to_dict(recipe)))
     assert recipe_named(str(path)) == recipe
-    assert override(recipe, ["integration.epochs=7", "gate_lambda=5"]).integration.epochs == 7
+    assert override(recipe, ["stages.integration.epochs=7", "stages.gate_lambda=5"]).stages.integration.epochs == 7
 
 
 def test_recipes_have_the_papers_values() -> None:
     recipe = recipe_named("kinetics400")
-    assert (recipe.model.appearance_depth, recipe.model.pose_depth) == (50, 18)
-    assert (recipe.model.frames, recipe.model.stride, recipe.model.span) == (8, 8, 57)
-    assert recipe.model.frames * recipe.model.pose_frame_factor == 32
-    assert (recipe.appearance.epochs, recipe.appearance.milestones) == (70, (30, 60))
-    assert (recipe.gate_lambda, recipe.batch_size, recipe.model.channels) == (1.5, 32, 512)
+    assert (recipe.model.appearance.backbone.depth, recipe.model.pose.backbone.depth) == (50, 18)
+    assert (recipe.model.clip.frames, recipe.model.clip.stride, recipe.model.clip.span) == (8, 8, 57)
+    assert recipe.model.clip.frames * recipe.model.clip.pose_frame_factor == 32
+    assert (recipe.stages.appearance.epochs, recipe.stages.appearance.milestones) == (70, (30, 60))
+    assert (recipe.stages.gate_lambda, recipe.optimizer.batch_size, recipe.model.integration.channels) == (1.5, 32, 512)
     assert isinstance(recipe, Recipe)
 
 

@@ -16,6 +16,7 @@ from integralaction.model.hub import save_pretrained
 from integralaction.model.network import IntegralAction
 from integralaction.run import load_model
 from integralaction.train import made_like, new_model, train
+from tests.toy import with_values
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_convert_accounts_for_every_tensor(snapshot: Path, tmp_path: Path, capsy
     rows = list(csv.DictReader((out / "conversion.csv").read_text().splitlines()))
     assert [row["key"] for row in rows] == list(read_tensors(snapshot))
     loaded = load_model(out)
-    assert loaded.config.classes == CLASSES and loaded.config.shift == 4
+    assert loaded.config.classes == CLASSES and loaded.config.appearance.backbone.shift == 4
     first = {name: tensor.clone() for name, tensor in loaded.state_dict().items()}
     direct = load_model(snapshot, classes=CLASSES).state_dict()
     assert first.keys() == direct.keys() and all(torch.equal(first[name], direct[name]) for name in first)
@@ -67,7 +68,7 @@ def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path,
     out = tmp_path / "both"
     assert run(["convert", str(tmp_path / "appearance.pth"), str(snapshot), "--out", str(out)]) == 0
     merged = load_model(out)
-    assert (merged.config.method, merged.config.appearance_depth) == ("score-average", 50)
+    assert (merged.config.method, merged.config.appearance.backbone.depth) == ("score-average", 50)
     a = load_model(tmp_path / "appearance.pth", mode="rgb_only")
     p = load_model(snapshot, mode="pose_only")
     frames, joints = torch.rand(1, 8, 3, 224, 224), torch.rand(1, 8, 2, 18, 3) * torch.tensor([224, 224, 1])
@@ -94,10 +95,9 @@ def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path,
 
 def released_toy(classes: tuple[str, ...], method: str = "integral") -> IntegralAction:
     """A small model of the released flavour with weights that differ from any start."""
-    config = replace(
-        toy_recipe().model,
+    config = with_values(
+        toy_recipe().model.of_method(method),
         classes=classes,
-        method=method,
         shift=4,
         shift_first="previous",
         normalised=False,
@@ -116,13 +116,17 @@ def released_toy(classes: tuple[str, ...], method: str = "integral") -> Integral
 def test_training_starts_from_a_model_with_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_toy_dataset(tmp_path / "data")
     save_pretrained(released_toy(CLASSES), tmp_path / "init")
-    recipe = replace(toy_recipe(), methods=("integral",), init=str(tmp_path / "init"))
-    recipe = replace(recipe, appearance=replace(recipe.appearance, epochs=0), pose=replace(recipe.pose, epochs=0))
+    recipe = with_values(toy_recipe(), methods=("integral",), init=str(tmp_path / "init"))
+    recipe = with_values(
+        recipe, appearance=replace(recipe.stages.appearance, epochs=0), pose=replace(recipe.stages.pose, epochs=0)
+    )
     made = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
     init, trained = load_model(tmp_path / "init"), made.load("integral")
     assert trained.config == init.config
-    assert "model.shift=4, model.shift_first=previous" in capsys.readouterr().err
-    assert trained.config.pose_frames == 3
+    assert (
+        "model.appearance.backbone.shift=4, model.appearance.backbone.shift_first=previous" in capsys.readouterr().err
+    )
+    assert trained.config.clip.pose_frames == 3
     before, after = init.state_dict(), trained.state_dict()
     streams = [name for name in before if name.startswith(("appearance", "pose.", "pose_classifier"))]
     assert all(torch.equal(before[name], after[name]) for name in streams)  # stage 3 leaves them, batch statistics too
@@ -137,20 +141,27 @@ def test_other_classes_need_new_heads(tmp_path: Path, capsys: pytest.CaptureFixt
     write_toy_dataset(tmp_path / "data")
     save_pretrained(released_toy(("x", "y", "z", "w")), tmp_path / "init")
     arguments = ["train", "mime-demo", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
-    arguments += ["--device", "cpu", "appearance.epochs=1", "pose.epochs=0", "integration.epochs=0", "start=random"]
+    arguments += [
+        "--device",
+        "cpu",
+        "stages.appearance.epochs=1",
+        "stages.pose.epochs=0",
+        "stages.integration.epochs=0",
+        "start.weights=random",
+    ]
     assert run([*arguments, "--head", "new"]) == 2
     assert "Expected --init beside --head new" in capsys.readouterr().err
     assert run([*arguments, "--init", str(tmp_path / "init")]) == 2
     assert "Give --head new to start new classifiers" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    asked = [*arguments, "--init", str(tmp_path / "init"), "--head", "new", "model.shift=8"]
+    asked = [*arguments, "--init", str(tmp_path / "init"), "--head", "new", "model.appearance.backbone.shift=8"]
     assert run(asked) == 2
-    assert "need, model.shift=4; found otherwise" in capsys.readouterr().err
+    assert "need, model.appearance.backbone.shift=4; found others" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert run([*arguments, "--init", str(tmp_path / "init"), "--head", "new"]) == 0
     assert "pose-only: 0 epochs, and its classifier is new: it answers by chance" in capsys.readouterr().err
     trained = load_model(tmp_path / "run")
-    assert trained.config.classes == CLASSES and trained.config.shift == 4
+    assert trained.config.classes == CLASSES and trained.config.appearance.backbone.shift == 4
     init = load_model(tmp_path / "init")
     assert torch.equal(
         trained.get_submodule("pose").front_end[0].weight, init.get_submodule("pose").front_end[0].weight
@@ -159,16 +170,21 @@ def test_other_classes_need_new_heads(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_weights_of_single_frames_start_the_recipes_clips(tmp_path: Path) -> None:
     torch.save(make({**resnet_shapes(18), "fc.weight": (10, 512), "fc.bias": (10,)}), tmp_path / "resnet18.pth")
-    recipe = replace(
+    recipe = with_values(
         toy_recipe(),
-        model=replace(toy_recipe().model, classes=CLASSES, width=1.0, stride=4),
+        model=with_values(toy_recipe().model, classes=CLASSES, width=1.0, stride=4),
         init=str(tmp_path / "resnet18.pth"),
         head="new",
     )
     init = load_model(tmp_path / "resnet18.pth")
     config = made_like(recipe, init.config)
-    assert config.size == 32 and config.channels == 8
-    assert (config.shift, config.frames, config.stride, config.vote) == (8, 2, 4, "probabilities")
-    model = new_model(replace(recipe, model=config), "appearance-only", 0, init)
+    assert config.clip.size == 32 and config.integration.channels == 8
+    assert (config.appearance.backbone.shift, config.clip.frames, config.clip.stride, config.vote) == (
+        8,
+        2,
+        4,
+        "probabilities",
+    )
+    model = new_model(with_values(recipe, model=config), "appearance-only", 0, init)
     wanted = recipe_tensor("layer4.1.conv2.weight", (512, 512, 3, 3))
-    assert torch.equal(model.get_submodule("appearance").resnet.layer4[1].conv2.weight, wanted)
+    assert torch.equal(model.get_submodule("appearance").backbone.layer4[1].conv2.weight, wanted)

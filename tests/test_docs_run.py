@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,12 @@ import torch
 import yaml
 from model.snapshots import make, released_file, released_shapes
 from networks import write_network
-from toy import CLASSES, toy_recipe, write_toy_dataset
+from toy import CLASSES, toy_recipe, with_values, write_toy_dataset
 
 from integralaction.cli import run
-from integralaction.config import Recipe, override, to_dict
 from integralaction.model.hub import save_pretrained
 from integralaction.recipes import recipe_named
+from integralaction.settings import override, to_dict
 from integralaction.train import new_model
 
 ROOT = Path(__file__).parents[1]
@@ -44,11 +43,12 @@ NOT_RUN = {
 # what the words in capitals are in the folder
 STAND_INS = {"VIDEO": "DATA/in-context/009.mp4", "DATASET": "DATA", "ITEM": "table13", "FILE": "snapshot.pth"}
 # what makes a command small
-TRAIN = "model.width=0.125 model.channels=8 model.frames=2 model.stride=2 model.size=32 batch_size=4 start=random"
-TRAIN += " appearance.epochs=1 pose.epochs=1 integration.epochs=1 workers=0 --device cpu"
+TRAIN = "optimizer.batch_size=4 stages.integration.epochs=1 loading.workers=0 --device cpu"
+TINY = "start.weights=random stages.appearance.epochs=1 stages.pose.epochs=1 model.clip.size=32 model.clip.frames=2"
+TINY += " model.clip.stride=2 model.appearance.backbone.width=0.125 model.pose.backbone.width=0.125"
 SMALLER = {
-    "train mime-demo": TRAIN,
-    "train kinetics50": "batch_size=4 appearance.epochs=0 pose.epochs=0 integration.epochs=1 workers=0 --device cpu",
+    "train mime-demo": f"{TRAIN} {TINY}",
+    "train kinetics50": f"{TRAIN} stages.appearance.epochs=0 stages.pose.epochs=0",
     "reproduce table3": "--recipe toy.yaml --device cpu",
     "reproduce table4 table7": "--recipe toy.yaml --device cpu",
     "pose": "--weights rtmo.onnx --device cpu",
@@ -90,11 +90,6 @@ def words_of(command: str) -> list[str]:
     return words
 
 
-def small_recipe() -> Recipe:
-    once = replace(toy_recipe().pose, epochs=1)
-    return replace(toy_recipe(), appearance=once, pose=once, integration=once, augment_integration=False, preload=True)
-
-
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all that the commands name and do not make."""
@@ -109,10 +104,12 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labels.append(f"{video.label}/{number}.mp4,{video.label}")
     (root / "labels.csv").write_text("\n".join(labels))
     shutil.copy(index.path(index.videos[0]), root / "video.mp4")
-    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(small_recipe())))
+    (root / "toy.yaml").write_text(
+        yaml.safe_dump(to_dict(with_values(toy_recipe(), epochs=1, augment_integration=False, preload=True)))
+    )
     call = ["--data", str(root / "DATA"), "--out", str(root / "RUN"), "--device", "cpu"]
     assert run(["train", str(root / "toy.yaml"), *call]) == 0 and run(["evaluate", str(root / "RUN")]) == 0
-    of_classes = replace(toy_recipe(), model=replace(toy_recipe().model, classes=CLASSES))
+    of_classes = with_values(toy_recipe(), classes=CLASSES)
     save_pretrained(new_model(of_classes, "integral", 0), root / "MODEL")
     save_pretrained(new_model(of_classes, "score-average", 0), root / "STREAMS")
     weights = released_file(make(released_shapes(classes=3)))

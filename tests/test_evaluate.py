@@ -29,6 +29,7 @@ from integralaction.intervals import share_interval
 from integralaction.model.network import IntegralAction
 from integralaction.run import Run, open_run
 from integralaction.train import train
+from tests.toy import with_values
 
 CPU = torch.device("cpu")
 TESTED = ("in-context", "out-of-context")
@@ -49,7 +50,7 @@ def test_probabilities_are_the_mean_over_ten_clips(run: Run) -> None:
     part = index.split("in-context", "out-of-context")
     for method, predictions in found.items():
         model = run.load(method)
-        clips = TestClips(ClipReader(part, PoseStore.of(index.root), model.config))
+        clips = TestClips(ClipReader.for_model(part, PoseStore.of(index.root), model.config))
         for number in (0, 5):
             batch, sums = clips[number], []
             for i in range(10):  # one clip at a time, through the whole model
@@ -242,8 +243,8 @@ def test_runs_with_the_same_streams_are_tested_together(
     """As each alone, but each video goes through the streams once."""
     recipe, index = run.recipe, read_index(run.data)
     others = [
-        train(replace(recipe, gate_lambda=5.0, methods=("integral",)), run.data, tmp_path / "lambda", "cpu"),
-        train(replace(recipe, methods=("feature-fuse", "both-gate")), run.data, tmp_path / "other", "cpu"),
+        train(with_values(recipe, gate_lambda=5.0, methods=("integral",)), run.data, tmp_path / "lambda", "cpu"),
+        train(with_values(recipe, methods=("feature-fuse", "both-gate")), run.data, tmp_path / "other", "cpu"),
     ]
     shutil.copytree(run.root, tmp_path / "first", ignore=shutil.ignore_patterns("predictions", "results"))
     runs = [Run(tmp_path / "first", recipe, run.data), *others]
@@ -275,8 +276,8 @@ def test_runs_with_the_same_streams_are_tested_together(
 
 def test_runs_with_other_streams_are_not_tested_together(run: Run, tmp_path: Path) -> None:
     index = read_index(run.data)
-    other = train(replace(run.recipe, seed=1, methods=("integral",)), run.data, tmp_path / "other", "cpu")
-    free = train(replace(run.recipe, strategy="joint", methods=("integral",)), run.data, tmp_path / "free", "cpu")
+    other = train(with_values(run.recipe, seed=1, methods=("integral",)), run.data, tmp_path / "other", "cpu")
+    free = train(with_values(run.recipe, strategy="joint", methods=("integral",)), run.data, tmp_path / "free", "cpu")
     for runs in ([run, other], [run, free]):
         before = answers(runs[1])
         with pytest.raises(

@@ -12,11 +12,11 @@ import torch
 
 from integralaction import console, predict
 from integralaction.clip import Poses
-from integralaction.config import ModelConfig
 from integralaction.data.poses import write_pose_store
 from integralaction.data.video import write_video
 from integralaction.model.network import IntegralAction
 from integralaction.predict import as_dict, predict_video
+from tests.toy import toy_model
 
 SIZE, FRAMES = 32, 12
 PERSON = np.concatenate([np.linspace(4, 28, 36).reshape(1, 18, 2), np.full((1, 18, 1), 0.9)], axis=2)
@@ -39,7 +39,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def model_of(method: str = "integral") -> IntegralAction:
-    config = ModelConfig(classes=("a", "b"), method=method, width=0.125, channels=8, frames=2, stride=2, size=SIZE)
+    config = toy_model(classes=("a", "b"), channels=8, frames=2, stride=2, size=SIZE).of_method(method)
     torch.manual_seed(0)
     return IntegralAction(config).eval()
 

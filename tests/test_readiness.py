@@ -11,13 +11,14 @@ from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction import readiness
 from integralaction import train as training
-from integralaction.config import Recipe, Stage
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.model.network import IntegralAction
+from integralaction.recipe import Recipe, Stage
 from integralaction.recipes import RECIPES
 from integralaction.run import Run
 from integralaction.train import train
+from tests.toy import with_values
 
 NONE = Stage(epochs=0, lr=1)
 
@@ -42,7 +43,7 @@ def no_stage_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return replace(toy_recipe(), **{"methods": ("integral",), **changes})
+    return with_values(toy_recipe(), **{"methods": ("integral",), **changes})
 
 
 def refused(data: Path, out: Path, begun: list[str], words: str, kind: type = ValueError, **changes: Any) -> None:
@@ -64,7 +65,7 @@ def test_poses(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:
     write_pose_store(data, store.items())
     refused(data, tmp_path / "run", no_stage_runs, "Expected poses of coco17")
     write_index(index)
-    other = replace(recipe().model, skeleton="ntu25")
+    other = with_values(recipe().model, skeleton="ntu25")
     refused(data, tmp_path / "run", no_stage_runs, "ntu25", model=other)
     # appearance alone needs none of it
     for shard in data.glob("poses-*.safetensors"):
@@ -75,13 +76,14 @@ def test_poses(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:
 
 def test_weights_to_start_from(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:
     """ImageNet's start the pose stream too, whose depth may be another: its file is missed before stage 1."""
-    model = replace(recipe().model, width=1.0, pose_depth=34)
+    model = with_values(recipe().model, width=1.0)
+    model = replace(model, pose=with_values(model.pose, depth=34))
     for start in (tmp_path / "nowhere", tmp_path):
-        refused(data, tmp_path / "run", no_stage_runs, "resnet18", ConnectionError, start=str(start), model=model)
-    refused(data, tmp_path / "run", no_stage_runs, "Expected width 1.0", start=str(tmp_path))
-    appearance = IntegralAction(replace(model, method="appearance-only", classes=CLASSES)).appearance
-    torch.save(appearance.resnet.state_dict(), tmp_path / "resnet18-f37072fd.pth")
-    refused(data, tmp_path / "run", no_stage_runs, "resnet34", ConnectionError, start=str(tmp_path), model=model)
+        refused(data, tmp_path / "run", no_stage_runs, "resnet18", ConnectionError, weights=str(start), model=model)
+    refused(data, tmp_path / "run", no_stage_runs, "Expected width 1.0", weights=str(tmp_path))
+    appearance = IntegralAction(with_values(model, classes=CLASSES)).appearance
+    torch.save(appearance.backbone.state_dict(), tmp_path / "resnet18-f37072fd.pth")
+    refused(data, tmp_path / "run", no_stage_runs, "resnet34", ConnectionError, weights=str(tmp_path), model=model)
 
 
 def test_free_names_and_folders(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:

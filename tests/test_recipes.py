@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from integralaction.config import Recipe, Stage, to_dict
 from integralaction.model.streams import GAUSSIAN
+from integralaction.recipe import Recipe, Stage
 from integralaction.recipes import RECIPES, VARIANTS, method_of, recipe_named, variant_of
+from integralaction.settings import to_dict
 from integralaction.skeleton import skeleton_named
+from tests.toy import with_values
 
 INTEGRAL = {"methods": ("integral",)}
 CHANGES: dict[str, dict[str, Any]] = {
@@ -19,15 +21,15 @@ CHANGES: dict[str, dict[str, Any]] = {
     "feature-fuse": {"methods": ("feature-fuse",)},
     "appearance-gate": {"methods": ("appearance-gate",)},
     "both-gate": {"methods": ("both-gate",)},
-    "lambda-0": INTEGRAL | {"gate_lambda": 0.0},
-    "lambda-1": INTEGRAL | {"gate_lambda": 1.0},
-    "lambda-5": INTEGRAL | {"gate_lambda": 5.0},
-    "heatmaps": {"methods": ("pose-only",), "model.pose_input": "heatmaps"},
-    "pafs": {"methods": ("pose-only",), "model.pose_input": "pafs"},
-    "trust-prior": INTEGRAL | {"gate_prior": "trust"},
-    "outcome-prior": INTEGRAL | {"gate_prior": "outcome"},
-    "fine-tuned": INTEGRAL | {"strategy": "fine-tuned"},
-    "joint": INTEGRAL | {"strategy": "joint"},
+    "lambda-0": INTEGRAL | {"stages.gate_lambda": 0.0},
+    "lambda-1": INTEGRAL | {"stages.gate_lambda": 1.0},
+    "lambda-5": INTEGRAL | {"stages.gate_lambda": 5.0},
+    "heatmaps": {"methods": ("pose-only",), "model.pose.input": "heatmaps"},
+    "pafs": {"methods": ("pose-only",), "model.pose.input": "pafs"},
+    "trust-prior": INTEGRAL | {"stages.gate_prior": "trust"},
+    "outcome-prior": INTEGRAL | {"stages.gate_prior": "outcome"},
+    "fine-tuned": INTEGRAL | {"stages.strategy": "fine-tuned"},
+    "joint": INTEGRAL | {"stages.strategy": "joint"},
 }
 SCHEDULES = {  # of stage 3 where the streams are free: epochs, rate, milestones, warmup
     ("kinetics50", "fine-tuned"): Stage(20, 1e-3, (10, 15)),  # the paper's
@@ -59,7 +61,7 @@ def test_a_variant_changes_what_its_table_changes(recipe: str, variant: str) -> 
     base = RECIPES[recipe]()
     wanted = flat(base) | CHANGES[variant] | {"name": f"{recipe}/{variant}"}
     if variant in ("fine-tuned", "joint"):
-        wanted["integration"] = SCHEDULES[recipe, variant]
+        wanted["stages.integration"] = SCHEDULES[recipe, variant]
     found = variant_of(base, variant)
     assert flat(found) == wanted
     assert found == recipe_named(f"{recipe}/{variant}")
@@ -74,10 +76,10 @@ def test_every_variant_is_another_experiment() -> None:
 
 def test_a_variant_leaves_its_own_settings_to_the_base() -> None:
     """Of a recipe that already has another λ or prior, a variant changes one thing alone."""
-    base = Recipe(gate_lambda=3.0, seed=4, batch_size=8)
+    base = with_values(Recipe(), gate_lambda=3.0, seed=4, batch_size=8)
     for name in ("gate-free", "trust-prior", "heatmaps", "joint"):
         found = variant_of(base, name)
-        assert (found.gate_lambda, found.seed, found.batch_size) == (3.0, 4, 8)
+        assert (found.stages.gate_lambda, found.seed, found.optimizer.batch_size) == (3.0, 4, 8)
 
 
 def test_the_papers_kinetics50() -> None:
@@ -85,10 +87,10 @@ def test_the_papers_kinetics50() -> None:
     recipe = recipe_named("kinetics50")
     assert recipe.name == "kinetics50" and recipe.methods == ("integral",)
     check_section_3_5(recipe)
-    assert recipe.appearance == recipe.pose == Stage(epochs=40, lr=0.01, milestones=(20, 30))
+    assert recipe.stages.appearance == recipe.stages.pose == Stage(epochs=40, lr=0.01, milestones=(20, 30))
     model = recipe.model
-    assert (model.appearance_depth, model.pose_depth, model.width) == (18, 18, 1.0)
-    assert (model.frames, model.stride, model.pose_frames) == (8, 8, 8)
+    assert (model.appearance.backbone.depth, model.pose.backbone.depth, model.pose.backbone.width) == (18, 18, 1.0)
+    assert (model.clip.frames, model.clip.stride, model.clip.pose_frames) == (8, 8, 8)
     assert skeleton_named(model.skeleton).name == "openpose18"
 
 
@@ -100,28 +102,28 @@ def test_the_papers_benchmarks(name: str, stage: Stage, joints: int) -> None:
     """Section 4.2: ResNet-50 on T = 8, τ = 8; ResNet-18 on T = 32, τ = 2, averaged by four."""
     recipe = recipe_named(name)
     check_section_3_5(recipe)
-    assert recipe.appearance == recipe.pose == stage
+    assert recipe.stages.appearance == recipe.stages.pose == stage
     model = recipe.model
-    assert (model.appearance_depth, model.pose_depth, model.width) == (50, 18, 1.0)
-    assert (model.frames, model.stride) == (8, 8)
-    assert (model.pose_frames, model.stride / model.pose_frame_factor) == (32, 2)
-    assert model.pose_pooling == "mean"
+    assert (model.appearance.backbone.depth, model.pose.backbone.depth, model.pose.backbone.width) == (50, 18, 1.0)
+    assert (model.clip.frames, model.clip.stride) == (8, 8)
+    assert (model.clip.pose_frames, model.clip.stride / model.clip.pose_frame_factor) == (32, 2)
+    assert model.clip.pose_pooling == "mean"
     assert len(skeleton_named(model.skeleton).joints) == joints
 
 
 def check_section_3_5(recipe: Recipe) -> None:
     """What holds in all of the paper's experiments."""
-    assert recipe.integration == Stage(epochs=20, lr=0.001, milestones=(10, 15))
-    assert (recipe.batch_size, recipe.gate_lambda, recipe.gate_prior) == (32, 1.5, "uniform")
-    assert (recipe.model.channels, recipe.model.size, recipe.model.map_size) == (512, 224, 56)
-    assert recipe.strategy == "fixed" and recipe.start == "imagenet" and GAUSSIAN == 0.001
-    assert recipe.augment and recipe.augment_integration
-    assert recipe.model.pose_input == "both" and recipe.model.vote == "probabilities"
+    assert recipe.stages.integration == Stage(epochs=20, lr=0.001, milestones=(10, 15))
+    assert (recipe.optimizer.batch_size, recipe.stages.gate_lambda, recipe.stages.gate_prior) == (32, 1.5, "uniform")
+    assert (recipe.model.integration.channels, recipe.model.clip.size, recipe.model.clip.map_size) == (512, 224, 56)
+    assert recipe.stages.strategy == "fixed" and recipe.start.weights == "imagenet" and GAUSSIAN == 0.001
+    assert recipe.loading.augment and recipe.loading.augment_integration
+    assert recipe.model.pose.input == "both" and recipe.model.vote == "probabilities"
 
 
 def test_a_recipe_with_a_variant_has_a_name() -> None:
     recipe = recipe_named("kinetics50/lambda-5")
-    assert recipe.gate_lambda == 5.0 and recipe.name == "kinetics50/lambda-5"
+    assert recipe.stages.gate_lambda == 5.0 and recipe.name == "kinetics50/lambda-5"
 
 
 def test_unknown_names_are_refused_with_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,4 +142,4 @@ def test_a_recipe_file_goes_before_a_variant_of_its_name(tmp_path: Path, monkeyp
     (tmp_path / "kinetics50").mkdir()
     (tmp_path / "kinetics50/lambda-5").write_text(yaml.safe_dump(to_dict(mine)))
     assert recipe_named("kinetics50/lambda-5") == mine
-    assert recipe_named("kinetics50/lambda-1").gate_lambda == 1.0
+    assert recipe_named("kinetics50/lambda-1").stages.gate_lambda == 1.0

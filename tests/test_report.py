@@ -33,6 +33,7 @@ from integralaction.report import HEIGHT, page_path, preview, write_report
 from integralaction.reproduce.page import write_reproduction_page
 from integralaction.run import Run, open_run
 from integralaction.train import train
+from tests.toy import with_values
 
 CPU = torch.device("cpu")
 ODD = ("<b>down</b> & out", 'the "right" one', r"=$\frac{$ [red]")
@@ -48,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     index = replace(index, classes=ODD, videos=videos)
     write_index(index)
     index.path(videos[0]).write_bytes(b"no video")
-    train(replace(toy_recipe(), max_failed=0.5), root / "data", root / "run", "cpu")
+    train(with_values(toy_recipe(), max_failed=0.5), root / "data", root / "run", "cpu")
     made = open_run(root / "run")
     evaluate(made, index, (), CPU)
     write_audit(audit(made, index, (), CPU), made.root / "results", index.name)
@@ -244,7 +245,7 @@ def test_what_is_refused(run: Run, index: Index, tmp_path: Path) -> None:
 
 
 def test_one_stream_alone(run: Run, index: Index, tmp_path: Path) -> None:
-    train(replace(toy_recipe(), methods=("pose-only",), max_failed=0.5), index.root, tmp_path / "run", "cpu")
+    train(with_values(toy_recipe(), methods=("pose-only",), max_failed=0.5), index.root, tmp_path / "run", "cpu")
     alone = open_run(tmp_path / "run")
     evaluate(alone, index, ("out-of-context",), CPU)
     page = write_report(alone, index, ("out-of-context",), tmp_path / "report.html").read_text(encoding="utf-8")

@@ -15,15 +15,17 @@ from safetensors.torch import load_file
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction.cli import run as command_line
-from integralaction.config import Recipe, Stage, override, to_dict
 from integralaction.data.fingerprint import WHOLE, Fingerprint, poses_digest
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.evaluate import evaluate, read_predictions
+from integralaction.recipe import Recipe, Stage
 from integralaction.recipes import recipe_named
 from integralaction.report import page_path
 from integralaction.run import Run, load_model, open_run
+from integralaction.settings import override, to_dict
 from integralaction.train import train
+from tests.toy import with_values
 
 NONE = Stage(epochs=0, lr=1)
 CPU = torch.device("cpu")
@@ -43,7 +45,7 @@ def own(data: Path, tmp_path: Path) -> Path:
 
 
 def untrained(**changes: Any) -> Recipe:
-    return replace(
+    return with_values(
         toy_recipe(), **({"methods": ("integral",), "appearance": NONE, "pose": NONE, "integration": NONE} | changes)
     )
 
@@ -271,7 +273,7 @@ def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     short = untrained(appearance=schedule(1), integration=schedule(1))
-    longer = replace(short, appearance=schedule(3))
+    longer = with_values(short, appearance=schedule(3))
     train(short, data, tmp_path / "run", "cpu")
     capsys.readouterr()
     run = train(longer, data, tmp_path / "run", "cpu")
@@ -284,7 +286,7 @@ def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
         assert all(torch.equal(a[name], b[name]) for name in b), method
     assert open_run(run.root).recipe == whole.recipe
     capsys.readouterr()
-    run = train(replace(longer, integration=schedule(2)), data, tmp_path / "run", "cpu")
+    run = train(with_values(longer, integration=schedule(2)), data, tmp_path / "run", "cpu")
     err = capsys.readouterr().err
     assert [line.split()[0] for line in err.splitlines() if " epoch " in line] == ["integral"] and "epoch  2/2" in err
 
@@ -292,9 +294,9 @@ def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
-        (schedule(1), r"recipe\.appearance\.epochs is 2 there and 1 here"),
-        (schedule(4, milestones=(3,)), r"recipe\.appearance\.milestones"),
-        (schedule(4, warmup=1), r"recipe\.appearance\.warmup"),
+        (schedule(1), r"recipe\.stages\.appearance\.epochs is 2 there and 1 here"),
+        (schedule(4, milestones=(3,)), r"recipe\.stages\.appearance\.milestones"),
+        (schedule(4, warmup=1), r"recipe\.stages\.appearance\.warmup"),
     ],
 )
 def test_fewer_epochs_or_another_schedule_are_refused(data: Path, tmp_path: Path, stage: Stage, words: str) -> None:
@@ -302,7 +304,7 @@ def test_fewer_epochs_or_another_schedule_are_refused(data: Path, tmp_path: Path
     run = train(recipe, data, tmp_path / "run", "cpu")
     before = contents(run.root)
     with pytest.raises(ValueError, match=words):
-        train(replace(recipe, appearance=stage), data, run.root, "cpu")
+        train(with_values(recipe, appearance=stage), data, run.root, "cpu")
     assert contents(run.root) == before
 
 

@@ -1,7 +1,8 @@
 """Stages that runs have in common: taken where they are the same, trained again where anything differs."""
 
+import re
 import shutil
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from safetensors.torch import load_file
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction import train as training
-from integralaction.config import ModelConfig, Recipe, Stage, to_dict
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
+from integralaction.format1 import leaves
+from integralaction.recipe import Recipe, Stage
 from integralaction.run import Run
+from integralaction.settings import changed, to_dict
 from integralaction.shared_stages import SharedStages, stage_recipe
 from integralaction.train import train
+from tests.toy import with_values
 
 STREAMS = ("appearance-only", "pose-only")
 NONE = Stage(epochs=0, lr=1)
@@ -31,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return replace(toy_recipe(), methods=("integral",), **changes)
+    return with_values(toy_recipe(), methods=("integral",), **changes)
 
 
 def untrained(**changes: Any) -> Recipe:
@@ -96,74 +100,70 @@ def test_a_finished_run_is_left_as_it_is(data: Path, tmp_path: Path, capsys: pyt
 
 
 APPEARANCE, POSE = STREAMS
-OF_RECIPE: dict[str, tuple[Any, tuple[str, ...]]] = {  # another value, the stages that it makes others
+OTHERS: dict[str, tuple[Any, tuple[str, ...]]] = {  # another value, the stages that it makes others
     "name": ("other", ()),
     "methods": (("gate-free", "feature-fuse"), ()),
-    "appearance": (Stage(epochs=2, lr=0.04), (APPEARANCE,)),
-    "pose": (Stage(epochs=2, lr=0.05, milestones=(1,)), (POSE,)),
-    "integration": (Stage(epochs=9, lr=1.0), ()),
-    "strategy": ("fine-tuned", ()),
-    "gate_lambda": (5.0, ()),
-    "gate_prior": ("trust", ()),
-    "batch_size": (2, STREAMS),
-    "accumulate": (2, STREAMS),
-    "momentum": (0.8, STREAMS),
-    "weight_decay": (0.0, STREAMS),
-    "start": ("imagenet", STREAMS),
-    "init": ("mime", STREAMS),
-    "head": ("new", STREAMS),
-    "augment": (False, STREAMS),
-    "augment_integration": (False, ()),
-    "precision": ("bf16-mixed", STREAMS),
-    "workers": (1, ()),
-    "preload": (True, ()),
-    "max_failed": (0.5, ()),
+    "stages.appearance": (Stage(epochs=2, lr=0.04), (APPEARANCE,)),
+    "stages.pose": (Stage(epochs=2, lr=0.05, milestones=(1,)), (POSE,)),
+    "stages.integration": (Stage(epochs=9, lr=1.0), ()),
+    "stages.strategy": ("fine-tuned", ()),
+    "stages.gate_lambda": (5.0, ()),
+    "stages.gate_prior": ("trust", ()),
+    "optimizer.batch_size": (2, STREAMS),
+    "optimizer.accumulate": (2, STREAMS),
+    "optimizer.momentum": (0.8, STREAMS),
+    "optimizer.weight_decay": (0.0, STREAMS),
+    "optimizer.precision": ("bf16-mixed", STREAMS),
+    "start.weights": ("imagenet", STREAMS),
+    "start.init": ("mime", STREAMS),
+    "start.head": ("new", STREAMS),
+    "loading.augment": (False, STREAMS),
+    "loading.augment_integration": (False, ()),
+    "loading.workers": (1, ()),
+    "loading.preload": (True, ()),
+    "loading.max_failed": (0.5, ()),
     "seed": (1, STREAMS),
-}
-OF_MODEL: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "classes": (("a", "b"), STREAMS),
-    "method": ("gate-free", ()),
-    "skeleton": ("coco17", (POSE,)),
-    "appearance_depth": (50, (APPEARANCE,)),
-    "pose_depth": (34, (POSE,)),
-    "width": (0.25, STREAMS),
-    "channels": (16, ()),
-    "frames": (4, STREAMS),
-    "stride": (4, STREAMS),
-    "pose_frame_factor": (2, (POSE,)),
-    "size": (64, STREAMS),
-    "pose_input": ("pafs", (POSE,)),
-    "score_weight": (0.3, ()),
-    "shift": (4, STREAMS),
-    "shift_first": ("previous", STREAMS),
-    "normalised": (False, (APPEARANCE,)),
-    "alignment": ("batch", ()),
-    "gate_norm": (False, ()),
-    "pose_pooling": ("convolution", (POSE,)),
-    "vote": ("logits", STREAMS),
-    "stream_answers": (False, ()),
+    "model.classes": (("a", "b"), STREAMS),
+    "model.vote": ("logits", STREAMS),
+    "model.clip.frames": (4, STREAMS),
+    "model.clip.stride": (4, STREAMS),
+    "model.clip.size": (64, STREAMS),
+    "model.clip.pose_frame_factor": (2, STREAMS),
+    "model.clip.pose_pooling": ("convolution", STREAMS),
+    "model.appearance.normalised": (False, (APPEARANCE,)),
+    "model.appearance.backbone.depth": (50, (APPEARANCE,)),
+    "model.appearance.backbone.width": (0.25, (APPEARANCE,)),
+    "model.appearance.backbone.shift": (4, (APPEARANCE,)),
+    "model.appearance.backbone.shift_first": ("previous", (APPEARANCE,)),
+    "model.pose.backbone.depth": (34, (POSE,)),
+    "model.pose.backbone.width": (0.25, (POSE,)),
+    "model.pose.backbone.shift": (4, (POSE,)),
+    "model.pose.backbone.shift_first": ("previous", (POSE,)),
+    "model.pose.skeleton": ("coco17", (POSE,)),
+    "model.pose.input": ("pafs", (POSE,)),
+    "model.integration.channels": (16, ()),
+    "model.integration.alignment": ("batch", ()),
+    "model.integration.gate_norm": (False, ()),
+    "model.integration.score_weight": (0.3, ()),
+    "model.integration.stream_answers": (False, ()),
 }
 
 
 def test_every_setting_is_thought_of() -> None:
-    assert OF_RECIPE.keys() == {f.name for f in fields(Recipe)} - {"model"}
-    assert OF_MODEL.keys() == {f.name for f in fields(ModelConfig)}
+    stage = "stages.(appearance|pose|integration)"
+    names = {re.sub(rf"^({stage})\..*", r"\1", name) for name, _ in leaves(to_dict(Recipe()))}
+    assert OTHERS.keys() == names - {"model.integration.method"}, "say which stages a new setting makes others"
 
 
-@pytest.mark.parametrize(("part", "name"), [*(("recipe", n) for n in OF_RECIPE), *(("model", n) for n in OF_MODEL)])
-def test_a_setting_that_matters_gives_another_key(part: str, name: str) -> None:
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_setting_that_matters_gives_another_key(name: str) -> None:
     shared, base = SharedStages(Path("shared"), "data"), recipe()
-    if name == "pose_pooling":  # it says something where there are more pose frames than frames
-        base = replace(base, model=replace(base.model, pose_frame_factor=2))
-    value, changed = (OF_RECIPE if part == "recipe" else OF_MODEL)[name]
-    if part == "recipe":
-        other = replace(base, **{name: value})
-    elif name == "method":
-        other = replace(base, methods=(value,), model=replace(base.model, method=value))
-    else:
-        other = replace(base, model=replace(base.model, **{name: value}))
+    if name == "model.clip.pose_pooling":  # it says something where there are more pose frames than frames
+        base = with_values(base, pose_frame_factor=2)
+    value, stages = OTHERS[name]
+    other = changed(base, {name: asdict(value) if isinstance(value, Stage) else value}, "test")
     assert other != base
-    assert {stage for stage in STREAMS if shared.key(base, stage) != shared.key(other, stage)} == set(changed)
+    assert {stage for stage in STREAMS if shared.key(base, stage) != shared.key(other, stage)} == set(stages)
 
 
 def test_stage_and_data_are_in_the_key() -> None:
@@ -179,7 +179,7 @@ def test_a_stage_as_a_recipe_is_that_stage(data: Path, tmp_path: Path, stage: st
     whole = train(recipe(), data, tmp_path / "whole", "cpu")
     own = stage_recipe(whole.recipe, stage)
     assert own.methods == (stage,)
-    run = train(replace(own, workers=0), data, tmp_path / "stage", "cpu")
+    run = train(with_values(own, workers=0), data, tmp_path / "stage", "cpu")
     a, b = weights(whole)[stage], weights(run)[stage]
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
@@ -283,9 +283,9 @@ def test_features_are_computed_once_for_all_runs(
     first = train(cached, data, tmp_path / "first", "cpu", shared=made)
     (file,) = made.glob("*.safetensors")
     assert len(calls) == 1
-    second = train(replace(cached, name="again"), data, tmp_path / "second", "cpu", shared=made)
+    second = train(with_values(cached, name="again"), data, tmp_path / "second", "cpu", shared=made)
     assert len(calls) == 1 and are_equal(first, second)
-    other = replace(cached, gate_lambda=5.0)
+    other = with_values(cached, gate_lambda=5.0)
     third = train(other, data, tmp_path / "third", "cpu", shared=made)
     assert len(calls) == 1
     alone = train(other, data, tmp_path / "alone", "cpu")
@@ -296,9 +296,9 @@ def test_features_are_computed_once_for_all_runs(
     train(cached, data, tmp_path / "fourth", "cpu", shared=made)
     assert len(calls) == 3 and load_file(file)["labels"].shape == (9,)
     # features of other streams are others
-    train(replace(cached, pose=replace(cached.pose, lr=0.01)), data, tmp_path / "fifth", "cpu", shared=made)
+    train(with_values(cached, pose=replace(cached.stages.pose, lr=0.01)), data, tmp_path / "fifth", "cpu", shared=made)
     assert len(calls) == 4 and len(list(made.glob("*.safetensors"))) == 2
     # and streams that see augmented clips have none
     train(recipe(), data, tmp_path / "sixth", "cpu", shared=made)
     assert len(calls) == 4 and len(list(made.glob("*.safetensors"))) == 2
-    assert to_dict(first.recipe)["augment_integration"] is False
+    assert first.recipe.loading.augment_integration is False

@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction.cli import run as command_line
-from integralaction.config import Recipe, Stage, to_dict
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore
@@ -26,8 +25,11 @@ from integralaction.data.sampling import MicroBatches
 from integralaction.evaluate import evaluate
 from integralaction.model.loss import pose_trust
 from integralaction.predict import predict_video
+from integralaction.recipe import Recipe, Stage
 from integralaction.run import Run, load_model, open_run
+from integralaction.settings import to_dict
 from integralaction.train import FeatureBatch, FeatureClips, StageTraining, new_model, stream_features, train
+from tests.toy import with_values
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,9 @@ def test_stages_hand_their_weights_on(data: Path, tmp_path: Path) -> None:
 
 def test_stage_3_frees_integration_and_classifier_only(data: Path, tmp_path: Path) -> None:
     recipe = toy_recipe()
-    before = train(replace(recipe, integration=replace(recipe.integration, epochs=0)), data, tmp_path / "before", "cpu")
+    before = train(
+        with_values(recipe, integration=replace(recipe.stages.integration, epochs=0)), data, tmp_path / "before", "cpu"
+    )
     after = train(recipe, data, tmp_path / "after", "cpu")
     a, b = weights(before.root)["integral"], weights(after.root)["integral"]
     changed = {name.split(".")[0] for name in a if not torch.equal(a[name], b[name])}
@@ -86,25 +90,25 @@ def test_stage_3_frees_integration_and_classifier_only(data: Path, tmp_path: Pat
 def test_same_seed_same_weights_other_seed_other_weights(data: Path, tmp_path: Path) -> None:
     first = weights(train(toy_recipe(), data, tmp_path / "a", "cpu").root)["integral"]
     again = weights(train(toy_recipe(), data, tmp_path / "b", "cpu").root)["integral"]
-    other = weights(train(replace(toy_recipe(), seed=1), data, tmp_path / "c", "cpu").root)["integral"]
+    other = weights(train(with_values(toy_recipe(), seed=1), data, tmp_path / "c", "cpu").root)["integral"]
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
 
 
 def test_other_settings_in_the_same_folder_are_refused(data: Path, tmp_path: Path) -> None:
     train(toy_recipe(), data, tmp_path / "run", "cpu")
-    with pytest.raises(ValueError, match=r"recipe\.gate_lambda is 1\.5 there and 2\.0 here"):
-        train(replace(toy_recipe(), gate_lambda=2.0), data, tmp_path / "run", "cpu")
+    with pytest.raises(ValueError, match=r"recipe\.stages\.gate_lambda is 1\.5 there and 2\.0 here"):
+        train(with_values(toy_recipe(), gate_lambda=2.0), data, tmp_path / "run", "cpu")
 
 
 def three_epochs(cached: bool) -> Recipe:
-    return replace(
+    return with_values(
         toy_recipe(),
         methods=("integral",),
         augment_integration=not cached,
         preload=cached,
         accumulate=2 if cached else 1,
-        **{stage: replace(toy_recipe().pose, epochs=3) for stage in ("appearance", "pose", "integration")},
+        **{stage: replace(toy_recipe().stages.pose, epochs=3) for stage in ("appearance", "pose", "integration")},
     )
 
 
@@ -144,16 +148,18 @@ def test_killed_run_comes_to_the_same_weights(
 
 @pytest.mark.parametrize("stages", [(1, 2), (3,)])
 def test_two_processes_are_one_that_accumulates(data: Path, tmp_path: Path, stages: tuple[int, ...]) -> None:
-    recipe = replace(toy_recipe(), methods=("integral",))
+    recipe = with_values(toy_recipe(), methods=("integral",))
     if stages == (3,):  # on streams at their start, whose batch statistics are the same for one and for two
-        recipe = replace(recipe, appearance=replace(recipe.appearance, epochs=0), pose=replace(recipe.pose, epochs=0))
+        recipe = with_values(
+            recipe, appearance=replace(recipe.stages.appearance, epochs=0), pose=replace(recipe.stages.pose, epochs=0)
+        )
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1")
     two = start(recipe, data, tmp_path / "two", *launcher, f"--master-port={_port()}")
     log = two.stderr.read()
     assert two.wait(120) == 0, log
     two.stderr.close()
     a = weights(tmp_path / "two")
-    b = weights(train(replace(recipe, accumulate=2), data, tmp_path / "one", "cpu").root)
+    b = weights(train(with_values(recipe, accumulate=2), data, tmp_path / "one", "cpu").root)
     for method in ("appearance-only", "pose-only") if stages == (1, 2) else ("integral",):
         for name, tensor in a[method].items():
             if name.endswith("num_batches_tracked"):
@@ -167,8 +173,8 @@ def test_two_processes_are_one_that_accumulates(data: Path, tmp_path: Path, stag
 def test_batch_statistics_are_those_of_the_first_process(tmp_path: Path) -> None:
     """One mini-batch, one epoch: the statistics must come from rank 0's half, computed here at the start weights."""
     write_toy_dataset(tmp_path / "data", videos=4)
-    recipe = replace(toy_recipe(), methods=("integral",), appearance=Stage(epochs=1, lr=0.05))
-    recipe = replace(recipe, pose=Stage(epochs=0, lr=1), integration=Stage(epochs=0, lr=1))
+    recipe = with_values(toy_recipe(), methods=("integral",), appearance=Stage(epochs=1, lr=0.05))
+    recipe = with_values(recipe, pose=Stage(epochs=0, lr=1), integration=Stage(epochs=0, lr=1))
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1")
     two = start(recipe, tmp_path / "data", tmp_path / "two", *launcher, f"--master-port={_port()}")
     log = two.stderr.read()
@@ -177,8 +183,10 @@ def test_batch_statistics_are_those_of_the_first_process(tmp_path: Path) -> None
     trained = weights(tmp_path / "two")["appearance-only"]
 
     index = read_index(tmp_path / "data").split("train")
-    model = new_model(replace(recipe, model=replace(recipe.model, classes=CLASSES)), "appearance-only", recipe.seed)
-    clips = TrainClips(ClipReader(index, {}, model.config), augment=True, seed=recipe.seed)
+    model = new_model(
+        with_values(recipe, model=with_values(recipe.model, classes=CLASSES)), "appearance-only", recipe.seed
+    )
+    clips = TrainClips(ClipReader.for_model(index, {}, model.config), augment=True, seed=recipe.seed)
     halves = [next(iter(MicroBatches(4, 4, 1, process, 2, recipe.seed))) for process in (0, 1)]
     names = [name for name in trained if "running" in name]
     seen = []
@@ -192,8 +200,8 @@ def test_batch_statistics_are_those_of_the_first_process(tmp_path: Path) -> None
 
 
 def test_the_log_says_what_was_trained_at(data: Path, tmp_path: Path) -> None:
-    recipe = replace(toy_recipe(), methods=("integral",), accumulate=2)
-    recipe = replace(recipe, integration=Stage(epochs=2, lr=0.05, milestones=(1,)))
+    recipe = with_values(toy_recipe(), methods=("integral",), accumulate=2)
+    recipe = with_values(recipe, integration=Stage(epochs=2, lr=0.05, milestones=(1,)))
     run = train(recipe, data, tmp_path / "run", "cpu")
     rows = list(csv.DictReader((run.stage_path("integral") / "log.csv").read_text().splitlines()))
     assert [float(row["lr"]) for row in rows] == pytest.approx([0.05, 0.005])
@@ -204,7 +212,7 @@ def test_the_log_says_what_was_trained_at(data: Path, tmp_path: Path) -> None:
 
 def test_loader_processes_give_the_same(data: Path, tmp_path: Path) -> None:
     one = weights(train(toy_recipe(), data, tmp_path / "a", "cpu").root)["integral"]
-    two = weights(train(replace(toy_recipe(), workers=2), data, tmp_path / "b", "cpu").root)["integral"]
+    two = weights(train(with_values(toy_recipe(), workers=2), data, tmp_path / "b", "cpu").root)["integral"]
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
@@ -213,7 +221,7 @@ def test_a_lost_video_is_one_sentence_also_from_a_loader_process(
 ) -> None:
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data/train/004.mp4").unlink()
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(to_dict(replace(toy_recipe(), workers=1))))
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(to_dict(with_values(toy_recipe(), workers=1))))
     arguments = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--device", "cpu"]
     assert command_line(["train", str(tmp_path / "toy.yaml"), *arguments]) in (1, 2)
     lines = capsys.readouterr().err.strip().splitlines()
@@ -251,7 +259,7 @@ def test_an_index_that_lies_about_sizes_is_named(data: Path, tmp_path: Path) -> 
 
 
 def test_a_training_that_diverges_says_so(data: Path, tmp_path: Path) -> None:
-    recipe = replace(toy_recipe(), appearance=Stage(epochs=5, lr=1e30))
+    recipe = with_values(toy_recipe(), appearance=Stage(epochs=5, lr=1e30))
     with pytest.raises(ArithmeticError, match="Expected a finite loss; found"):
         train(recipe, data, tmp_path / "run", "cpu")
     assert not (tmp_path / "run/appearance-only.safetensors").exists()
@@ -261,7 +269,7 @@ def test_a_run_behind_a_link_finds_its_data(data: Path, tmp_path: Path) -> None:
     (tmp_path / "deep/er").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep/er")
     none = Stage(epochs=0, lr=1)
-    recipe = replace(toy_recipe(), appearance=none, pose=none, integration=none)
+    recipe = with_values(toy_recipe(), appearance=none, pose=none, integration=none)
     train(recipe, data, tmp_path / "link/run", "cpu")
     assert open_run(tmp_path / "link/run").data == data.resolve()
 
@@ -276,8 +284,10 @@ def _port() -> int:
 
 def test_training_learns(data: Path, tmp_path: Path) -> None:
     recipe = toy_recipe()
-    recipe = replace(recipe, methods=("integral",), appearance=Stage(epochs=15, lr=0.01), augment=False)
-    recipe = replace(recipe, pose=replace(recipe.pose, epochs=0), integration=replace(recipe.integration, epochs=0))
+    recipe = with_values(recipe, methods=("integral",), appearance=Stage(epochs=15, lr=0.01), augment=False)
+    recipe = with_values(
+        recipe, pose=replace(recipe.stages.pose, epochs=0), integration=replace(recipe.stages.integration, epochs=0)
+    )
     run = train(recipe, data, tmp_path / "run", "cpu")
     last = (run.stage_path("appearance-only") / "log.csv").read_text().splitlines()[-1].split(",")
     assert float(last[4]) == 1.0  # colour tells the class
@@ -285,7 +295,7 @@ def test_training_learns(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_features_are_computed_once_where_there_is_no_augmentation(data: Path, tmp_path: Path, precision: str) -> None:
-    recipe = replace(toy_recipe(), augment_integration=False, precision=precision)
+    recipe = with_values(toy_recipe(), augment_integration=False, precision=precision)
     made = weights(train(recipe, data, tmp_path / "run", "cpu").root)
     for method in ("integral", "gate-free"):
         streams = {n: t for n, t in made[method].items() if n.startswith(("appearance", "pose"))}
@@ -298,7 +308,9 @@ def test_features_are_computed_once_where_there_is_no_augmentation(data: Path, t
 
 def test_ctrl_c_is_a_sentence_and_loses_nothing(data: Path, tmp_path: Path) -> None:
     recipe = toy_recipe()
-    running = start(replace(recipe, appearance=replace(recipe.appearance, epochs=500)), data, tmp_path / "run")
+    running = start(
+        with_values(recipe, appearance=replace(recipe.stages.appearance, epochs=500)), data, tmp_path / "run"
+    )
     for line in running.stderr:
         if " 2/500 " in line:
             running.send_signal(signal.SIGINT)
@@ -314,7 +326,7 @@ def test_ctrl_c_is_a_sentence_and_loses_nothing(data: Path, tmp_path: Path) -> N
 
 def test_a_single_stream_alone(data: Path, tmp_path: Path) -> None:
     """A recipe may ask for one stream: the others are not trained, its run tests and answers with it."""
-    recipe = replace(toy_recipe(), methods=("pose-only",))
+    recipe = with_values(toy_recipe(), methods=("pose-only",))
     run = train(recipe, data, tmp_path / "pose", "cpu")
     assert run.methods == ("pose-only",)
     assert [path.name for path in run.root.glob("*.safetensors")] == ["pose-only.safetensors"]
@@ -327,7 +339,7 @@ def test_a_single_stream_alone(data: Path, tmp_path: Path) -> None:
     assert set(found) == {"pose-only"}
     np.testing.assert_allclose(found["pose-only"].probabilities, theirs["pose-only"].probabilities, atol=1e-6)
     with pytest.raises(ValueError, match="Expected each method once"):
-        replace(recipe, methods=("pose-only", "pose-only"))
+        with_values(recipe, methods=("pose-only", "pose-only"))
 
 
 # ---- stage 3 with free streams
@@ -341,7 +353,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def alone(**changes: object) -> Recipe:
     """The toy with one integration, and these settings."""
-    return replace(toy_recipe(), methods=("integral",), **changes)
+    return with_values(toy_recipe(), methods=("integral",), **changes)
 
 
 def changed_parts(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
@@ -352,7 +364,7 @@ def changed_parts(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor
 
 def test_joint_trains_everything_at_once(data: Path, tmp_path: Path) -> None:
     recipe = alone(strategy="joint")
-    untrained = replace(recipe, integration=replace(recipe.integration, epochs=0))
+    untrained = with_values(recipe, integration=replace(recipe.stages.integration, epochs=0))
     before = weights(train(untrained, data, tmp_path / "before", "cpu").root)
     run = train(recipe, data, tmp_path / "run", "cpu")
     after = weights(run.root)
@@ -367,7 +379,7 @@ def test_joint_trains_everything_at_once(data: Path, tmp_path: Path) -> None:
 
 def test_fine_tuned_starts_from_stages_1_and_2_and_changes_them(data: Path, tmp_path: Path, kept: Path) -> None:
     recipe = alone(strategy="fine-tuned")
-    untrained = replace(recipe, integration=replace(recipe.integration, epochs=0))
+    untrained = with_values(recipe, integration=replace(recipe.stages.integration, epochs=0))
     before = weights(train(untrained, data, tmp_path / "before", "cpu", shared=kept).root)
     after = weights(train(recipe, data, tmp_path / "run", "cpu", shared=kept).root)
     assert set(before) == set(after) == {"appearance-only", "pose-only", "integral"}
@@ -400,12 +412,15 @@ def test_free_streams_do_not_train_on_cached_features(data: Path, tmp_path: Path
         ({"methods": ("pose-only",), "strategy": "joint"}, r"Expected one method of .* found \['pose-only'\]"),
         ({"strategy": "joint", "gate_prior": "outcome"}, "Expected strategy=fixed with gate_prior=outcome"),
         ({"strategy": "fine-tuned", "gate_prior": "outcome"}, "found strategy=fine-tuned"),
-        ({"gate_prior": "outcome", "model": replace(toy_recipe().model, stream_answers=False)}, "stream_answers with"),
+        (
+            {"gate_prior": "outcome", "model": with_values(toy_recipe().model, stream_answers=False)},
+            "stream_answers with",
+        ),
     ],
 )
 def test_contradictions_of_stage_3_are_refused(changes: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        replace(alone(), **changes)
+        with_values(alone(), **changes)
 
 
 @pytest.mark.parametrize("strategy", ["joint", "fine-tuned"])
@@ -445,7 +460,7 @@ MODELS = {
 
 
 def model_settings(name: str) -> dict:
-    return {"model": replace(toy_recipe().model, classes=CLASSES, **MODELS[name])}
+    return {"model": with_values(toy_recipe().model, classes=CLASSES, **MODELS[name])}
 
 
 def slow_regulariser(prior: str, logits: torch.Tensor, trust: list[list[float]], right: list[list[tuple]]) -> float:
@@ -475,9 +490,9 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
     recipe = alone(gate_prior=prior, **model_settings(shape))
     config = recipe.model
     model = new_model(recipe, "integral", 0)
-    clips = TrainClips(ClipReader(read_index(data).split("train"), PoseStore.of(data), config), False, seed=0)
+    clips = TrainClips(ClipReader.for_model(read_index(data).split("train"), PoseStore.of(data), config), False, seed=0)
     batch = clips[[(0, number) for number in range(9)]]
-    training = StageTraining(model, recipe, recipe.integration, steps=1)  # whose streams are in eval mode
+    training = StageTraining(model, recipe, recipe.stages.integration, steps=1)  # whose streams are in eval mode
     with torch.no_grad():
         features = model.features(batch.frames, batch.joints)
         # streams that answer this and that, a gate that opens here and there
@@ -490,24 +505,24 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
             classifier.bias.copy_(-classifier.weight @ feature.mean(dim=(0, 1)))
             answers[name] = classifier(feature)
         logits = model.integrate(features).gate_logits
-        seen = pose_trust(batch.joints, config.size, config.size)
+        seen = pose_trust(batch.joints, config.clip.size, config.clip.size)
     found = training.training_step(batch, 0)
 
     def at(values: torch.Tensor, frame: int) -> torch.Tensor:
         """What T' values are in one of T frames: their mean over its time, or the one at its time."""
-        factor = config.pose_frame_factor
-        if config.pose_pooling == "convolution":
+        factor = config.clip.pose_frame_factor
+        if config.clip.pose_pooling == "convolution":
             return values[frame * factor]
         return sum(values[frame * factor + i] for i in range(factor)) / factor
 
-    trust = [[float(at(seen[b], t)) for t in range(config.frames)] for b in range(9)]
+    trust = [[float(at(seen[b], t)) for t in range(config.clip.frames)] for b in range(9)]
     right = [
         [
             (
                 int(answers["appearance"][b, t].argmax()) == int(batch.labels[b]),
                 int(at(answers["pose"][b], t).argmax()) == int(batch.labels[b]),
             )
-            for t in range(config.frames)
+            for t in range(config.clip.frames)
         ]
         for b in range(9)
     ]
@@ -529,13 +544,13 @@ def test_cached_features_keep_the_trust_of_their_clips(data: Path, tmp_path: Pat
     index, store, config = read_index(data).split("train"), PoseStore.of(data), recipe.model
     model = new_model(recipe, "integral", 0)
     features = stream_features(model, index, store, recipe, torch.device("cpu"), tmp_path)
-    clips = TestClips(ClipReader(index, store, config))
+    clips = TestClips(ClipReader.for_model(index, store, config))
     for number in range(9):
         batch = clips[number]
         first, end = features["first"][number : number + 2].tolist()
         assert end - first == len(batch.labels) and features["labels"][number] == batch.labels[0]
-        trust = pose_trust(batch.joints, config.size, config.size)
-        assert trust.shape == (len(batch.labels), config.pose_frames)
+        trust = pose_trust(batch.joints, config.clip.size, config.clip.size)
+        assert trust.shape == (len(batch.labels), config.clip.pose_frames)
         assert torch.equal(features["trust"][first:end], trust)
         with torch.no_grad():
             wanted = model.eval().features(batch.frames, batch.joints)

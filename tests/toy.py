@@ -1,32 +1,63 @@
 """A data set of a few tiny videos, whose pose and colour both tell the class: enough to run every stage."""
 
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from integralaction.clip import Poses
-from integralaction.config import ModelConfig, Recipe, Stage
+from integralaction.config import ModelConfig
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import write_pose_store
 from integralaction.data.video import write_video
+from integralaction.recipe import Loading, Optimizer, Recipe, Stage, Stages, Start
 
 CLASSES = ("down", "right", "still")
 SIZE, FRAMES = 32, 12
 
+T = TypeVar("T")
+
 
 def toy_recipe() -> Recipe:
     """All three stages in seconds."""
+    stage = Stage(epochs=2, lr=0.05)
     return Recipe(
         name="toy",
-        model=ModelConfig(width=0.125, channels=8, frames=2, stride=2, size=32),
+        model=toy_model(channels=8, frames=2, stride=2),
         methods=("integral", "gate-free"),
-        appearance=Stage(epochs=2, lr=0.05),
-        pose=Stage(epochs=2, lr=0.05),
-        integration=Stage(epochs=2, lr=0.05),
-        batch_size=4,
-        start="random",
-        workers=0,
+        stages=Stages(stage, stage, stage),
+        optimizer=Optimizer(batch_size=4),
+        start=Start("random"),
+        loading=Loading(workers=0),
     )
+
+
+def toy_model(**values: Any) -> ModelConfig:
+    """The narrowest model of the smallest frames: see `with_values`."""
+    return with_values(ModelConfig(), **{"width": 0.125, "size": 32, **values})
+
+
+def with_values(settings: T, **values: Any) -> T:
+    """Settings in which each field of these names, in whatever part it is, has another value."""
+    result, unknown = _with_values(settings, values)
+    assert not unknown, f"no part of {type(settings).__name__} has the fields {unknown}"
+    return result
+
+
+def _with_values(settings: Any, values: dict[str, Any]) -> tuple[Any, set[str]]:
+    own, unknown = {}, set(values)
+    for field in fields(settings):
+        present = getattr(settings, field.name)
+        is_part = is_dataclass(present)
+        value = values.get(field.name)
+        if field.name in values and (type(value) is type(present) if is_part else not is_dataclass(value)):
+            own[field.name] = value
+            unknown -= {field.name}
+        elif is_part:
+            own[field.name], rest = _with_values(present, values)
+            unknown &= rest
+    return replace(settings, **own), unknown
 
 
 def write_toy_dataset(root: Path, videos: int = 9) -> Index:

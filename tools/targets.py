@@ -243,8 +243,7 @@ def read_annotations(path: Path) -> str:
 
 
 def recipe_samples(root: Path) -> list[Path]:
-    from integralaction.config import to_dict
-    from integralaction.settings import write_yaml
+    from integralaction.settings import to_dict, write_yaml
     from tests.toy import toy_recipe
 
     write_yaml(root / "recipe.yaml", to_dict(toy_recipe()))
@@ -274,9 +273,8 @@ def read_data_set(path: Path) -> str:
 
 def run_samples(root: Path) -> list[Path]:
     """The settings of a run, predictions that it left, a model that can be opened."""
-    from integralaction.config import to_dict
     from integralaction.data.index import read_index
-    from integralaction.settings import write_yaml
+    from integralaction.settings import to_dict, write_yaml
     from tests.toy import CLASSES, toy_recipe, write_toy_dataset
 
     paths = []

@@ -83,8 +83,7 @@ def nothing(_: Path) -> None:
 
 
 def data(root: Path) -> None:
-    from integralaction.config import to_dict
-    from integralaction.settings import write_yaml
+    from integralaction.settings import to_dict, write_yaml
     from tests.toy import toy_recipe, write_toy_dataset
 
     write_toy_dataset(root / "data")

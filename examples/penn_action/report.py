@@ -55,8 +55,9 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
     data, store = index.root, PoseStore.of(index.root)
     result = score(predictions, "test")
     about = yaml.safe_load((run.root / "environment.yaml").read_text(encoding="utf-8"))
-    model, stage = run.recipe.model, run.recipe.pose
-    precision = "" if run.recipe.precision == "32-true" else f" precision={run.recipe.precision}"
+    clip, backbone, stage = run.recipe.model.clip, run.recipe.model.pose.backbone, run.recipe.stages.pose
+    arithmetic = run.recipe.optimizer.precision
+    precision = "" if arithmetic == "32-true" else f" optimizer.precision={arithmetic}"
     best = predictions.probabilities.argmax(axis=1)
     answers = [
         (predictions.classes[label], predictions.classes[guess])
@@ -89,9 +90,9 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
             "",
             f"Trained in {minutes:.0f} minutes by {about['threads']} thread{'s' * (about['threads'] > 1)} on "
             f"{about['cores']} cores ({about['processor']}, torch {about['torch'].split('+')[0]}), "
-            f"{datetime.date.today().isoformat()}: ResNet-{model.pose_depth} of width {model.width}, each video at 72 "
-            f"frames, {model.frames} of them in a clip at a stride of {model.stride}, pose maps of {model.map_size} x "
-            f"{model.map_size}, {stage.epochs} epochs, {run.recipe.precision}, seed {run.recipe.seed}. The last epoch "
+            f"{datetime.date.today().isoformat()}: ResNet-{backbone.depth} of width {backbone.width}, each video at 72 "
+            f"frames, {clip.frames} of them in a clip at a stride of {clip.stride}, pose maps of {clip.map_size} x "
+            f"{clip.map_size}, {stage.epochs} epochs, {arithmetic}, seed {run.recipe.seed}. The last epoch "
             "is used. Settings were chosen on a fifth of the training videos, held out for it (`--val "
             "0.2`). One was not chosen blindly: that joints placed by guess mislead was seen among the mistakes of an "
             "earlier run on the test videos, which took them as they are, before the held-out fifth confirmed it.",

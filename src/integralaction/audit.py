@@ -41,7 +41,7 @@ from integralaction.intervals import few_videos, share_interval
 from integralaction.model.network import channels_last
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.run import Run, environment
-from integralaction.skeleton import Skeleton, skeleton_named
+from integralaction.skeleton import Skeleton
 
 VERSIONS = ("as it is", "person only", "background only", "swapped")
 POSED = 0.5  # share of a video's looked-at frames in which a person must have a pose to be taken apart
@@ -170,8 +170,7 @@ class VideoVersions:
 
     def __init__(self, reader: ClipReader, seed: int) -> None:
         self._reader, self._seed = reader, seed
-        self._flip = skeleton_named(reader.model.skeleton).flip
-        self._skeleton = skeleton_named(reader.model.skeleton)
+        self._flip, self._skeleton = reader.skeleton.flip, reader.skeleton
         self.labels = np.array([reader.label(number) for number in range(len(reader))])
 
     def posed(self, number: int) -> bool:
@@ -189,7 +188,7 @@ class VideoVersions:
     def batches(self, number: int, partner: int) -> dict[str, Batch]:
         """By version, the ten clips."""
         reader = self._reader
-        size = reader.model.size
+        size = reader.clip.size
         starts = reader.starts(number)
         wanted = np.stack([reader.wanted(number, start) for start in starts])
         needed, place = np.unique(wanted, return_inverse=True)
@@ -254,7 +253,7 @@ def audit(run: Run, index: Index, splits: tuple[str, ...], device: torch.device,
     store = PoseStore.of(index.root)
     streams = run.methods[-1]
     models = {method: channels_last(run.load(method)).to(device) for method in run.methods}
-    versions = VideoVersions(ClipReader(index, store, models[streams].config), seed)
+    versions = VideoVersions(ClipReader.for_model(index, store, models[streams].config), seed)
     folder = run.root / "audit" / results_name(run, index)
     path = folder / f"{digest(index, weights_digest(run), store.state, str(seed))}.jsonl"
 

@@ -34,8 +34,8 @@ def train(
     Parameters
     ----------
     assignments
-        Settings to change, as name=value or part.name=value: integration.epochs=5; seed=1 is the seed of new weights
-        and of the order and augmentation of the videos. RUN/settings.yaml shows all that can be set.
+        Settings to change, as name=value or part.name=value: stages.integration.epochs=5; seed=1 is the seed of
+        new weights and of the order and augmentation of the videos. RUN/settings.yaml shows all that can be set.
     data
         The data set folder.
     out
@@ -50,8 +50,8 @@ def train(
     """
     from dataclasses import replace
 
-    from integralaction.config import override
     from integralaction.recipes import recipe_named
+    from integralaction.settings import override
     from integralaction.train import train as run_training
 
     given = (recipe, *assignments)
@@ -59,10 +59,10 @@ def train(
     assignments = tuple(word for word in given if word != recipe)
     settings = override(recipe_named(recipe), list(assignments))
     if init is not None:
-        settings = replace(settings, init=init)
+        settings = replace(settings, start=replace(settings.start, init=init))
     if head is not None:
-        settings = replace(settings, head=head)
-    if settings.head == "new" and not settings.init:
+        settings = replace(settings, start=replace(settings.start, head=head))
+    if settings.start.head == "new" and not settings.start.init:
         raise Refused("Expected --init beside --head new; found none. Give the model to start from.")
     asked = tuple(a.partition("=")[0].removeprefix("model.") for a in assignments if a.startswith("model."))
     run = run_training(settings, data, out, device, asked)
@@ -145,7 +145,7 @@ def audit(
     show(f"tables: {write_audit(found, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
     if sheet is not None:
         tested = tested(index, tuple(split or ()))
-        reader = ClipReader(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
+        reader = ClipReader.for_model(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
         contact_sheet(VideoVersions(reader, seed), tested, sheet)
         show(f"pictures: {sheet}")
     return 0
@@ -174,7 +174,7 @@ def convert(
         torchvision's names.
     other
         A second file: the first is then the appearance stream and this the pose stream, and both together are where
-        stage 3 starts: train RECIPE --init OUT appearance.epochs=0 pose.epochs=0.
+        stage 3 starts: train RECIPE --init OUT stages.appearance.epochs=0 stages.pose.epochs=0.
     out
         The folder to make; without it the account is printed and nothing written.
     mode

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from integralaction.config import ModelConfig
+from integralaction.config import IntegrationConfig, ModelConfig
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
+from integralaction.format1 import leaves
 from integralaction.model.checkpoint import is_ours
 from integralaction.model.foreign import Foreign, Mode, Told, read_foreign, recognise
 from integralaction.model.hub import MODEL_FILE, save_pretrained
@@ -16,10 +17,6 @@ from integralaction.run import adopt_streams, load_model
 
 ACCOUNT = "conversion.csv"
 UNFINISHED = "conversion.unfinished"  # names the files that a call is writing
-
-# settings that belong to one of two streams, or to none: they may differ where two are put together
-_OF_APPEARANCE = ("appearance_depth",)
-_OF_POSE = ("pose_depth", "skeleton", "pose_input", "pose_frame_factor", "pose_pooling")
 
 
 def convert(file: Path, told: Told) -> Foreign:
@@ -71,15 +68,17 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
             )
         models.append(model)
     a, p = (model.config for model in models)
-    own = {"method", *_OF_APPEARANCE, *_OF_POSE}
-    names = [f.name for f in fields(ModelConfig) if f.name not in own and getattr(a, f.name) != getattr(p, f.name)]
-    if names:
-        different = "; ".join(f"{name} is {_short(getattr(a, name))} and {_short(getattr(p, name))}" for name in names)
+    of_pose = {"pose_frame_factor": p.clip.pose_frame_factor, "pose_pooling": p.clip.pose_pooling}
+    first, second = (
+        dict(leaves({"classes": c.classes, "clip": {**asdict(c.clip), **of_pose}, "vote": c.vote})) for c in (a, p)
+    )
+    if names := [name for name in first if first[name] != second[name]]:
+        different = "; ".join(f"{name} is {_short(first[name])} and {_short(second[name])}" for name in names)
         raise Refused(
             f"Expected two streams of the same clips and classes in {appearance} and {pose}; found: {different}. "
             "Train one of them with the other's settings, as model.NAME=VALUE."
         )
-    config = replace(a, method="score-average", **{name: getattr(p, name) for name in _OF_POSE})
+    config = replace(p, appearance=a.appearance, integration=IntegrationConfig(method="score-average"))
     model = IntegralAction(config).eval()
     adopt_streams(model, *models)
     return model, read
@@ -168,12 +167,8 @@ def _group(name: str | None) -> str:
 
 
 def _depths(config: ModelConfig) -> str:
-    depths = {"appearance": config.appearance_depth, "pose": config.pose_depth}
-    if config.method == "appearance-only":
-        depths.pop("pose")
-    if config.method == "pose-only":
-        depths.pop("appearance")
-    return ", ".join(f"-{depth} ({stream})" for stream, depth in depths.items())
+    parts = {"appearance": config.appearance, "pose": config.pose}
+    return ", ".join(f"-{part.backbone.depth} ({stream})" for stream, part in parts.items() if part is not None)
 
 
 def _short(value: object) -> str:

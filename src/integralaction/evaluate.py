@@ -180,8 +180,8 @@ def _evaluate_split(
     parts = _folder(run, index, split) / f"part-{digest(index, *weights, store.state)}"
     # the model with the most streams: both, where the run has both
     streams = models[0][run.methods[-1]]
-    reader = ClipReader(index, store, streams.config)
-    if reader.without_poses and streams.config.method != "appearance-only":
+    reader = ClipReader.for_model(index, store, streams.config)
+    if reader.without_poses and reader.has_poses:
         say(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses")
     clips = TestClips(reader)
     parts.mkdir(parents=True, exist_ok=True)
@@ -196,7 +196,7 @@ def _evaluate_split(
                 advance(len(numbers))
                 continue
             rows = []
-            for batch in load_batches(Subset(clips, numbers), run.recipe.workers, batch_bytes):
+            for batch in load_batches(Subset(clips, numbers), run.recipe.loading.workers, batch_bytes):
                 rows.append(predict_clips(by_name, streams, batch.to(device)))
                 advance(1)
             _save({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
@@ -261,7 +261,7 @@ def weights_digest(run: Run) -> str:
 
 def streams_digest(run: Run) -> str:
     """A digest of the streams with which a run answers; of one that changes them in stage 3, of all its weights."""
-    if run.recipe.strategy != "fixed":
+    if run.recipe.stages.strategy != "fixed":
         return weights_digest(run)
     made = hashlib.sha256()
     for method in run.recipe.streams:

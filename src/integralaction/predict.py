@@ -73,10 +73,10 @@ def predict_video(
     source = poses if isinstance(poses, PoseSource) else pose_source(poses, config.method, device.type)
     known = _poses_in(source, model, video, info)
     reader = _reader(model, video, info, known)
-    _remark(video, info, config.span)
+    _remark(video, info, config.clip.span)
     batch = TestClips(reader)[0]
     frames = None if batch.frames is None else batch.frames.to(device)
-    joints = batch.joints.to(device) if config.method != "appearance-only" else None
+    joints = batch.joints.to(device) if config.pose is not None else None
     with torch.no_grad(), _eval_mode(model):
         output = model(frames, joints)
     alone = {"appearance": output.appearance_probabilities, "pose": output.pose_probabilities}
@@ -88,7 +88,7 @@ def predict_video(
         frames=np.stack([reader.wanted(0, start) for start in reader.starts(0)]),
         gates=None if output.gate is None else output.gate.mean(dim=2).cpu().numpy(),
         streams={name: p.mean(dim=0).cpu().numpy() for name, p in alone.items() if p is not None},
-        persons=Persons(source.name, known, None if joints is None else _pose_share(batch.joints, config.size)),
+        persons=Persons(source.name, known, None if joints is None else _pose_share(batch.joints, config.clip.size)),
     )
 
 
@@ -167,7 +167,7 @@ def _poses_in(source: PoseSource, model: IntegralAction, video: Path, info: Vide
     """The poses of a video, of those frames at least that the model's clips show."""
     poses = source.poses
     if poses is None:
-        return Poses.nobody(model.config.skeleton)
+        return Poses.nobody(model.config.skeleton or "openpose18")
     if isinstance(poses, Path):
         poses = read_poses(poses, video, source.units)
     if isinstance(poses, Poses):
@@ -198,7 +198,7 @@ def _eval_mode(model: torch.nn.Module) -> Generator[None]:
 def _reader(model: IntegralAction, video: Path, info: VideoInfo, poses: Poses) -> ClipReader:
     row = Video(video.name, "", "", info.frames, info.fps, info.height, info.width)
     index = Index(video.parent, "", poses.skeleton, model.config.classes, (row,))
-    return ClipReader(index, {video.name: poses}, model.config)
+    return ClipReader.for_model(index, {video.name: poses}, model.config)
 
 
 def _pose_share(joints: torch.Tensor, size: int) -> float:

@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-from integralaction.config import Recipe
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
 from integralaction.files import write_rows
+from integralaction.recipe import Recipe
 from integralaction.run import Run, looks_at_poses
 
 WITHOUT_POSES = "without-poses.csv"
@@ -38,7 +38,8 @@ def check_data(recipe: Recipe, index: Index, store: PoseStore) -> None:
             f"Expected poses of {index.skeleton}, as dataset.yaml of {index.root} has it; its pose store has "
             f"{store.skeleton}. Correct skeleton in dataset.yaml."
         )
-    ClipReader(index, store, recipe.model)  # the rows, and whether the skeleton converts
+    # the rows, and whether the skeleton converts
+    ClipReader.for_model(index, store, recipe.model.of_method(recipe.methods[0]))
 
 
 def check_places(run: Run, shared: Path | None) -> None:
@@ -83,6 +84,6 @@ def slow_bf16() -> str:
     if not flags or flags & {"avx512_bf16", "amx_bf16", "bf16"}:
         return ""
     return (
-        "precision=bf16-mixed: this processor has no units for bfloat16 and takes several times as long as with "
-        "precision=32-true"
+        "optimizer.precision=bf16-mixed: this processor has no units for bfloat16 and takes several times as long as with "
+        "optimizer.precision=32-true"
     )

@@ -9,9 +9,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from integralaction.config import Method, ModelConfig, Recipe, Stage, from_dict
+from integralaction.config import (
+    AppearanceConfig,
+    ClipConfig,
+    IntegrationConfig,
+    Method,
+    ModelConfig,
+    PoseConfig,
+    ResNetConfig,
+)
 from integralaction.errors import Refused
-from integralaction.settings import read_yaml
+from integralaction.recipe import Loading, Recipe, Stage, Stages, Start
+from integralaction.settings import changed, from_dict, read_yaml
 
 
 def kinetics50() -> Recipe:
@@ -30,8 +39,8 @@ def kinetics400() -> Recipe:
     a stream, 20 of stage 3; four GPUs in the paper.
     """
     stage = Stage(epochs=70, lr=1e-2, milestones=(30, 60))
-    model = ModelConfig(appearance_depth=50, pose_frame_factor=4)
-    return Recipe(name="kinetics400", model=model, appearance=stage, pose=stage)
+    model = ModelConfig(clip=ClipConfig(pose_frame_factor=4), appearance=AppearanceConfig(ResNetConfig(depth=50)))
+    return Recipe(name="kinetics400", model=model, stages=Stages(appearance=stage, pose=stage))
 
 
 def ntu60() -> Recipe:
@@ -40,7 +49,12 @@ def ntu60() -> Recipe:
     Expected (Table 1, top-1): appearance-only 90.4, pose-only 83.7, integral 91.7. Cost: 40 epochs of 40,000 videos
     a stream, 20 of stage 3.
     """
-    return Recipe(name="ntu60", model=ModelConfig(appearance_depth=50, pose_frame_factor=4, skeleton="ntu25"))
+    model = ModelConfig(
+        clip=ClipConfig(pose_frame_factor=4),
+        appearance=AppearanceConfig(ResNetConfig(depth=50)),
+        pose=PoseConfig(skeleton="ntu25"),
+    )
+    return Recipe(name="ntu60", model=model)
 
 
 def mime_demo() -> Recipe:
@@ -49,17 +63,20 @@ def mime_demo() -> Recipe:
     Its videos have 15 frames a second, so a stride of 4 is the time step that 8 is at 30. Everything starts from
     random weights. The streams' schedules are short; stage 3 trains on features that are computed once.
     """
+    narrow = ResNetConfig(width=0.25)
+    stream = Stage(epochs=14, lr=0.05, milestones=(10, 13), warmup=30)
     return Recipe(
         name="mime-demo",
-        model=ModelConfig(width=0.25, channels=128, stride=4, size=64),
+        model=ModelConfig(
+            clip=ClipConfig(stride=4, size=64),
+            appearance=AppearanceConfig(narrow),
+            pose=PoseConfig(narrow),
+            integration=IntegrationConfig(channels=128),
+        ),
         methods=("integral", "gate-free", "feature-fuse"),
-        appearance=Stage(epochs=14, lr=0.05, milestones=(10, 13), warmup=30),
-        pose=Stage(epochs=14, lr=0.05, milestones=(10, 13), warmup=30),
-        integration=Stage(epochs=40, lr=0.03, milestones=(20, 30)),
-        start="random",
-        augment_integration=False,
-        workers=0,
-        preload=True,
+        stages=Stages(stream, stream, Stage(epochs=40, lr=0.03, milestones=(20, 30))),
+        start=Start("random"),
+        loading=Loading(augment_integration=False, workers=0, preload=True),
     )
 
 
@@ -68,13 +85,12 @@ def mime_large() -> Recipe:
 
     Everything starts from random weights. Cost: 30 epochs of 980 videos a stream; made for a GPU.
     """
+    stream = Stage(epochs=30, lr=0.05, milestones=(20, 26), warmup=60)
     return Recipe(
         name="mime-large",
-        appearance=Stage(epochs=30, lr=0.05, milestones=(20, 26), warmup=60),
-        pose=Stage(epochs=30, lr=0.05, milestones=(20, 26), warmup=60),
-        integration=Stage(epochs=40, lr=0.03, milestones=(20, 30)),
-        start="random",
-        augment_integration=False,
+        stages=Stages(stream, stream, Stage(epochs=40, lr=0.03, milestones=(20, 30))),
+        start=Start("random"),
+        loading=Loading(augment_integration=False),
     )
 
 
@@ -115,12 +131,12 @@ def both_gate(base: Recipe) -> Recipe:
 
 def lambda_0(base: Recipe) -> Recipe:
     """The paper's "ours without L_gate", λ = 0 (Tables 4, 7; Figure 4). Expected: 73.2 / 15.9. Cost: stage 3."""
-    return replace(base, methods=("integral",), gate_lambda=0.0)
+    return replace(base, methods=("integral",), stages=replace(base.stages, gate_lambda=0.0))
 
 
 def lambda_1(base: Recipe) -> Recipe:
     """λ = 1.0 (Table 7). Expected: 72.8 / 25.7. Cost: stage 3."""
-    return replace(base, methods=("integral",), gate_lambda=1.0)
+    return replace(base, methods=("integral",), stages=replace(base.stages, gate_lambda=1.0))
 
 
 def lambda_5(base: Recipe) -> Recipe:
@@ -128,17 +144,17 @@ def lambda_5(base: Recipe) -> Recipe:
 
     Expected: 67.8 / 27.2; Table 1: Kinetics 65.0, Mimetics 15.3, NTU RGB+D 91.0. Cost: stage 3.
     """
-    return replace(base, methods=("integral",), gate_lambda=5.0)
+    return replace(base, methods=("integral",), stages=replace(base.stages, gate_lambda=5.0))
 
 
 def heatmaps(base: Recipe) -> Recipe:
     """A pose stream that sees heatmaps alone (Table 9). Expected: 43.5 / 26.0. Cost: stage 2."""
-    return replace(base, methods=("pose-only",), model=replace(base.model, pose_input="heatmaps"))
+    return changed(base, {"methods": ["pose-only"], "model.pose.input": "heatmaps"}, base.name)
 
 
 def pafs(base: Recipe) -> Recipe:
     """A pose stream that sees part affinity fields alone (Table 9). Expected: 45.0 / 25.0. Cost: stage 2."""
-    return replace(base, methods=("pose-only",), model=replace(base.model, pose_input="pafs"))
+    return changed(base, {"methods": ["pose-only"], "model.pose.input": "pafs"}, base.name)
 
 
 def fine_tuned(base: Recipe) -> Recipe:
@@ -147,12 +163,12 @@ def fine_tuned(base: Recipe) -> Recipe:
     The schedule is stage 3's. One that was made for features, as `mime_demo`'s, is too long for streams: at the same
     rate it then has half the epochs of stage 1, as the paper's stage 3 has.
     """
-    free = replace(base, methods=("integral",), strategy="fine-tuned")
-    if base.augment_integration:
-        return free
-    epochs = (base.appearance.epochs + 1) // 2
-    milestones = tuple(sorted({milestone // 2 for milestone in base.appearance.milestones}))
-    return replace(free, integration=Stage(epochs, base.integration.lr, milestones))
+    stages = replace(base.stages, strategy="fine-tuned")
+    if not base.loading.augment_integration:
+        epochs = (base.stages.appearance.epochs + 1) // 2
+        milestones = tuple(sorted({milestone // 2 for milestone in base.stages.appearance.milestones}))
+        stages = replace(stages, integration=Stage(epochs, base.stages.integration.lr, milestones))
+    return replace(base, methods=("integral",), stages=stages)
 
 
 def joint(base: Recipe) -> Recipe:
@@ -160,19 +176,20 @@ def joint(base: Recipe) -> Recipe:
 
     The paper does not say for how long; it has the schedule of stage 1 here, so that it is not short of training.
     """
-    return replace(base, methods=("integral",), strategy="joint", integration=base.appearance)
+    stages = replace(base.stages, strategy="joint", integration=base.stages.appearance)
+    return replace(base, methods=("integral",), stages=stages)
 
 
 def trust_prior(base: Recipe) -> Recipe:
     """The gate regulariser weighted in each frame by how far its pose can be trusted: not in the paper, which names a
     frame-adaptive regulariser as future work (section 4.3). Cost: stage 3."""
-    return replace(base, methods=("integral",), gate_prior="trust")
+    return replace(base, methods=("integral",), stages=replace(base.stages, gate_prior="trust"))
 
 
 def outcome_prior(base: Recipe) -> Recipe:
     """The gate told in each frame which stream was right: the paper's try, of which it says that it "did not improve
     the action recognition accuracy in a meaningful margin" (section 4.3). Cost: stage 3."""
-    return replace(base, methods=("integral",), gate_prior="outcome")
+    return replace(base, methods=("integral",), stages=replace(base.stages, gate_prior="outcome"))
 
 
 Variant = Callable[[Recipe], Recipe]

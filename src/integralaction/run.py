@@ -22,7 +22,8 @@ from typing import Any
 
 import torch
 
-from integralaction.config import Method, ModelConfig, Recipe, from_dict
+from integralaction import format1
+from integralaction.config import Method, ModelConfig
 from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.data.index import Index
@@ -31,8 +32,10 @@ from integralaction.model.checkpoint import is_ours, load
 from integralaction.model.foreign import Mode, Told, read_foreign
 from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
-from integralaction.settings import read_yaml
+from integralaction.recipe import Recipe
+from integralaction.settings import from_dict, read_yaml
 
+FORMAT = 2  # of settings.yaml; 1, which did not say so, is read too
 EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
 
 
@@ -71,7 +74,7 @@ class Run:
 
         They have their streams in common: where stage 3 changes these, it answers alone.
         """
-        if self.recipe.strategy != "fixed":
+        if self.recipe.stages.strategy != "fixed":
             return self.recipe.integrations
         streams = self.recipe.streams
         average: tuple[Method, ...] = ("score-average",) if len(streams) == 2 else ()
@@ -114,7 +117,7 @@ class Run:
         if method != "score-average":
             self.check_trained(method)
             return load(self.model_path(method))
-        model = IntegralAction(replace(self.recipe.model, method="score-average")).eval()
+        model = IntegralAction(self.recipe.model.of_method("score-average")).eval()
         adopt_streams(model, self.load("appearance-only"), self.load("pose-only"))
         return model
 
@@ -181,6 +184,11 @@ def read_settings(root: Path) -> dict[str, Any]:
             f"Expected the keys recipe and data, as every run has them, in {path}; found {str(values)[:80]!r}. Name "
             "the folder of a run, or a new one to train."
         )
+    number = values.get("format", 1)
+    if number not in (1, FORMAT):
+        raise Refused(f"Expected a run of format 1 or {FORMAT} in {path}; found {number!r:.100}.")
+    if number == 1 and isinstance(values["recipe"], dict):
+        values = {"format": FORMAT, **values, "recipe": format1.recipe_settings(values["recipe"])}
     return values
 
 
@@ -277,7 +285,8 @@ def model_of(recipe: Recipe, classes: tuple[str, ...]) -> ModelConfig:
             f"Expected the data set's classes in the recipe's model, or none; found {list(recipe.model.classes)} "
             f"there and {list(classes)} in the data set."
         )
-    return replace(recipe.model, classes=classes, method=recipe.methods[0])
+    model = replace(recipe.model, classes=classes)
+    return model.of_method(recipe.methods[0]) if recipe.integrations else model
 
 
 def environment() -> dict[str, str | int]:

@@ -6,12 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from integralaction.config import Method, Recipe, from_dict, to_dict
+from integralaction.config import Method
 from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.errors import Refused
-from integralaction.run import Run, environment, read_settings
-from integralaction.settings import write_yaml
+from integralaction.recipe import Recipe
+from integralaction.run import FORMAT, Run, environment, read_settings
+from integralaction.settings import from_dict, to_dict, write_yaml
 
 STAGES: tuple[tuple[str, Method], ...] = (("appearance", "appearance-only"), ("pose", "pose-only"))
 
@@ -26,6 +27,7 @@ def start_run(run: Run) -> None:
     """
     root, path = run.root, run.root / "settings.yaml"
     values: dict[str, Any] = {
+        "format": FORMAT,
         "recipe": to_dict(run.recipe),
         "data": os.path.relpath(run.data.resolve(), root.resolve()),
     }
@@ -71,9 +73,9 @@ def _check_same(run: Run, values: dict[str, Any], held: dict[str, Any]) -> list[
     theirs = to_dict(from_dict(Recipe, held["recipe"], str(run.root / "settings.yaml")))
     ours = to_dict(run.recipe)
     names = ("appearance", "pose", "integration")
-    longer = [name for name in names if ours[name]["epochs"] > theirs[name]["epochs"]]
+    longer = [name for name in names if ours["stages"][name]["epochs"] > theirs["stages"][name]["epochs"]]
     for name in longer:
-        ours[name]["epochs"] = theirs[name]["epochs"]
+        ours["stages"][name]["epochs"] = theirs["stages"][name]["epochs"]
     different = _differences({"recipe": ours, "data": values["data"]}, {"recipe": theirs, "data": held["data"]})
     if different:
         raise Refused(
@@ -99,7 +101,7 @@ def _forget(run: Run, longer: list[str]) -> None:
     """
     recipe = run.recipe
     streams = [method for name, method in STAGES if name in longer and method in recipe.streams]
-    rebuilt = recipe.integrations if streams and recipe.strategy != "joint" else ()
+    rebuilt = recipe.integrations if streams and recipe.stages.strategy != "joint" else ()
     for method in rebuilt:
         shutil.rmtree(run.stage_path(method), ignore_errors=True)
     going_on = [*streams, *(recipe.integrations if "integration" in longer and not rebuilt else ())]

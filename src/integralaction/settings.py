@@ -1,13 +1,19 @@
-"""Settings in YAML: read with limits, written whole."""
+"""Settings read, checked and changed: from YAML, from plain values, from name=value."""
 
+import difflib
 import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from integralaction.errors import Refused
 from integralaction.files import write_text
+from integralaction.format1 import leaves
 
 LARGEST = 2**24  # bytes of a file of settings: that of a data set of 100,000 classes is smaller
 MOST = 1_000_000  # values in it, those that aliases repeat counted each time
@@ -101,3 +107,131 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
             parts = [part for pair in node.value for part in pair]
         sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
     return sizes[id(node)]
+
+
+T = TypeVar("T")
+
+
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Settings as plain lists, dicts and numbers, for YAML and JSON."""
+    return TypeAdapter(type(settings)).dump_python(settings, mode="json")
+
+
+def from_dict(kind: type[T], values: Any, where: str) -> T:
+    """Settings from plain values.
+
+    Args:
+        kind: the dataclass.
+        values: what `to_dict` gave, or what a user wrote.
+        where: the values' origin, for the error.
+
+    Raises:
+        ValueError: an unknown name (with the nearest known one, or what it is called now), a wrong type, a
+            contradiction; one sentence.
+    """
+    if not isinstance(values, dict):
+        raise Refused(f"Expected settings as `name: value` in {where}; found {values!r}.")
+    former_names = getattr(kind, "FORMER_NAMES", {})
+    for name, value in leaves(values):
+        if name in former_names and not isinstance(value, dict):
+            raise Refused(f"{where}: Expected {_listed(former_names[name])}, the new name of {name}; found {name}.")
+    if name := _true_for_a_number(kind, values):
+        raise Refused(f"{where}: Expected a number for {name}; found true or false.")
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise Refused(f"{where}: {_sentence(kind, error)}") from error
+
+
+def changed(settings: T, values: Mapping[str, Any], where: str) -> T:
+    """Settings with other values, checked.
+
+    Args:
+        values: by their dotted names, such as `clip.frames`.
+        where: the values' origin, for the error.
+
+    Raises:
+        ValueError: as for `from_dict`, or a name leads through what is no group.
+    """
+    nested = to_dict(settings)
+    for path, value in values.items():
+        *groups, name = path.split(".")
+        target = nested
+        for group in groups:
+            if not isinstance(target.get(group), dict):
+                target[group] = {}  # what is no group of settings is refused with the whole name
+            target = target[group]
+        target[name] = value
+    return from_dict(type(settings), nested, where)
+
+
+def override(settings: T, assignments: list[str]) -> T:
+    """Settings with `name=value` or `part.name=value` assignments applied; values are read as YAML.
+
+    Raises:
+        ValueError: an assignment without `=`, or what `from_dict` refuses.
+    """
+    values = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise Refused(f"Expected settings as name=value, for example seed=1; found {assignment!r}.")
+        values[path] = parse_yaml(text, repr(assignment))
+    return changed(settings, values, "settings")
+
+
+def _sentence(kind: type, error: ValidationError) -> str:
+    """The first problem of a pydantic error, as one sentence."""
+    # an unknown name first: it is often what a missing one was meant to be
+    problem = min(error.errors(), key=lambda e: e["type"] not in ("unexpected_keyword_argument", "extra_forbidden"))
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        nearest = _nearest(path, _names(kind))
+        hint = f"; did you mean {nearest!r}?" if nearest else "."
+        return f"found a setting {path!r} that does not exist{hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return message
+    return f"{path or kind.__name__}: {message}; found {problem['input']!r}."
+
+
+def _nearest(path: str, names: list[str]) -> str | None:
+    """The known name that is most like this one, whole or in its last part."""
+    whole = difflib.get_close_matches(path, names, n=1)
+    if whole:
+        return whole[0]
+    last = {name.rpartition(".")[2]: name for name in reversed(names)}
+    alike = difflib.get_close_matches(path.rpartition(".")[2], last, n=1)
+    return last[alike[0]] if alike else None
+
+
+def _group(kind: Any) -> Any:
+    """The dataclass of a field that is a group of settings, or may be; None for a single value."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return next((one for one in kinds if is_dataclass(one)), None)
+
+
+def _true_for_a_number(kind: Any, values: dict[str, Any], prefix: str = "") -> str:
+    """The name of a number that is given as true or false, which would be read as 1 or 0."""
+    for f in fields(kind):
+        value, group = values.get(f.name), _group(f.type)
+        if f.type in (int, float) and isinstance(value, bool):
+            return prefix + f.name
+        if group is not None and isinstance(value, dict):
+            name = _true_for_a_number(group, value, f"{prefix}{f.name}.")
+            if name:
+                return name
+    return ""
+
+
+def _names(kind: Any, prefix: str = "") -> list[str]:
+    names = []
+    for f in fields(kind):
+        names.append(prefix + f.name)
+        if (group := _group(f.type)) is not None:
+            names.extend(_names(group, f"{prefix}{f.name}."))
+    return names
+
+
+def _listed(names: str) -> str:
+    return " and ".join(names.split())

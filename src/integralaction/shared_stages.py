@@ -8,32 +8,31 @@ FOLDER/<key>-<key>.safetensors        the features that two streams give of the 
 
 import hashlib
 import shutil
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from integralaction.config import Method, ModelConfig, Recipe, to_dict
+from integralaction.config import Method
 from integralaction.console import say
 from integralaction.files import flush_folder, write_whole
 from integralaction.model.checkpoint import is_ours
+from integralaction.recipe import Loading, Recipe, Stages
 from integralaction.run import Run
-from integralaction.settings import write_yaml
-
-# what a stream's training does not depend on; the rest of the model's settings is in its key
-_OF_INTEGRATION = ("method", "channels", "alignment", "gate_norm", "score_weight", "stream_answers", "pose_pooling")
-_OF_POSE = ("skeleton", "pose_depth", "pose_frame_factor", "pose_input")
-_OF_APPEARANCE = ("appearance_depth", "normalised")
-_OF_TRAINING = ("batch_size", "accumulate", "momentum", "weight_decay", "start", "init", "head", "augment", "precision")
+from integralaction.settings import to_dict, write_yaml
 
 
 def stage_recipe(recipe: Recipe, method: Method) -> Recipe:
-    """One of the first two stages alone: what it does not depend on is as by default."""
-    left_out = {*_OF_INTEGRATION, *(_OF_POSE if method == "appearance-only" else _OF_APPEARANCE)}
-    if method == "pose-only" and recipe.model.pose_pooling == "convolution":
-        left_out.remove("pose_pooling")  # it says how many pose frames a clip has
-    model = {f.name: getattr(recipe.model, f.name) for f in fields(ModelConfig) if f.name not in left_out}
-    schedule = "appearance" if method == "appearance-only" else "pose"
-    kept = {name: getattr(recipe, name) for name in (*_OF_TRAINING, schedule, "seed")}
-    return Recipe(name="stage", model=ModelConfig(**model), methods=(method,), **kept)
+    """One of the first two stages alone: its part of the model, the clip, its schedule, and what all stages share."""
+    schedule = recipe.stages.of(method)
+    return Recipe(
+        name="stage",
+        model=recipe.model.of_method(method),
+        methods=(method,),
+        stages=Stages(appearance=schedule) if method == "appearance-only" else Stages(pose=schedule),
+        optimizer=recipe.optimizer,
+        start=recipe.start,
+        loading=Loading(augment=recipe.loading.augment),  # the rest of it changes no number
+        seed=recipe.seed,
+    )
 
 
 @dataclass(frozen=True)

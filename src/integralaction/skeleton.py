@@ -219,6 +219,6 @@ def convert_joints(joints: np.ndarray, source: Skeleton, target: Skeleton) -> np
         else:
             raise Refused(
                 f"Expected poses that convert to the skeleton {target.name}; {source.name} has no joint {name!r}. "
-                f"Use a model of {source.name} (model.skeleton={source.name} in training), or other poses."
+                f"Use a model of {source.name} (model.pose.skeleton={source.name} in training), or other poses."
             )
     return np.stack(made, axis=-2)

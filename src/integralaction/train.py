@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from integralaction.clip import Batch
-from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, Recipe, Stage, changed
+from integralaction.config import SINGLE_STREAMS, Method, ModelConfig
 from integralaction.console import say, track
 from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, TrainClips
 from integralaction.data.index import Index, read_index, say_untrained_classes
@@ -44,6 +44,7 @@ from integralaction.epoch_progress import EpochProgress
 from integralaction.errors import Refused
 from integralaction.evaluate import digest
 from integralaction.files import write_whole
+from integralaction.format1 import leaves
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
 from integralaction.model.hub import ON_HUB, is_hub_id, pinned
 from integralaction.model.loss import (
@@ -56,6 +57,7 @@ from integralaction.model.loss import (
 )
 from integralaction.model.network import Features, IntegralAction, channels_last
 from integralaction.readiness import check_data, check_places, list_without_poses, slow_bf16
+from integralaction.recipe import Recipe, Stage
 from integralaction.run import (
     EMBEDDED,
     Run,
@@ -68,6 +70,7 @@ from integralaction.run import (
     open_run,
 )
 from integralaction.run_start import check_free, start_run
+from integralaction.settings import changed, to_dict
 from integralaction.shared_stages import SharedStages
 
 
@@ -88,13 +91,13 @@ def train(
         data: the data set folder.
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        asked: settings of the model that must stay as they are where `recipe.init` has others.
+        asked: settings of the model that must stay as they are where `recipe.start.init` has others.
         shared: a folder of finished stages: what another run trained with the same settings is taken from there, and
             what this one trains is put there.
 
     Raises:
-        ValueError: data and recipe do not fit, the weights of `recipe.init` need what was not asked, or `out` holds a
-            run of other settings.
+        ValueError: data and recipe do not fit, the weights of `recipe.start.init` need what was not asked, or `out`
+            holds a run of other settings.
         ArithmeticError: the loss is no longer finite.
     """
     whole = read_index(data)
@@ -105,9 +108,10 @@ def train(
     check_data(recipe, index, store)
     init = _load_init(recipe, out)
     if init is not None:
-        recipe = replace(recipe, model=made_like(recipe, init.config, asked), init=_lasting(recipe.init, out))
+        start = replace(recipe.start, init=_lasting(recipe.start.init, out))
+        recipe = replace(recipe, model=made_like(recipe, init.config, asked), start=start)
     target = choose_device(device)
-    if recipe.precision == "16-mixed" and target.type == "cpu":
+    if recipe.optimizer.precision == "16-mixed" and target.type == "cpu":
         raise Refused("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
     run = Run(out, recipe, data, fingerprint(recipe, whole))
     check_free(out)
@@ -134,7 +138,7 @@ def _begin(
         torn = [run.model_path(method) for method in _missing(run) if run.model_path(method).exists()]
         remarks = [f"{path} is empty or damaged: it is made again" for path in torn]
         remarks += [list_without_poses(run, index, store)] if looks_at_poses(run.recipe) else []
-        if run.recipe.precision == "bf16-mixed" and device.type == "cpu":
+        if run.recipe.optimizer.precision == "bf16-mixed" and device.type == "cpu":
             remarks.append(slow_bf16())
         for remark in filter(None, remarks):
             say(remark)
@@ -148,15 +152,15 @@ def _missing(run: Run) -> list[Method]:
 
 def _load_init(recipe: Recipe, out: Path) -> IntegralAction | None:
     """The model to start from: the run's own copy, where there is one."""
-    if not recipe.init:
+    if not recipe.start.init:
         return None
     copy = out / "init.safetensors"
     if not copy.is_file() or not (out / "settings.yaml").is_file():
-        return load_model(recipe.init)
+        return load_model(recipe.start.init)
     if not is_ours(copy):
         raise Refused(
             f"Expected the model that the training of {out} started from in {copy}; it is empty or damaged. Remove it: "
-            f"the same command then copies {recipe.init} again."
+            f"the same command then copies {recipe.start.init} again."
         )
     return load_model(copy)
 
@@ -169,7 +173,7 @@ def _lasting(source: str, out: Path) -> str:
         return str(Path(source).resolve())
     hub_id = source.removeprefix(ON_HUB)
     # a run that goes on has its own copy, and asks nobody for the revision
-    begun = open_run(out).recipe.init if (out / "settings.yaml").is_file() else ""
+    begun = open_run(out).recipe.start.init if (out / "settings.yaml").is_file() else ""
     return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pinned(hub_id)
 
 
@@ -195,10 +199,10 @@ def _run_stages(
     for number, method in enumerate(SINGLE_STREAMS):
         if method in todo:
             model = new_model(recipe, method, recipe.seed + number, init)
-            stage = recipe.appearance if method == "appearance-only" else recipe.pose
+            stage = recipe.stages.of(method)
             if stage.epochs == 0 and not _has_classifier(recipe, method, init) and rank_and_count()[0] == 0:
                 say(f"{method}: 0 epochs, and its classifier is new: it answers by chance")
-            run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.augment), device)
+            run_stage(run, model, stage, _training_clips(run, index, store, method, recipe.loading.augment), device)
             if shared is not None and rank_and_count()[0] == 0:
                 shared.keep(run, method)
     clips = None
@@ -206,22 +210,23 @@ def _run_stages(
         if method not in todo:
             continue
         model = new_model(recipe, method, recipe.seed + 2, init)
-        if recipe.strategy != "joint":
+        if recipe.stages.strategy != "joint":
             adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
-        if clips is None and (recipe.augment_integration or recipe.strategy != "fixed"):
+        if clips is None and (recipe.loading.augment_integration or recipe.stages.strategy != "fixed"):
             # free streams see what stages 1 and 2 show them
-            augment = recipe.augment_integration if recipe.strategy == "fixed" else recipe.augment
+            loading, is_fixed = recipe.loading, recipe.stages.strategy == "fixed"
+            augment = loading.augment_integration if is_fixed else loading.augment
             clips = _training_clips(run, index, store, method, augment)
         elif clips is None:
             path = None if shared is None else shared.features_path(run)
             clips = FeatureClips(_features_once(model, index, store, run, device, path), seed=recipe.seed)
-        run_stage(run, model, recipe.integration, clips, device)
+        run_stage(run, model, recipe.stages.integration, clips, device)
 
 
 def _has_classifier(recipe: Recipe, method: Method, init: IntegralAction | None) -> bool:
     """Whether a single stream's classifier comes with the weights that it starts from."""
     name = f"{method.removesuffix('-only')}_classifier"
-    return init is not None and recipe.head == "keep" and getattr(init, name) is not None
+    return init is not None and recipe.start.head == "keep" and getattr(init, name) is not None
 
 
 @contextmanager
@@ -254,7 +259,7 @@ def _wait_for_all() -> None:
 
 
 def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) -> ModelConfig:
-    """The recipe's model with the settings that the weights of `recipe.init` need, and with their clip.
+    """The recipe's model with the settings that the weights of `recipe.start.init` need, and with their clip.
 
     Each setting that changes is said on standard error. Weights without a shift are of single frames, and start any
     clip.
@@ -266,53 +271,54 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
         ValueError: its classifiers are to be kept and are of other classes, or its weights need what was not asked.
     """
     ours = recipe.model
-    if recipe.head == "keep" and init.classes != ours.classes:
+    if recipe.start.head == "keep" and init.classes != ours.classes:
         same = sorted(init.classes) == sorted(ours.classes)
         found = "the same in another order" if same else f"{len(init.classes)} ({', '.join(init.classes[:3])}, ...)"
         raise Refused(
             f"Expected the {len(ours.classes)} classes of the data set ({', '.join(ours.classes[:3])}, ...) in "
-            f"{recipe.init}, whose classifiers are kept; found {found}. Give --head new to start new classifiers, "
-            "or name "
-            "its classes as the data set does (integralaction convert --classes)."
+            f"{recipe.start.init}, whose classifiers are kept; found {found}. Give --head new to start new "
+            "classifiers, or name its classes as the data set does (integralaction convert --classes)."
         )
-    needed, clip = ["width"], []
-    if init.method != "pose-only":
-        needed += ["appearance_depth", "normalised"]
-    if init.method != "appearance-only":
-        needed += ["pose_depth", "skeleton", "pose_input"]
-        clip += ["pose_frame_factor", "pose_pooling"]
-    if init.shift:
-        needed += ["shift", "shift_first"]
-        clip += ["frames", "stride", "size", "vote"]
-    if init.method == ours.method and init.method not in SINGLE_STREAMS:
-        needed += ["channels", "alignment", "gate_norm", "pose_frame_factor", "pose_pooling"]
-    changes = {name: getattr(init, name) for name in (*clip, *needed) if getattr(init, name) != getattr(ours, name)}
+    theirs, before = dict(leaves(to_dict(init))), dict(leaves(to_dict(ours)))
+    shifts = [part.backbone.shift for part in (init.appearance, init.pose) if part is not None]
+    of_clip = ["vote", *(name for name in theirs if name.startswith("clip."))] if any(shifts) else []
+    needed = [name for name in theirs if name.startswith(("appearance.", "pose."))]
+    if init.pose is None:
+        of_clip = [name for name in of_clip if not name.startswith("clip.pose_")]
+    if not any(shifts):
+        needed = [name for name in needed if not name.endswith((".shift", ".shift_first"))]
+    if init.method == ours.method and init.integration is not None:
+        needed += [name for name in theirs if name.startswith(("integration.", "clip.pose_"))]
+    changes = {name: theirs[name] for name in (*of_clip, *needed) if theirs[name] != before.get(name)}
     if refused := sorted(set(asked) & set(needed) & changes.keys()):
         wanted = ", ".join(f"model.{name}={changes[name]}" for name in refused)
-        raise Refused(f"Expected what the weights of {recipe.init} need, {wanted}; found otherwise. Leave it out.")
+        raise Refused(f"Expected what the weights of {recipe.start.init} need, {wanted}; found others. Leave it out.")
     changes = {name: value for name, value in changes.items() if name not in asked}
     if changes and rank_and_count()[0] == 0:
         told = ", ".join(f"model.{name}={value}" for name, value in changes.items())
-        say(f"from {recipe.init}: {told}")
-    return changed(ours, recipe.init, **changes, stream_answers=True)
+        say(f"from {recipe.start.init}: {told}")
+    if ours.integration is not None:
+        changes["integration.stream_answers"] = True
+    return changed(ours, changes, recipe.start.init)
 
 
 def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | None = None) -> IntegralAction:
     """A model at its start: the weights of `init` in what that has; else ImageNet or random weights in the ResNets, the
     paper's Gaussian in what is new."""
     alone = method in SINGLE_STREAMS
-    # streams that change in stage 3 leave the classifiers of stages 1 and 2 behind
-    answers = recipe.model.stream_answers and recipe.strategy == "fixed"
+    config = recipe.model.of_method(method)
+    if config.integration is not None and recipe.stages.strategy != "fixed":
+        # streams that change in stage 3 leave the classifiers of stages 1 and 2 behind
+        config = replace(config, integration=replace(config.integration, stream_answers=False))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = IntegralAction(replace(recipe.model, method=method, stream_answers=alone or answers))
-    if recipe.start != "random" and (alone or recipe.strategy == "joint"):
-        for name, depth in (("appearance", recipe.model.appearance_depth), ("pose", recipe.model.pose_depth)):
-            stream = getattr(model, name)
-            if stream is not None and (init is None or getattr(init, name) is None):
-                start_from_imagenet(stream.resnet, depth, recipe.start)
+        model = IntegralAction(config)
+    if recipe.start.weights != "random" and (alone or recipe.stages.strategy == "joint"):
+        for name, part in (("appearance", config.appearance), ("pose", config.pose)):
+            if part is not None and (init is None or getattr(init, name) is None):
+                start_from_imagenet(getattr(model, name).backbone, part.backbone.depth, recipe.start.weights)
     if init is not None:
-        _adopt(model, init, recipe.head == "keep")
+        _adopt(model, init, recipe.start.head == "keep")
     return model
 
 
@@ -379,7 +385,7 @@ class StageTraining(lightning.LightningModule):
         """
         super().__init__()
         self.model, self.recipe, self.stage, self.steps = model, recipe, stage, steps
-        self.frozen = model.integration is not None and recipe.strategy == "fixed"
+        self.frozen = model.integration is not None and recipe.stages.strategy == "fixed"
         if self.frozen:
             model.requires_grad_(False)
             for part in (model.pose_pooling, model.integration, model.classifier):
@@ -409,7 +415,7 @@ class StageTraining(lightning.LightningModule):
         if output.gate_logits is not None and output.gate is not None:
             regulariser = gate_loss(output.gate_logits, *self.gate_prior(features, trust, batch.labels))
             measured |= {"gate_loss": regulariser.detach(), "gate": output.gate.detach().mean()}
-            loss = loss + self.recipe.gate_lambda * regulariser
+            loss = loss + self.recipe.stages.gate_lambda * regulariser
         measured["total"] = loss.detach()
         measured["top1"] = (output.probabilities.detach().argmax(1) == batch.labels).float().mean()
         return {"loss": loss, **measured}  # "loss" is the trainer's, which divides it by the accumulation steps
@@ -418,9 +424,9 @@ class StageTraining(lightning.LightningModule):
     def gate_prior(self, features: Features, trust: Tensor, labels: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Weight and target of the gate regulariser in each frame, (B, T), as the recipe's prior has them."""
         model = self.model
-        if self.recipe.gate_prior == "trust":
+        if self.recipe.stages.gate_prior == "trust":
             return trust_weights(_over_time(trust, model.config)), None
-        if self.recipe.gate_prior == "outcome":
+        if self.recipe.stages.gate_prior == "outcome":
             assert model.appearance_classifier is not None and model.pose_classifier is not None
             pose = model.pose_classifier(features.pose)
             logits = _over_time(pose.mT, model.config).mT
@@ -428,9 +434,9 @@ class StageTraining(lightning.LightningModule):
         return None, None
 
     def configure_optimizers(self) -> dict[str, Any]:
-        recipe, stage = self.recipe, self.stage
+        sgd, stage = self.recipe.optimizer, self.stage
         free = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.SGD(free, stage.lr, recipe.momentum, weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.SGD(free, stage.lr, sgd.momentum, weight_decay=sgd.weight_decay)
 
         def factor(step: int) -> float:
             passed = sum(step // self.steps >= milestone for milestone in stage.milestones)
@@ -444,14 +450,14 @@ def run_stage(
     run: Run, model: IntegralAction, stage: Stage, clips: TrainClips | FeatureClips, device: torch.device
 ) -> None:
     """Train one model and write it into the run folder; continue from its last checkpoint where there is one."""
-    recipe, method = run.recipe, model.config.method
+    recipe, method, sgd = run.recipe, model.config.method, run.recipe.optimizer
     folder = run.stage_path(method)
     folder.mkdir(parents=True, exist_ok=True)
     process, processes = rank_and_count()
-    order = MicroBatches(len(clips), recipe.batch_size, recipe.accumulate, process, processes, recipe.seed)
+    order = MicroBatches(len(clips), sgd.batch_size, sgd.accumulate, process, processes, recipe.seed)
     # memory holds decoded frames and features already; workers would only copy them
-    workers = 0 if recipe.preload or isinstance(clips, FeatureClips) else recipe.workers
-    micro_batch = bytes_of_clips(model.config, recipe.batch_size // recipe.accumulate // processes)
+    workers = 0 if recipe.loading.preload or isinstance(clips, FeatureClips) else recipe.loading.workers
+    micro_batch = bytes_of_clips(model.config, sgd.batch_size // sgd.accumulate // processes)
     workers = usable_workers(workers, micro_batch)
     loader = load_batches(
         clips,
@@ -463,7 +469,7 @@ def run_stage(
     )
     training = StageTraining(channels_last(model), recipe, stage, order.mini_batches)
     with _quiet():
-        epoch_end = EpochEnd(folder, f"{method:<16}", stage.epochs, len(clips), recipe.max_failed)
+        epoch_end = EpochEnd(folder, f"{method:<16}", stage.epochs, len(clips), recipe.loading.max_failed)
         trainer = _trainer(recipe, stage, device, folder, processes, epoch_end)
     checkpoint = _whole_checkpoint(folder / "last.ckpt", training)
     if stage.epochs > 0:
@@ -512,8 +518,8 @@ def _trainer(
         num_nodes=processes // here if processes > 1 else 1,
         strategy="ddp" if processes > 1 else "auto",
         max_epochs=stage.epochs,
-        accumulate_grad_batches=recipe.accumulate,
-        precision=recipe.precision,
+        accumulate_grad_batches=recipe.optimizer.accumulate,
+        precision=recipe.optimizer.precision,
         deterministic=True,
         use_distributed_sampler=False,  # MicroBatches knows the processes
         callbacks=[epoch_end] if sys.stderr.isatty() else [epoch_end, EpochProgress(folder.name)],
@@ -542,22 +548,22 @@ def _quiet() -> Generator[None]:
 
 
 def _training_clips(run: Run, index: Index, store: PoseStore, method: Method, augment: bool) -> TrainClips:
-    reader = ClipReader(index, store, replace(run.recipe.model, method=method))
+    reader = ClipReader.for_model(index, store, run.recipe.model.of_method(method))
     clips = TrainClips(reader, augment, run.recipe.seed)
-    return clips.preload() if run.recipe.preload else clips
+    return clips.preload() if run.recipe.loading.preload else clips
 
 
 def _trust(batch: Batch, model: ModelConfig) -> Tensor:
     """How far the poses of a batch can be trusted, (B, T')."""
-    height, width = (model.size,) * 2 if batch.frames is None else batch.frames.shape[-2:]
+    height, width = (model.clip.size,) * 2 if batch.frames is None else batch.frames.shape[-2:]
     return pose_trust(batch.joints, height, width)
 
 
 def _over_time(values: Tensor, model: ModelConfig) -> Tensor:
     """Values of T' pose frames (..., T') as those of the T RGB frames: means, or those at the same time."""
-    if model.pose_pooling == "convolution":
-        return values[..., :: model.pose_frame_factor]
-    return values.unflatten(-1, (model.frames, -1)).mean(dim=-1)
+    if model.clip.pose_pooling == "convolution":
+        return values[..., :: model.clip.pose_frame_factor]
+    return values.unflatten(-1, (model.clip.frames, -1)).mean(dim=-1)
 
 
 def _features_once(
@@ -584,9 +590,9 @@ def stream_features(
     model: IntegralAction, index: Index, store: PoseStore, recipe: Recipe, device: torch.device, folder: Path
 ) -> dict[str, Tensor]:
     """The streams' features of the test clips of every video, as `FeatureClips` takes them."""
-    reader = ClipReader(index, store, model.config)
+    reader = ClipReader.for_model(index, store, model.config)
     clips = ReadableClips(TestClips(reader), reader)
-    loader = load_batches(clips, recipe.workers, bytes_of_clips(model.config, TEST_CLIPS))
+    loader = load_batches(clips, recipe.loading.workers, bytes_of_clips(model.config, TEST_CLIPS))
     failed: dict[str, str] = {}
     model = channels_last(model).to(device).eval()
     appearance, pose, trust, labels, first = [], [], [], [], [0]
@@ -602,7 +608,7 @@ def stream_features(
             trust.append(_trust(batch, model.config))
             labels.append(int(batch.labels[0]))
             first.append(first[-1] + len(batch.labels))
-    check_failed(failed, len(clips), recipe.max_failed, folder)
+    check_failed(failed, len(clips), recipe.loading.max_failed, folder)
     if failed and rank_and_count()[0] == 0:
         say(
             f"{len(failed)} of {len(clips)} videos could not be read and are left out of stage 3: "

@@ -19,9 +19,10 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import Crop, apply_crop, centre_crop, random_crop, resize_joints, short_side
 from integralaction.skeleton import skeleton_named
+from tests.toy import with_values
 
 FLIP = skeleton_named("openpose18").flip
-MODEL = replace(toy_recipe().model, classes=("down", "right", "still"))
+MODEL = with_values(toy_recipe().model, classes=("down", "right", "still"))
 
 
 @given(st.integers(1, 400))
@@ -118,7 +119,7 @@ def test_centre_crop_and_short_side_of_the_paper() -> None:
 def reader(tmp_path_factory: pytest.TempPathFactory) -> ClipReader:
     root = tmp_path_factory.mktemp("toy")
     index = write_toy_dataset(root)
-    return ClipReader(index.split("train"), PoseStore.of(root), MODEL)
+    return ClipReader.for_model(index.split("train"), PoseStore.of(root), MODEL)
 
 
 def test_batches_are_a_function_of_seed_epoch_and_video(reader: ClipReader) -> None:
@@ -147,13 +148,15 @@ def test_test_clips_of_a_video(reader: ClipReader) -> None:
 
 
 def test_pose_only_reads_no_frames(reader: ClipReader) -> None:
-    poses = ClipReader(reader.index, PoseStore.of(reader.index.root), replace(MODEL, method="pose-only"))
+    poses = ClipReader.for_model(reader.index, PoseStore.of(reader.index.root), MODEL.of_method("pose-only"))
     both, alone = TestClips(reader)[1], TestClips(poses)[1]
     assert alone.frames is None and torch.equal(both.joints, alone.joints)
 
 
 def test_classes_are_matched_by_name(reader: ClipReader) -> None:
-    other = ClipReader(reader.index, PoseStore.of(reader.index.root), ModelConfig(classes=("still", "flying", "down")))
+    other = ClipReader.for_model(
+        reader.index, PoseStore.of(reader.index.root), ModelConfig(classes=("still", "flying", "down"))
+    )
     assert [other.label(i) for i in range(3)] == [2, -1, 0]
 
 
@@ -161,10 +164,10 @@ def test_pose_frames_are_denser_than_pictures(reader: ClipReader) -> None:
     """T' = 4 T poses between the pictures, the last ones repeating the end of the video."""
     frames = {t: np.full((1, 18, 3), float(t + 1)) for t in range(12)}
     name = reader.index.videos[0].video
-    dense = ClipReader(
+    dense = ClipReader.for_model(
         reader.index,
         {name: Poses.from_frames("openpose18", frames)},
-        replace(MODEL, frames=2, stride=8, pose_frame_factor=4),
+        with_values(MODEL, frames=2, stride=8, pose_frame_factor=4),
     )
     joints = dense.joints(0, dense.poses(0), start=3)
     assert joints[:, 0, 0, 2].tolist() == [4, 6, 8, 10, 12, 12, 12, 12]
@@ -189,7 +192,7 @@ def test_clips_are_those_of_the_released_loader(shared: Path, tmp_path: Path) ->
         rows.append(Video(name, "still", "in-context", image["frame_num"], 30.0, *size))
         poses[name] = kinetics_skeleton(root / "kinetics-skeleton/kinetics_val" / f"{image['file_name']}.json", *size)
     index = Index(tmp_path, "mini", "openpose18", MODEL.classes, tuple(rows), str(root / "frames/val_256"))
-    clips = TestClips(ClipReader(index, poses, ModelConfig(classes=MODEL.classes)))
+    clips = TestClips(ClipReader.for_model(index, poses, ModelConfig(classes=MODEL.classes)))
     checked = 0
     for name in [name for name in expected.files if name.startswith("start_")]:
         i = name.removeprefix("start_")

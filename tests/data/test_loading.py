@@ -40,7 +40,7 @@ def test_bytes_are_those_of_a_batch() -> None:
     made = batch(10)
     tensors = (made.frames, made.joints)
     assert bytes_of_clips(ModelConfig(), 10) == sum(t.numel() * t.element_size() for t in tensors)
-    assert bytes_of_clips(ModelConfig(method="pose-only"), 10) == made.joints.numel() * 4
+    assert bytes_of_clips(ModelConfig().of_method("pose-only"), 10) == made.joints.numel() * 4
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,9 @@ def test_the_real_poses_train_a_stream(penn: Path, tmp_path: Path) -> None:
     (small / "videos.csv").write_text("\n".join([lines[0], *lines[1::8]]) + "\n")
     for file in (penn / "dataset.yaml", *penn.glob("poses-*")):
         (small / file.name).symlink_to(file)
-    settings = ["model.width=0.125", "model.size=64", "model.frames=8", "model.stride=8", "pose.epochs=5"]
-    settings += ["pose.milestones=[4]", "pose.warmup=0", "augment=false", "batch_size=8"]
+    settings = ["model.pose.backbone.width=0.125", "model.clip.size=64", "model.clip.frames=8", "model.clip.stride=8"]
+    settings += ["stages.pose.epochs=5", "stages.pose.milestones=[4]", "stages.pose.warmup=0"]
+    settings += ["loading.augment=false", "optimizer.batch_size=8"]
     out = str(tmp_path / "run")
     assert run(["train", str(EXAMPLE / "recipe.yaml"), *settings, "--data", str(small), "--out", out]) == 0
     assert run(["evaluate", out, "--split", "val"]) == 0

@@ -1,24 +1,23 @@
 """Class activation maps against closed forms and finite differences, and that they leave the model as it was."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from integralaction.config import Method, ModelConfig
+from integralaction.config import Method
 from integralaction.figures.activation import heat, integral_activation, stream_activation
 from integralaction.model.network import Features, IntegralAction
+from tests.toy import toy_model
 
 CLASSES = ("a", "b", "c")
-CONFIG = ModelConfig(classes=CLASSES, width=0.125, channels=8, frames=2, stride=2, pose_frame_factor=2, size=96)
+CONFIG = toy_model(classes=CLASSES, channels=8, frames=2, stride=2, pose_frame_factor=2, size=96)
 
 
 def new_model(method: Method) -> IntegralAction:
     """An untrained model whose every weight counts."""
     torch.manual_seed(0)
-    model = IntegralAction(replace(CONFIG, method=method)).double().eval()
+    model = IntegralAction(CONFIG.of_method(method)).double().eval()
     for name, parameter in model.named_parameters():
         if "classifier" in name or "integration" in name:
             torch.nn.init.normal_(parameter)
@@ -39,7 +38,7 @@ def maps_of(model: IntegralAction) -> tuple[Tensor, Tensor]:
     """The last maps of both streams: (clips, frames, channels, height, width)."""
     kept: list[Tensor] = []
     hooks = [
-        stream.resnet.register_forward_hook(lambda _m, _i, maps: kept.append(maps))
+        stream.backbone.register_forward_hook(lambda _m, _i, maps: kept.append(maps))
         for stream in (model.appearance, model.pose)
     ]
     with torch.no_grad():

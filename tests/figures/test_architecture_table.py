@@ -2,8 +2,6 @@
 
 # ruff: noqa: RUF001 (the marks that papers use)
 
-from dataclasses import replace
-
 import pytest
 from toy import CLASSES, toy_recipe
 
@@ -11,8 +9,9 @@ from integralaction import recipes
 from integralaction.config import ModelConfig
 from integralaction.figures.architecture import architecture_table, trace
 from integralaction.model.network import IntegralAction
+from tests.toy import with_values
 
-TOY = replace(toy_recipe().model, classes=CLASSES)
+TOY = with_values(toy_recipe().model, classes=CLASSES)
 
 
 def rows(config: ModelConfig) -> dict[str, tuple[str, ...]]:
@@ -22,7 +21,7 @@ def rows(config: ModelConfig) -> dict[str, tuple[str, ...]]:
 
 
 def test_table_13() -> None:
-    found = rows(replace(recipes.kinetics400().model, classes=tuple(f"c{i}" for i in range(400))))
+    found = rows(with_values(recipes.kinetics400().model, classes=tuple(f"c{i}" for i in range(400))))
     basic = "[TSM 1×3², {0} 1×3², {0}] ×2"
     deep = "[TSM 1×1², {0} 1×3², {0} 1×1², {1}] ×{2}"
     assert found["input"] == ("RGB frames", "keypoint heatmaps + PAFs", "appearance: 8×224² pose: 32×56²")
@@ -43,7 +42,7 @@ def test_table_13() -> None:
 
 
 def test_table_14() -> None:
-    found = rows(replace(recipes.kinetics50().model, classes=tuple(f"c{i}" for i in range(50))))
+    found = rows(with_values(recipes.kinetics50().model, classes=tuple(f"c{i}" for i in range(50))))
     basic = "[TSM 1×3², {0} 1×3², {0}] ×2"
     assert found["input"][2] == "appearance: 8×224² pose: 8×56²"
     assert found["res2"] == (f"1×3² max pool, stride 1×2² {basic.format(64)}", basic.format(64), "both: 8×56²")
@@ -58,7 +57,7 @@ def test_costs_are_counted_from_the_layers() -> None:
     model = IntegralAction(TOY)
     seen = trace(model)
     # conv1: 2 frames, 16 x 16 places, 8 channels, each of 7 x 7 x 3 products
-    assert seen.multiply_adds["appearance.resnet.conv1"] == 2 * 16 * 16 * 8 * 7 * 7 * 3
+    assert seen.multiply_adds["appearance.backbone.conv1"] == 2 * 16 * 16 * 8 * 7 * 7 * 3
     assert seen.multiply_adds["classifier"] == 2 * 8 * 3
     streams = seen.multiply_adds_of("appearance") + seen.multiply_adds_of("pose")
     assert seen.multiply_adds_of("classifier") == 2 * 8 * 3  # without those of the streams
@@ -69,25 +68,25 @@ def test_costs_are_counted_from_the_layers() -> None:
 
 def test_known_multiply_adds() -> None:
     # ResNet-50 on one 224 x 224 image: 4.09 billion with its own classifier of 2 million
-    found = rows(replace(recipes.kinetics400().model, classes=CLASSES))["multiply-adds*"][0]
+    found = rows(with_values(recipes.kinetics400().model, classes=CLASSES))["multiply-adds*"][0]
     assert abs(float(found.split()[0]) - 8 * 4.087) < 0.05
 
 
 def test_other_methods() -> None:
-    free = architecture_table(replace(TOY, method="gate-free"), "free")
+    free = architecture_table(TOY.of_method("gate-free"), "free")
     assert not [row for row in free.rows if "gating" in row.label] and not [n for n in free.notes if "equation 1" in n]
-    fused = rows(replace(TOY, method="feature-fuse", stride=4, pose_frame_factor=2))
+    fused = rows(with_values(TOY, method="feature-fuse", stride=4, pose_frame_factor=2))
     assert fused["aggregation"][0] == "concatenation" and fused["feature"][1] == "2×1² avg pool, stride 2×1²"
-    assert "sigmoid, of both" in rows(replace(TOY, method="both-gate"))["gating"][0]
-    assert rows(replace(TOY, method="appearance-gate"))["gating"][0].startswith("G: 1×1², 8")
-    released = rows(replace(TOY, alignment="batch", pose_frame_factor=2, pose_pooling="convolution"))
+    assert "sigmoid, of both" in rows(TOY.of_method("both-gate"))["gating"][0]
+    assert rows(TOY.of_method("appearance-gate"))["gating"][0].startswith("G: 1×1², 8")
+    released = rows(with_values(TOY, alignment="batch", pose_frame_factor=2, pose_pooling="convolution"))
     assert released["feature"][1] == "5×1², 64, stride 2×1² 1×1², 8 batch normalization ReLU"
-    deepest = rows(replace(TOY, appearance_depth=101))
+    deepest = rows(with_values(TOY, appearance_depth=101))
     assert deepest["res4"][0].startswith("[TSM in 12 of 23")
-    assert "TSM" not in rows(replace(TOY, shift=0))["res3"][0]
+    assert "TSM" not in rows(with_values(TOY, shift=0))["res3"][0]
 
 
 @pytest.mark.parametrize("method", ["pose-only", "appearance-only", "score-average"])
 def test_methods_without_integration_are_refused(method: str) -> None:
     with pytest.raises(ValueError, match=f"found {method}: set another method for table14"):
-        architecture_table(replace(TOY, method=method), "table14")
+        architecture_table(TOY.of_method(method), "table14")

@@ -2,8 +2,6 @@
 
 # ruff: noqa: RUF001 (the marks that papers use)
 
-from dataclasses import replace
-
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -11,13 +9,14 @@ from matplotlib.text import Text
 from overlaps import cut_texts, drawn_texts, overlapping_texts
 from toy import CLASSES, toy_recipe
 
-from integralaction.config import METHODS, TRAINED_INTEGRATIONS, ModelConfig
+from integralaction.config import METHODS, TRAINED_INTEGRATIONS, AppearanceConfig, ClipConfig, ModelConfig, ResNetConfig
 from integralaction.figures.diagrams import integration_figure, pipeline_figure
 from integralaction.figures.style import new_figure
 from integralaction.model.network import IntegralAction, Output
+from tests.toy import with_values
 
-TOY = replace(toy_recipe().model, classes=CLASSES)
-PAPER = ModelConfig(classes=CLASSES, appearance_depth=50, pose_frame_factor=4)
+TOY = with_values(toy_recipe().model, classes=CLASSES)
+PAPER = ModelConfig(CLASSES, ClipConfig(pose_frame_factor=4), AppearanceConfig(ResNetConfig(depth=50)))
 
 
 def texts(figure: Figure) -> list[str]:
@@ -26,13 +25,13 @@ def texts(figure: Figure) -> list[str]:
 
 def forward(model: IntegralAction) -> Output:
     config = model.config
-    frames = torch.zeros(1, config.frames, 3, config.size, config.size)
+    frames = torch.zeros(1, config.clip.frames, 3, config.clip.size, config.clip.size)
     with torch.no_grad():
-        return model.eval()(frames, torch.zeros(1, config.pose_frames, 1, 18, 3))
+        return model.eval()(frames, torch.zeros(1, config.clip.pose_frames, 1, 18, 3))
 
 
 def test_shapes_are_those_of_a_forward_pass() -> None:
-    model = IntegralAction(replace(TOY, stride=4, pose_frame_factor=2))
+    model = IntegralAction(with_values(TOY, stride=4, pose_frame_factor=2))
     output = forward(model)
     pipeline, integration = texts(pipeline_figure(model)), texts(integration_figure(model))
     for name in ("appearance", "pose", "feature", "gate"):
@@ -46,7 +45,9 @@ def test_shapes_are_those_of_a_forward_pass() -> None:
 def test_blocks_are_those_of_the_model() -> None:
     drawn = texts(integration_figure(IntegralAction(TOY)))
     assert drawn.count("1×1 conv\nLayerNorm\nReLU") == 2 and "1×1 conv\nBatchNorm\nsigmoid" in drawn
-    released = replace(TOY, alignment="batch-layer", gate_norm=False, pose_frame_factor=2, pose_pooling="convolution")
+    released = with_values(
+        TOY, alignment="batch-layer", gate_norm=False, pose_frame_factor=2, pose_pooling="convolution"
+    )
     drawn = texts(integration_figure(IntegralAction(released)))
     assert drawn.count("1×1 conv\nBatchNorm\nReLU\nLayerNorm") == 2 and "1×1 conv\nsigmoid" in drawn
     assert "5×1 conv,\nstride 2" in drawn
@@ -56,7 +57,7 @@ def test_blocks_are_those_of_the_model() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_word_can_be_read(config: ModelConfig, method: str) -> None:
     with torch.device("meta"):
-        model = IntegralAction(replace(config, method=method))
+        model = IntegralAction(config.of_method(method))
     figures = [pipeline_figure(model)]
     if method in TRAINED_INTEGRATIONS:
         figures.append(integration_figure(model))
@@ -68,14 +69,14 @@ def test_every_word_can_be_read(config: ModelConfig, method: str) -> None:
     ("method", "gates", "blocks"), [("integral", 2, 3), ("gate-free", 0, 2), ("feature-fuse", 0, 0)]
 )
 def test_what_a_method_does_not_have_is_not_drawn(method: str, gates: int, blocks: int) -> None:
-    drawn = texts(integration_figure(IntegralAction(replace(TOY, method=method))))
+    drawn = texts(integration_figure(IntegralAction(TOY.of_method(method))))
     assert sum(r"\mathbf{G}" in text and r"1-" not in text for text in drawn) == gates
     assert sum("CGB" in text or "TCB" in text for text in drawn) == blocks
 
 
 @pytest.mark.parametrize("method", ["pose-only", "score-average"])
 def test_without_an_integration_there_is_no_figure_of_it(method: str) -> None:
-    model = IntegralAction(replace(TOY, method=method))
+    model = IntegralAction(TOY.of_method(method))
     with pytest.raises(ValueError, match=f"found one of the method {method}"):
         integration_figure(model)
 

@@ -1,7 +1,5 @@
 """The galleries on the toy data set: which videos are shown, and that pictures and texts are those of the answers."""
 
-from dataclasses import replace
-
 import matplotlib.colors
 import numpy as np
 import pytest
@@ -24,6 +22,7 @@ from integralaction.figures.gallery import (
     middle_clip,
 )
 from integralaction.model.network import IntegralAction
+from tests.toy import with_values
 
 METHODS: tuple[Method, ...] = ("appearance-only", "pose-only", "integral")
 LONG = "skiing (not slalom or crosscountry)"
@@ -37,13 +36,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 @pytest.fixture(scope="module")
 def models() -> dict[str, IntegralAction]:
     torch.manual_seed(0)
-    config = replace(toy_recipe().model, classes=CLASSES, frames=4)
-    return {method: IntegralAction(replace(config, method=method)).eval() for method in METHODS}
+    config = with_values(toy_recipe().model, classes=CLASSES, frames=4)
+    return {method: IntegralAction(config.of_method(method)).eval() for method in METHODS}
 
 
 @pytest.fixture(scope="module")
 def reader(index: Index, models: dict[str, IntegralAction]) -> ClipReader:
-    return ClipReader(index, PoseStore.of(index.root), models["integral"].config)
+    return ClipReader.for_model(index, PoseStore.of(index.root), models["integral"].config)
 
 
 def predicted(method: str, labels: list[int], answers: list[int], sure: list[float]) -> Predictions:
@@ -138,7 +137,7 @@ def test_long_and_odd_names_fit(reader: ClipReader, models: dict[str, IntegralAc
     assert is_readable(figure)
     assert " ".join(figure.axes[0].get_title().split()) == title
     named = {
-        method: IntegralAction(replace(model.config, classes=(title, LONG + ".", "c"))).eval()
+        method: IntegralAction(with_values(model.config, classes=(title, LONG + ".", "c"))).eval()
         for method, model in models.items()
     }
     figure = activation_figure(
@@ -189,6 +188,6 @@ def test_nothing_to_show_is_said(reader: ClipReader, models: dict[str, IntegralA
         gallery_figure([], reader)
     with pytest.raises(ValueError, match="Expected at least one example to show; found none"):
         activation_figure([], models)
-    blind = ClipReader(index, PoseStore.of(index.root), models["pose-only"].config)
+    blind = ClipReader.for_model(index, PoseStore.of(index.root), models["pose-only"].config)
     with pytest.raises(ValueError, match="Expected a reader for a model that looks at frames"):
         gallery_figure([case(0, "down", "down", "down", "down")], blind)

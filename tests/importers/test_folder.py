@@ -3,7 +3,6 @@
 import os
 import shutil
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -299,7 +298,7 @@ def test_seconds_are_those_of_the_frames(tmp_path: Path, capsys: pytest.CaptureF
     assert "kept, but: 2 start or end outside the video" in told
     by_hand = tuple(Video(v.video, "run", "train", v.frames, v.fps, 48, 64, v.start, v.end) for v in index.videos)
     write_index(Index(tmp_path / "hand", "x", "openpose18", ("run",), by_hand, "../v"))
-    reader = ClipReader(read_index(tmp_path / "hand"), {}, replace(toy_recipe().model, method="appearance-only"))
+    reader = ClipReader.for_model(read_index(tmp_path / "hand"), {}, toy_recipe().model.of_method("appearance-only"))
     assert [(reader.source(n).first, reader.source(n).frames) for n in range(6)] == [
         (s.first, s.frames) for s in sources
     ]

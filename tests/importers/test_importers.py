@@ -308,7 +308,7 @@ def test_the_released_layout_gives_the_released_tensors(shared: Path, tmp_path: 
     index = imported(tmp_path / "out", *command)
     assert index.classes == ("archery", "bowling", "hurdling")
     assert [v.frames for v in index.videos] == [70, 95, 300] and index.splits == ("in-context",)
-    clips = TestClips(ClipReader(index, PoseStore.of(tmp_path / "out"), ModelConfig(classes=index.classes)))
+    clips = TestClips(ClipReader.for_model(index, PoseStore.of(tmp_path / "out"), ModelConfig(classes=index.classes)))
     checked = 0
     for name in [name for name in expected.files if name.startswith("start_")]:
         i = name.removeprefix("start_")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from integralaction.importers.pose_files import add_poses
 from integralaction.mime import generate as mime
 from integralaction.mime.settings import MimeSettings
 from integralaction.model.network import IntegralAction
+from tests.toy import with_values
 
 CHANGES = ("replace", "rename", "unlink", "mkdir", "rmdir", "fsync", "chmod")
 
@@ -130,7 +130,7 @@ def test_an_import_of_poses_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_conversion_goes_on(tmp_path: Path) -> None:
-    model = IntegralAction(replace(toy_recipe().model, classes=CLASSES))
+    model = IntegralAction(with_values(toy_recipe().model, classes=CLASSES))
 
     def mine(folder: Path) -> None:
         folder.mkdir()

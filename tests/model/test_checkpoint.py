@@ -10,14 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from integralaction.config import ModelConfig, to_dict
+from integralaction.config import ResNetConfig
+from integralaction.format1 import model_settings
 from integralaction.model import checkpoint
 from integralaction.model.checkpoint import is_ours, load, save, start_from_imagenet
 from integralaction.model.network import IntegralAction
-from integralaction.model.tsm_resnet import Shift, TSMResNet
+from integralaction.model.tsm_resnet import TSMResNet
 from integralaction.run import load_model
+from integralaction.settings import to_dict
+from tests.toy import toy_model
 
-CONFIG = ModelConfig(classes=("a", "b"), width=0.125, channels=8, frames=2, size=32)
+CONFIG = toy_model(classes=("a", "b"), channels=8, frames=2)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -98,8 +101,11 @@ def test_settings_that_cannot_be_read_are_a_sentence(tmp_path: Path, about: str)
         *({"shift": 2**60}, {"score_weight": float("nan")}, {"stranger": 1}),
     ],
 )
-def test_settings_beyond_reason_are_refused_before_anything_is_built(tmp_path: Path, change: dict) -> None:
-    path = model_file(tmp_path / "m.safetensors", {"format": 1, "config": {**to_dict(CONFIG), **change}})
+@pytest.mark.parametrize("number", [1, 2])
+def test_settings_beyond_reason_are_refused_before_anything_is_built(tmp_path: Path, change: dict, number: int) -> None:
+    flat = {"classes": ["a", "b"], "width": 0.125, "channels": 8, "frames": 2, "size": 32, **change}
+    about = {"format": number, "config": flat if number == 1 else model_settings(flat)}
+    path = model_file(tmp_path / "m.safetensors", about)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match=r"Expected|m\.safetensors: "):
         load(path)
@@ -108,8 +114,8 @@ def test_settings_beyond_reason_are_refused_before_anything_is_built(tmp_path: P
 
 def test_weights_are_compared_before_memory_is_taken(tmp_path: Path) -> None:
     """Settings within the limits that ask for 10 GB, in a file of a kilobyte."""
-    config = ModelConfig(classes=("a", "b"), width=4.0, appearance_depth=101, pose_depth=101, channels=2**14)
-    path = model_file(tmp_path / "m.safetensors", {"format": 1, "config": to_dict(config)})
+    config = toy_model(classes=("a", "b"), width=4.0, depth=101, channels=2**14, size=224)
+    path = model_file(tmp_path / "m.safetensors", {"format": 2, "config": to_dict(config)})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match=r"found missing: .*; surplus: w"):
         load(path)
@@ -149,7 +155,7 @@ def test_weights_of_another_kind_and_infinite_ones_are_refused(tmp_path: Path, k
 
 def test_imagenet_weights_are_known_by_their_whole_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file in the folder of downloads, and a download, of the right name whose hash differs in one digit."""
-    source = TSMResNet(18, 1.0, Shift(1))
+    source = TSMResNet(ResNetConfig(18), 1)
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
@@ -158,7 +164,7 @@ def test_imagenet_weights_are_known_by_their_whole_hash(tmp_path: Path, monkeypa
     torch.save(source.state_dict(), tmp_path / "own.pth")
     digest = hashlib.sha256((tmp_path / "own.pth").read_bytes()).hexdigest()
     name = f"resnet18-{digest[:8]}.pth"
-    resnet = TSMResNet(18, 1.0, Shift(4))
+    resnet = TSMResNet(ResNetConfig(18), 4)
 
     (tmp_path / name).write_bytes((tmp_path / "own.pth").read_bytes())
     monkeypatch.setattr(checkpoint, "_IMAGENET_URL", tmp_path.as_uri() + "/")
@@ -182,27 +188,27 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stem", [True, False])
 def test_start_from_a_file_of_imagenet_weights(tmp_path: Path, stem: bool) -> None:
-    source = TSMResNet(18, 1.0, Shift(1))
+    source = TSMResNet(ResNetConfig(18), 1)
     weights = {name: tensor for name, tensor in source.state_dict().items() if "num_batches" not in name}
     weights |= {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.save(weights, tmp_path / "resnet18-f37072fd.pth")
-    resnet = TSMResNet(18, 1.0, Shift(4), stem=stem)
+    resnet = TSMResNet(ResNetConfig(18), 4, stem=stem)
     start_from_imagenet(resnet, 18, str(tmp_path))
     assert torch.equal(resnet.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
 
 
 def test_imagenet_weights_of_another_depth_are_refused(tmp_path: Path) -> None:
-    torch.save(TSMResNet(34, 1.0, Shift(1)).state_dict(), tmp_path / "resnet18-f37072fd.pth")
+    torch.save(TSMResNet(ResNetConfig(34), 1).state_dict(), tmp_path / "resnet18-f37072fd.pth")
     with pytest.raises(ValueError, match=r"surplus: layer1\.2"):
-        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(ResNetConfig(18), 1), 18, str(tmp_path))
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError, match=r"Expected the file .*resnet18-f37072fd\.pth"):
-        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(ResNetConfig(18), 1), 18, str(tmp_path))
     (tmp_path / "resnet18-f37072fd.pth").write_text("a text")
     with pytest.raises(ValueError, match="it is another file, or damaged"):
-        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(ResNetConfig(18), 1), 18, str(tmp_path))
     torch.save([1, 2], tmp_path / "resnet18-f37072fd.pth")
     with pytest.raises(ValueError, match="Expected a state dict"):
-        start_from_imagenet(TSMResNet(18, 1.0, Shift(1)), 18, str(tmp_path))
+        start_from_imagenet(TSMResNet(ResNetConfig(18), 1), 18, str(tmp_path))

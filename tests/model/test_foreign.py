@@ -6,7 +6,6 @@ import pickle
 import re
 import warnings
 import zipfile
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor
 from integralaction.model.foreign import Told, read_foreign, read_tensors
 from integralaction.model.network import IntegralAction
 from integralaction.run import load_model
+from tests.toy import with_values
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "released.npz"
 EVERY = 23  # golden/make_released.py keeps so many of a feature's channels
@@ -132,7 +132,7 @@ def test_other_snapshots_give_what_the_released_code_computes(
     output = model(None if mode == "pose_only" else frames, None if mode == "rgb_only" else poses)
     drawn = None if mode == "rgb_only" else torch.cat([output.heatmaps, output.pafs], dim=2)
     wanted = snapshots.released(weights, mode, gate, factor, depths, frames, drawn)
-    assert model.config.pose_frames == 7 * factor + 1
+    assert model.config.clip.pose_frames == 7 * factor + 1
     assert (output.probabilities - wanted["probabilities"]).abs().max() <= 1e-5
     for name in ("appearance", "pose", "feature"):
         assert name not in wanted or close(getattr(output, name), wanted[name]), name
@@ -145,7 +145,7 @@ def test_the_plain_forward_pass_is_the_released_one() -> None:
     golden = np.load(GOLDEN)
     weights = make(released_shapes())
     frames, joints = reference_inputs(7, 2)
-    model = IntegralAction(replace(_config(), classes=tuple("ab")))
+    model = IntegralAction(with_values(_config(), classes=tuple("ab")))
     maps = torch.cat(model.pose.draw(joints, 224, 224), dim=2)
     found = snapshots.released(weights, "rgb+pose", True, 1, (18, 18), frames, maps)
     assert np.abs(found["probabilities"].numpy() - golden["full.prob"]).max() <= 1e-5
@@ -217,7 +217,7 @@ def test_options_that_do_not_apply_are_refused(snapshot: Path, tmp_path: Path) -
     for told in ({"mode": "rgb_only", "pose_gate": False}, {"mode": "rgb_only", "pose_frame_factor": 4}):
         with pytest.raises(ValueError, match="for mode rgb_only, which has none"):
             load_model(snapshot, **told)
-    assert load_model(snapshot, shift=0).config.shift == 0
+    assert load_model(snapshot, shift=0).config.appearance.backbone.shift == 0
     for told in ({"frames": 0}, {"stride": -1}, {"shift": 1}, {"stride": 3, "pose_frame_factor": 4}):
         with pytest.raises(ValueError, match=r"^\S+snapshot_29\.pth\.tar: Expected [^\n]*$"):
             load_model(snapshot, **told)
@@ -302,7 +302,7 @@ def test_tsm_is_not_read_by_other_conventions(tmp_path: Path) -> None:
     plain = {k.replace("net.", ""): v for k, v in both[0]["state_dict"].items()}
     with pytest.raises(ValueError, match=r"found none: a network of single frames \(TSN\), which --shift 0 says"):
         load_model(saved({"state_dict": plain}, tmp_path / "plain.pth"))
-    assert load_model(tmp_path / "plain.pth", shift=0).config.shift == 0
+    assert load_model(tmp_path / "plain.pth", shift=0).config.appearance.backbone.shift == 0
     with pytest.raises(ValueError, match="marked with one"):
         load_model(saved(both[0], tmp_path / "marked.pth"), shift=0)
     pooled = {k.replace("layer2.", "layer2.net."): v for k, v in both[0]["state_dict"].items()}
@@ -316,12 +316,12 @@ def test_tsm_is_not_read_by_other_conventions(tmp_path: Path) -> None:
 def test_what_a_tsm_file_is_called_tells_its_clip(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     weights = tsm_weights(18)
     model = load_model(saved(mit(weights, 18), tmp_path / "TSM_x_shift4_blockres_avg_segment16_dense.pth"))
-    assert (model.config.frames, model.config.shift, model.config.stride) == (16, 4, 8)
+    assert (model.config.clip.frames, model.config.appearance.backbone.shift, model.config.clip.stride) == (16, 4, 8)
     assert "16 frames: by its name" in capsys.readouterr().err
     model = load_model(
         saved(mit(weights, 18), tmp_path / "x.pth"), frames=4, stride=2, shift=16, classes=list("abcdefghijkl")
     )
-    assert (model.config.frames, model.config.shift, model.config.stride) == (4, 16, 2)
+    assert (model.config.clip.frames, model.config.appearance.backbone.shift, model.config.clip.stride) == (4, 16, 2)
     assert model.config.classes == tuple("abcdefghijkl")
 
 
@@ -340,7 +340,7 @@ def test_plain_resnets_classify_single_frames(tmp_path: Path, depth: int) -> Non
     output = model(video, None)
     assert close(output.logits, single)
     assert (output.probabilities - torch.softmax(output.logits, dim=2).mean(dim=1)).abs().max() <= 1e-6
-    assert model.config.shift == 0
+    assert model.config.appearance.backbone.shift == 0
 
 
 # ---- files
@@ -453,4 +453,4 @@ def test_damaged_files_are_refused(tmp_path: Path, snapshot: Path) -> None:
 def test_options_for_our_own_models_are_refused() -> None:
     with pytest.raises(ValueError, match="its settings travel with its weights"):
         load_model("mime", mode="rgb_only")
-    assert asdict(load_model("mime").config)["shift"] == 8
+    assert load_model("mime").config.appearance.backbone.shift == 8

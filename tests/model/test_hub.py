@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import torch
 
-from integralaction.config import ModelConfig, to_dict
 from integralaction.model import hub
 from integralaction.model.network import IntegralAction
 from integralaction.run import load_model
+from integralaction.settings import to_dict
+from tests.toy import toy_model, with_values
 
-CONFIG = ModelConfig(classes=("a", "b"), width=0.125, channels=8, frames=2, size=32)
+CONFIG = toy_model(classes=("a", "b"), channels=8, frames=2)
 
 
 def test_a_folder_goes_there_and_back(tmp_path: Path) -> None:
@@ -207,15 +208,14 @@ def test_a_mistyped_run_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pyt
 
 def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on does not ask the hub again, whose newest revision may be another by then."""
-    from dataclasses import replace
 
     from integralaction import train
-    from integralaction.config import Recipe
+    from integralaction.recipe import Recipe
     from integralaction.run import Run
     from integralaction.run_start import start_run
 
     monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
     assert train._lasting("hf:me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
-    start_run(Run(tmp_path / "run", replace(Recipe(), init="me/tiny@first"), tmp_path / "data"))
+    start_run(Run(tmp_path / "run", with_values(Recipe(), init="me/tiny@first"), tmp_path / "data"))
     assert train._lasting("hf:me/tiny", tmp_path / "run") == "me/tiny@first"
     assert train._lasting("hf:me/other", tmp_path / "run") == "hf:me/other@newest"

@@ -1,24 +1,26 @@
 """The network: tables 13 and 14, equation 1, every method, and what a wrong input is told."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from integralaction.config import METHODS, ModelConfig
+from integralaction.config import METHODS, AppearanceConfig, ClipConfig, ModelConfig, ResNetConfig
 from integralaction.model.network import IntegralAction, _check_tensor
 from integralaction.model.tsm_resnet import Shift, TSMResNet, temporal_shift
+from tests.toy import toy_model, with_values
 
-TINY = ModelConfig(classes=("a", "b", "c"), width=0.125, channels=16, frames=4, size=32)
+TINY = toy_model(classes=("a", "b", "c"), channels=16, frames=4)
 
 
 def tiny_inputs(config: ModelConfig, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
-    frames = torch.randint(0, 256, (batch, config.frames, 3, config.size, config.size), dtype=torch.uint8)
-    joints = torch.rand(batch, config.frames * config.pose_frame_factor, 2, 18, 3)
-    joints[..., :2] *= config.size
+    frames = torch.randint(
+        0, 256, (batch, config.clip.frames, 3, config.clip.size, config.clip.size), dtype=torch.uint8
+    )
+    joints = torch.rand(batch, config.clip.frames * config.clip.pose_frame_factor, 2, 18, 3)
+    joints[..., :2] *= config.clip.size
     return frames, joints
 
 
@@ -48,7 +50,7 @@ def test_shift_against_a_loop() -> None:
     [(18, 11176512, 8), (34, 21284672, 16), (50, 23508032, 16), (101, 42500160, 18)],
 )
 def test_resnets_have_torchvisions_parameters(depth: int, parameters: int, shifting: int) -> None:
-    resnet = TSMResNet(depth, 1.0, Shift(8))
+    resnet = TSMResNet(ResNetConfig(depth), 8)
     # torchvision's counts without its classifier of 1000 classes
     assert sum(p.numel() for p in resnet.parameters()) == parameters
     # R101 shifts every second block of each layer: 2 + 2 + 12 + 2
@@ -58,22 +60,26 @@ def test_resnets_have_torchvisions_parameters(depth: int, parameters: int, shift
 def test_backbone_carries_torchvisions_names(shared: Path) -> None:
     keys = json.loads((shared / "reference" / "k50_r18_full.keys.json").read_text())
     names = {key.removeprefix("img_backbone."): shape for key, shape in keys.items() if key.startswith("img_backbone.")}
-    ours = {name: list(tensor.shape) for name, tensor in TSMResNet(18, 1.0, Shift(8)).state_dict().items()}
+    ours = {name: list(tensor.shape) for name, tensor in TSMResNet(ResNetConfig(18), 8).state_dict().items()}
     assert ours == {name: list(shape) for name, shape in names.items() if not name.startswith("fc.")}
 
 
 def test_table_13_and_14_shapes() -> None:
     """ResNet-50 on 8 frames beside ResNet-18 on 32 poses (Table 13), and Table 14's two ResNet-18."""
     for config in (
-        ModelConfig(classes=("a", "b"), appearance_depth=50, pose_frame_factor=4),
+        ModelConfig(
+            classes=("a", "b"),
+            clip=ClipConfig(pose_frame_factor=4),
+            appearance=AppearanceConfig(ResNetConfig(depth=50)),
+        ),
         ModelConfig(classes=("a", "b")),
     ):
         model = IntegralAction(config).eval()
-        factor = config.pose_frame_factor
+        factor = config.clip.pose_frame_factor
         frames, joints = torch.zeros(1, 8, 3, 224, 224, dtype=torch.uint8), torch.zeros(1, 8 * factor, 1, 18, 3)
         with torch.no_grad():
             output = model(frames, joints)
-        appearance = 2048 if config.appearance_depth == 50 else 512
+        appearance = 2048 if config.appearance.backbone.depth == 50 else 512
         assert output.appearance.shape == (1, 8, appearance)
         assert output.pose.shape == (1, 8 * factor, 512)
         assert output.heatmaps.shape == (1, 8 * factor, 18, 56, 56)
@@ -85,7 +91,7 @@ def test_table_13_and_14_shapes() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_answers(method: str) -> None:
-    model = build(replace(TINY, method=method))
+    model = build(TINY.of_method(method))
     frames, joints = tiny_inputs(TINY)
     output = model(None if method == "pose-only" else frames, None if method == "appearance-only" else joints)
     torch.testing.assert_close(output.probabilities.sum(dim=1), torch.ones(2))
@@ -122,7 +128,7 @@ def test_an_open_gate_is_appearance_and_a_closed_one_is_pose() -> None:
 
 @pytest.mark.parametrize(("driver", "seen"), [("integral", "pose"), ("appearance-gate", "appearance")])
 def test_the_gate_sees_only_its_driver(driver: str, seen: str) -> None:
-    model = build(replace(TINY, method=driver))
+    model = build(TINY.of_method(driver))
     frames, joints = tiny_inputs(TINY)
     gate = model(frames, joints).gate
     other_frames, other_joints = model(255 - frames, joints).gate, model(frames, joints.flip(1)).gate
@@ -132,20 +138,20 @@ def test_the_gate_sees_only_its_driver(driver: str, seen: str) -> None:
 
 def test_score_average_mixes_the_streams_answers() -> None:
     frames, joints = tiny_inputs(TINY)
-    output = build(replace(TINY, method="score-average", score_weight=0.3))(frames, joints)
+    output = build(with_values(TINY, method="score-average", score_weight=0.3))(frames, joints)
     mixed = 0.3 * output.appearance_probabilities + 0.7 * output.pose_probabilities
     torch.testing.assert_close(output.probabilities, mixed)
 
 
 def test_pose_features_are_pooled_by_four() -> None:
-    model = build(replace(TINY, pose_frame_factor=4, stride=4))
+    model = build(with_values(TINY, pose_frame_factor=4, stride=4))
     pose = torch.arange(16.0)[None, :, None].expand(1, 16, 3)
     assert model.pool_pose(pose)[0, :, 0].tolist() == [1.5, 5.5, 9.5, 13.5]
 
 
 @pytest.mark.parametrize(("pose_input", "channels"), [("heatmaps", 18), ("pafs", 34), ("both", 52)])
 def test_pose_input(pose_input: str, channels: int) -> None:
-    model = build(replace(TINY, pose_input=pose_input))
+    model = build(with_values(TINY, input=pose_input))
     assert model.pose.front_end[0].in_channels == channels
     output = model(*tiny_inputs(TINY))
     assert (output.heatmaps is None) == (pose_input == "pafs")
@@ -191,7 +197,7 @@ def test_wrong_inputs_are_named(frames: torch.Tensor | None, joints: torch.Tenso
 
 def test_values_of_another_range_and_type_are_named() -> None:
     """NumPy's floats of 64 bits are the same numbers; what else differs is told in a sentence."""
-    config = replace(TINY, method="integral")
+    config = TINY.of_method("integral")
     model = build(config)
     frames, joints = tiny_inputs(config)
     floats = frames / 255

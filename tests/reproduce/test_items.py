@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,12 @@ import yaml
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction.cli import run
-from integralaction.config import Stage, to_dict
 from integralaction.data.index import read_index
+from integralaction.recipe import Stage
 from integralaction.reproduce.items import ITEMS, expanded
 from integralaction.reproduce.measure import DataPart
+from integralaction.settings import to_dict
+from tests.toy import with_values
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("reproduce")
     write_toy_dataset(root / "data")
     once = Stage(epochs=1, lr=0.05)
-    recipe = replace(toy_recipe(), appearance=once, pose=once, integration=once, augment_integration=False)
-    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(replace(recipe, preload=True))))
+    recipe = with_values(toy_recipe(), appearance=once, pose=once, integration=once, augment_integration=False)
+    (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(with_values(recipe, preload=True))))
     assert run(command(root, "all")) == 0
     return root
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from integralaction.clip import Batch, Clip, Poses, collate
-from integralaction.config import ModelConfig
+from integralaction.config import ClipConfig, ModelConfig
 from integralaction.console import track
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
@@ -78,13 +78,27 @@ def frames_between(times: np.ndarray, start: float | None, end: float | None, na
 class ClipReader:
     """Cuts clips out of the videos of a data set: frames with a short side of 256 for 224, poses in their pixels."""
 
-    def __init__(self, index: Index, store: Mapping[str, Poses], model: ModelConfig) -> None:
+    def __init__(
+        self,
+        index: Index,
+        store: Mapping[str, Poses],
+        clip: ClipConfig,
+        classes: tuple[str, ...],
+        skeleton: str | None,
+        has_frames: bool = True,
+    ) -> None:
         """
+        Args:
+            clip: what a clip is.
+            classes: the names whose order the labels have.
+            skeleton: of the joints; None: nobody asks for poses, and they stay as the data set has them.
+            has_frames: False: nobody asks for frames, and none are read.
+
         Raises:
-            ValueError: the data set's skeleton does not convert to the model's, or the model looks at poses and
-                the store has none of these videos.
+            ValueError: the data set's skeleton does not convert to that one, or the store has none of these videos.
         """
-        self.index, self._store, self.model = index, store, model
+        self.index, self._store, self.clip, self.classes = index, store, clip, classes
+        self.has_poses, self._has_frames = skeleton is not None, has_frames
         self._sources: dict[int, Source] = {}
         for video in index.videos:
             if video.first_frame is None and (video.start is not None or video.end is not None):
@@ -92,15 +106,20 @@ class ClipReader:
         # poses that were added by a call that was stopped are there before the index names their skeleton
         held = store.skeleton if isinstance(store, PoseStore) else ""
         self._skeleton = held or index.skeleton
-        self._from, self._to = skeleton_named(self._skeleton), skeleton_named(model.skeleton)
-        convert_joints(np.zeros((len(self._from.joints), 3), np.float32), self._from, self._to)
-        self._short_side = short_side(model.size)
+        self._from, self.skeleton = skeleton_named(self._skeleton), skeleton_named(skeleton or self._skeleton)
+        convert_joints(np.zeros((len(self._from.joints), 3), np.float32), self._from, self.skeleton)
+        self._short_side = short_side(clip.size)
         self.without_poses = sum(video.video not in store for video in index.videos)
-        if model.method != "appearance-only" and index.videos and self.without_poses == len(index.videos):
+        if self.has_poses and index.videos and self.without_poses == len(index.videos):
             raise Refused(
                 f"Expected poses of the videos of {index.root}; its pose store has none of its {len(index.videos)} "
                 f"videos, such as {index.videos[0].video}. Only the appearance stream can do without."
             )
+
+    @classmethod
+    def for_model(cls, index: Index, store: Mapping[str, Poses], model: ModelConfig) -> "ClipReader":
+        """A reader of what that model looks at."""
+        return cls(index, store, model.clip, model.classes, model.skeleton, has_frames=model.appearance is not None)
 
     def __len__(self) -> int:
         return len(self.index.videos)
@@ -118,8 +137,9 @@ class ClipReader:
         return resized(video.height, video.width, self._short_side)
 
     def frames(self, number: int, wanted: np.ndarray) -> np.ndarray | None:
-        """Frames of video `number`, counted from its first: (len(wanted), H, W, 3) uint8; None for `pose-only`."""
-        if self.model.method == "pose-only":
+        """Frames of video `number`, counted from its first: (len(wanted), H, W, 3) uint8; None where nobody
+        asks for them."""
+        if not self._has_frames:
             return None
         source = self.source(number)
         path = self.index.path(source.video)
@@ -170,25 +190,24 @@ class ClipReader:
             found = self._store.at(source.video.video, wanted)
         else:
             found = (poses or self.poses(number)).at(wanted)
-        return resize_joints(convert_joints(found, self._from, self._to), native, self.size(number))
+        return resize_joints(convert_joints(found, self._from, self.skeleton), native, self.size(number))
 
     def wanted(self, number: int, start: int) -> np.ndarray:
         """The frame numbers of the clip that starts there: T of them."""
-        return clip_frames(start, self.model.frames, self.model.stride, self.source(number).frames)
+        return clip_frames(start, self.clip.frames, self.clip.stride, self.source(number).frames)
 
     def wanted_poses(self, number: int, start: int) -> np.ndarray:
         """The frame numbers of the poses of the clip that starts there: T' of them."""
-        stride = self.model.stride // self.model.pose_frame_factor
-        return clip_frames(start, self.model.pose_frames, stride, self.source(number).frames)
+        return clip_frames(start, self.clip.pose_frames, self.clip.pose_stride, self.source(number).frames)
 
     def starts(self, number: int) -> list[int]:
         """First frames of the test clips of video `number`."""
-        return test_starts(self.source(number).frames, self.model.span).tolist()
+        return test_starts(self.source(number).frames, self.clip.span).tolist()
 
     def label(self, number: int) -> int:
-        """The class of video `number` in the model's order, -1 where the model does not know it."""
+        """The class of video `number` in the order of `classes`, -1 where it is not among them."""
         label = self.index.videos[number].label
-        return self.model.classes.index(label) if label in self.model.classes else -1
+        return self.classes.index(label) if label in self.classes else -1
 
 
 def _check_seconds(video: Video) -> None:
@@ -212,7 +231,7 @@ class TrainClips(Dataset[Batch]):
 
     def __init__(self, reader: ClipReader, augment: bool, seed: int) -> None:
         self._reader, self._augment, self._seed = reader, augment, seed
-        self._flip = skeleton_named(reader.model.skeleton).flip
+        self._flip = reader.skeleton.flip
         self._memory: list[tuple[np.ndarray | None, Poses] | ValueError] | None = None
 
     def preload(self) -> "TrainClips":
@@ -260,9 +279,9 @@ class TrainClips(Dataset[Batch]):
                 number = int(random.integers(len(self)))
 
     def _clip(self, epoch: int, number: int) -> Clip:
-        reader, model = self._reader, self._reader.model
+        reader, size = self._reader, self._reader.clip.size
         random = np.random.default_rng([self._seed, epoch, number])
-        start = random_start(reader.source(number).frames, model.span, random)
+        start = random_start(reader.source(number).frames, reader.clip.span, random)
         wanted = reader.wanted(number, start)
         if self._memory is None:
             frames, poses = reader.frames(number, wanted), None
@@ -274,8 +293,8 @@ class TrainClips(Dataset[Batch]):
             frames = None if everything is None else everything[wanted]
         clip = Clip(frames, reader.joints(number, poses, start))
         height, width = reader.size(number)
-        crop = random_crop(height, width, model.size, random) if self._augment else None
-        return apply_crop(clip, crop or centre_crop(height, width, model.size), model.size, self._flip)
+        crop = random_crop(height, width, size, random) if self._augment else None
+        return apply_crop(clip, crop or centre_crop(height, width, size), size, self._flip)
 
 
 class TestClips(Dataset[Batch]):
@@ -285,13 +304,13 @@ class TestClips(Dataset[Batch]):
 
     def __init__(self, reader: ClipReader) -> None:
         self._reader = reader
-        self._flip = skeleton_named(reader.model.skeleton).flip
+        self._flip = reader.skeleton.flip
 
     def __len__(self) -> int:
         return len(self._reader)
 
     def __getitem__(self, index: int) -> Batch:
-        number, reader, size = index, self._reader, self._reader.model.size
+        number, reader, size = index, self._reader, self._reader.clip.size
         starts = reader.starts(number)
         wanted = np.stack([reader.wanted(number, start) for start in starts])
         needed, place = np.unique(wanted, return_inverse=True)  # clips overlap: decode each frame once

@@ -18,14 +18,14 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from integralaction.clip import MAX_PERSONS, Batch
 from integralaction.config import ModelConfig
 from integralaction.console import say
-from integralaction.skeleton import skeleton_named
+from integralaction.skeleton import SKELETONS, skeleton_named
 
 SHARED_MEMORY = Path("/dev/shm")  # where Linux keeps it; elsewhere it is not limited
 AHEAD = 2  # batches that wait for each loader process
 TAKEN = 2  # batches that are being used or copied
 PAGES = 2**14  # bytes that a batch takes beside its own, as each of its tensors fills whole pages
 QUEUES = 2**15  # bytes that a loader process takes beside its batches
-_ADVICE = "Give workers=0, or a container more of it (docker run --shm-size=2g)."
+_ADVICE = "Give loading.workers=0, or a container more of it (docker run --shm-size=2g)."
 _say_once = cache(say)
 
 
@@ -54,8 +54,10 @@ def _quiet() -> Generator[None]:
 
 def bytes_of_clips(model: ModelConfig, clips: int) -> int:
     """Bytes of a batch of so many clips."""
-    pictures = 0 if model.method == "pose-only" else model.frames * model.size * model.size * 3
-    joints = model.pose_frames * MAX_PERSONS * len(skeleton_named(model.skeleton).joints) * 3 * 4
+    clip = model.clip
+    pictures = 0 if model.appearance is None else clip.frames * clip.size * clip.size * 3
+    skeletons = SKELETONS.values() if model.skeleton is None else [skeleton_named(model.skeleton)]
+    joints = clip.pose_frames * MAX_PERSONS * max(len(skeleton.joints) for skeleton in skeletons) * 3 * 4
     return clips * (pictures + joints)
 
 

@@ -46,7 +46,7 @@ def stream_activation(
     stream = model.appearance if model.appearance is not None else model.pose
     classifier = model.appearance_classifier if model.appearance is not None else model.pose_classifier
     assert stream is not None and classifier is not None  # single streams have both
-    with torch.no_grad(), _leaves(stream.resnet) as kept:
+    with torch.no_grad(), _leaves(stream.backbone) as kept:
         model(frames, joints)
         return torch.einsum("c,btchw->bthw", classifier.weight[class_number], kept[0].unflatten(0, (-1, stream.frames)))
 
@@ -77,7 +77,7 @@ def integral_activation(
             f"Expected a model with an integration; found {model.config.method}. "
             "Use stream_activation for a single stream."
         )
-    with torch.enable_grad(), _leaves(model.appearance.resnet) as seen, _leaves(model.pose.resnet) as posed:
+    with torch.enable_grad(), _leaves(model.appearance.backbone) as seen, _leaves(model.pose.backbone) as posed:
         logits = model(frames, joints).logits
         assert logits is not None  # a model with an integration has them
         # clips do not see each other, so the gradient of their sum is each one's own

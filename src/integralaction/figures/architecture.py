@@ -53,7 +53,7 @@ class Trace:
 
 def trace(model: IntegralAction) -> Trace:
     """Send the shape of one clip through a copy of the model that has no weights: takes no time, changes nothing."""
-    config = model.config
+    clip = model.config.clip
     model = copy.deepcopy(model).to("meta").eval()
     shapes: dict[str, tuple[int, ...]] = {}
     multiply_adds: dict[str, int] = {}
@@ -62,12 +62,12 @@ def trace(model: IntegralAction) -> Trace:
     frames = joints = appearance = pose = heatmaps = pafs = None
     with torch.no_grad():
         if model.appearance is not None:
-            frames = torch.empty(1, config.frames, 3, config.size, config.size, dtype=torch.uint8, device="meta")
+            frames = torch.empty(1, clip.frames, 3, clip.size, clip.size, dtype=torch.uint8, device="meta")
             appearance = model.appearance(frames)
         if model.pose is not None:
             joints = torch.zeros(1, model.pose.frames, 1, len(model.pose.skeleton.joints), 3)
             heatmaps, pafs = (  # drawn where there are numbers: they have no weights
-                None if maps is None else maps.to("meta") for maps in model.pose.draw(joints, config.size, config.size)
+                None if maps is None else maps.to("meta") for maps in model.pose.draw(joints, clip.size, clip.size)
             )
             pose = model.pose(heatmaps, pafs)
         output = model.integrate(Features(appearance, pose, heatmaps, pafs))
@@ -122,6 +122,7 @@ def architecture_table(config: ModelConfig, name: str) -> Table:
             f"Expected a method that integrates two streams ({', '.join(TRAINED_INTEGRATIONS)}); found "
             f"{config.method}: set another method for {name}."
         )
+    assert config.appearance is not None and config.pose is not None  # such methods have them
     with torch.device("meta"):
         model = IntegralAction(config)
     appearance, pose, integration, classifier = model.appearance, model.pose, model.integration, model.classifier
@@ -136,8 +137,8 @@ def architecture_table(config: ModelConfig, name: str) -> Table:
         )
     return Table(
         name,
-        f"The network: ResNet-{config.appearance_depth} on {config.frames} frames, ResNet-{config.pose_depth} on "
-        f"{config.pose_frames} poses",
+        f"The network: ResNet-{config.appearance.backbone.depth} on {config.clip.frames} frames, "
+        f"ResNet-{config.pose.backbone.depth} on {config.clip.pose_frames} poses",
         "layers",
         (Column("", "appearance stream"), Column("", "pose stream"), Column("", "output size")),
         (*rows, *_cost_rows(model, seen)),
@@ -150,9 +151,9 @@ def _row(label: str, appearance: str, pose: str, size: str) -> Row:
 
 
 def _stream_rows(appearance: AppearanceStream, pose: PoseStream, seen: Trace) -> list[Row]:
-    maps = {"heatmaps": "keypoint heatmaps", "pafs": "PAFs", "both": "keypoint heatmaps\n+ PAFs"}[pose.pose_input]
+    maps = {"heatmaps": "keypoint heatmaps", "pafs": "PAFs", "both": "keypoint heatmaps\n+ PAFs"}[pose.input]
     assert seen.frames is not None
-    resnet, conv1, front = appearance.resnet, appearance.resnet.conv1, pose.front_end[0]
+    resnet, conv1, front = appearance.backbone, appearance.backbone.conv1, pose.front_end[0]
     assert isinstance(conv1, nn.Conv2d) and isinstance(front, nn.Conv2d)
     times = appearance.frames, pose.frames
     drawn = [m.shape for m in (seen.output.heatmaps, seen.output.pafs) if m is not None]
@@ -161,12 +162,12 @@ def _stream_rows(appearance: AppearanceStream, pose: PoseStream, seen: Trace) ->
         _row("conv1", _conv(conv1), _conv(front), _sizes_after("conv1", "front_end", times, seen)),
     ]
     for number in range(1, 5):
-        layers = [getattr(stream.resnet, f"layer{number}") for stream in (appearance, pose)]
+        layers = [getattr(stream.backbone, f"layer{number}") for stream in (appearance, pose)]
         blocks = [_blocks(layer) for layer in layers]
         if number == 1:
             pool = resnet.maxpool
             blocks[0] = f"1×{pool.kernel_size}² max pool,\nstride 1×{pool.stride}²\n{blocks[0]}"
-        size = _sizes_after(f"resnet.layer{number}", f"resnet.layer{number}", times, seen)
+        size = _sizes_after(f"backbone.layer{number}", f"backbone.layer{number}", times, seen)
         rows.append(_row(f"res{number + 1}", *blocks, size))
     pooled = [seen.shapes[stream][1] for stream in ("appearance", "pose")]
     rows.append(_row("pool", "global average pool", "global average pool", _sizes((pooled[0], pooled[1]), (1, 1))))
@@ -175,7 +176,7 @@ def _stream_rows(appearance: AppearanceStream, pose: PoseStream, seen: Trace) ->
 
 def _sizes_after(appearance: str, pose: str, times: tuple[int, int], seen: Trace) -> str:
     """Output sizes of a module of each stream."""
-    name = f"appearance.{appearance}" if appearance.startswith("resnet") else f"appearance.resnet.{appearance}"
+    name = f"appearance.{appearance}" if appearance.startswith("backbone") else f"appearance.backbone.{appearance}"
     return _sizes(times, (seen.shapes[name][-1], seen.shapes[f"pose.{pose}"][-1]))
 
 

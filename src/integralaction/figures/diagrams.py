@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import Tensor
 
+from integralaction.config import AppearanceConfig, PoseConfig
 from integralaction.errors import Refused
 from integralaction.figures.architecture import Trace, layers_of, trace
 from integralaction.figures.style import COLOURS, new_figure, styled
@@ -98,7 +99,7 @@ def _integration_name(model: IntegralAction) -> tuple[str, ...]:
         return (f"{driver}\nfeature\nintegration",)
     if model.integration is not None:
         return ("feature\nintegration\nwithout gate",)
-    weight = model.config.score_weight
+    weight = 0 if model.config.integration is None else model.config.integration.score_weight
     return ("action\nclassification\nof each,", f"averaged\n{weight:g} to {1 - weight:g}")
 
 
@@ -107,30 +108,32 @@ def _appearance_row(axes: Axes, y: float, model: IntegralAction, seen: Trace) ->
     _frames(axes, y, "input appearance\nsequence", APPEARANCE, scene=True)
     _arrow(axes, [(1.0, y), (2.8, y)])
     _beside(axes, (1.9, y), "RGB frames", "×".join(map(str, seen.frames[1:])))
-    _stream(axes, y, "appearance\nstream", model.config.appearance_depth, model.config.shift, APPEARANCE)
+    _stream(axes, y, "appearance\nstream", model.config.appearance, APPEARANCE)
     _arrow(axes, [(3.78, y), (6.08 if model.pose is None else 4.55, y)])
     _beside(axes, (4.93 if model.pose is None else 4.15, y), F_A, _shape(seen.output.appearance))
 
 
 def _pose_row(axes: Axes, y: float, model: IntegralAction, seen: Trace) -> None:
-    assert seen.joints is not None and seen.output.pose is not None
+    assert model.pose is not None and seen.joints is not None and seen.output.pose is not None
     _frames(axes, y, "input pose\nsequence", POSE, scene=False)
     _arrow(axes, [(1.0, y), (1.55, y)])
     _, times, _, joints, _ = seen.joints
     _beside(axes, (1.26, y), "joints", f"{times}×{joints}×3")
     maps = [m for m in (seen.output.heatmaps, seen.output.pafs) if m is not None]
-    names = {"heatmaps": "heatmaps", "pafs": "PAFs", "both": "heatmaps\n+ PAFs"}[model.config.pose_input]
+    names = {"heatmaps": "heatmaps", "pafs": "PAFs", "both": "heatmaps\n+ PAFs"}[model.pose.input]
     _box(axes, (1.55, y - 0.25, 0.66, 0.5), (names,), POSE)
     _arrow(axes, [(2.21, y), (2.8, y)])
     channels, size = sum(m.shape[2] for m in maps), maps[0].shape[-1]
     _beside(axes, (2.49, y), "maps", f"{times}×{channels}\n×{size}×{size}")
-    _stream(axes, y, "pose stream", model.config.pose_depth, model.config.shift, POSE)
+    _stream(axes, y, "pose stream", model.config.pose, POSE)
     _arrow(axes, [(3.78, y), (6.08 if model.appearance is None else 4.55, y)])
     _beside(axes, (4.93 if model.appearance is None else 4.15, y), F_P, _shape(seen.output.pose))
 
 
-def _stream(axes: Axes, y: float, name: str, depth: int, shift: int, colour: str) -> None:
-    _box(axes, (2.8, y - 0.36, 0.98, 0.72), (name, f"{'TSM-' if shift else ''}ResNet-{depth}"), colour)
+def _stream(axes: Axes, y: float, name: str, part: AppearanceConfig | PoseConfig | None, colour: str) -> None:
+    assert part is not None
+    backbone = f"{'TSM-' if part.backbone.shift else ''}ResNet-{part.backbone.depth}"
+    _box(axes, (2.8, y - 0.36, 0.98, 0.72), (name, backbone), colour)
 
 
 def _frames(axes: Axes, y: float, name: str, colour: str, scene: bool) -> None:

@@ -25,7 +25,6 @@ from integralaction.figures.activation import heat, integral_activation, stream_
 from integralaction.figures.style import new_figure, styled, with_letters
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.skeleton import skeleton_named
 
 RIGHT, WRONG = "✓", "✗"
 WIDTH = 7.0  # inches
@@ -106,7 +105,7 @@ def gallery_figure(examples: Sequence[Example], reader: ClipReader, frames: int 
     columns = min(2, len(examples))
     rows = -(-len(examples) // columns)
     width = WIDTH / columns - 2 * _PAD
-    chosen = _evenly(frames, reader.model.frames)
+    chosen = _evenly(frames, reader.clip.frames)
     titles = [_wrapped(example.title, width, _TITLE, "bold") for example in examples]
     texts = ["\n".join(_answer(method, e, width) for method in e.answers) for e in examples]
     above, below = _tall(titles, _TITLE), _tall(texts, _TEXT)
@@ -142,7 +141,7 @@ def activation_figure(cases: Sequence[tuple[Example, ClipReader]], models: dict[
     """
     _check_some(cases)
     width = WIDTH / 3 - 2 * _PAD
-    chosen = _evenly(PANEL_FRAMES, cases[0][1].model.frames)
+    chosen = _evenly(PANEL_FRAMES, cases[0][1].clip.frames)
     headings, texts = [], []
     for letter, (case, reader) in zip(ascii_lowercase, cases, strict=False):
         split = reader.index.videos[case.number].split.replace("-", " ")
@@ -164,11 +163,11 @@ def activation_figure(cases: Sequence[tuple[Example, ClipReader]], models: dict[
 
 def middle_clip(reader: ClipReader, number: int) -> Clip:
     """The middle one of a video's test clips, cut to the square that the model sees."""
-    starts, size = reader.starts(number), reader.model.size
+    starts, size = reader.starts(number), reader.clip.size
     start = starts[len(starts) // 2]
     clip = Clip(reader.frames(number, reader.wanted(number, start)), reader.joints(number, None, start))
     crop = centre_crop(*reader.size(number), size)
-    return apply_crop(clip, crop, size, skeleton_named(reader.model.skeleton).flip)
+    return apply_crop(clip, crop, size, reader.skeleton.flip)
 
 
 Pictures = list[UInt8[np.ndarray, "_ _ 3"]]
@@ -183,7 +182,7 @@ def _panels(
     frames = [_enlarged(frame) for frame in _frames(clip)[chosen]]
     poses = _pose_pictures(clip, reader, chosen, None)
     side = len(frames[0])
-    times = chosen * reader.model.pose_frame_factor
+    times = chosen * reader.clip.pose_frame_factor
 
     def seen(method: str) -> tuple[IntegralAction, Batch, int]:
         model = models[method]
@@ -241,13 +240,12 @@ def _pose_pictures(
     clip: Clip, reader: ClipReader, chosen: np.ndarray, heats: Float[np.ndarray, "n h w"] | None
 ) -> Pictures:
     """The poses of these frames on dark ground, or on their heat; where nobody was found, that alone."""
-    skeleton = skeleton_named(reader.model.skeleton)
-    scale = np.array([_DRAWN / reader.model.size, _DRAWN / reader.model.size, 1], np.float32)
+    scale = np.array([_DRAWN / reader.clip.size, _DRAWN / reader.clip.size, 1], np.float32)
     ground = np.full((_DRAWN, _DRAWN, 3), _DARK, np.uint8)
     made = []
-    for i, joints in enumerate(clip.joints[chosen * reader.model.pose_frame_factor]):
+    for i, joints in enumerate(clip.joints[chosen * reader.clip.pose_frame_factor]):
         picture = Image.fromarray(ground if heats is None else _heated(ground, heats[i], dimmed=1))
-        draw_poses(picture, joints * scale, skeleton, MIN_SCORE)
+        draw_poses(picture, joints * scale, reader.skeleton, MIN_SCORE)
         made.append(_enlarged(np.asarray(picture)))
     return made
 

@@ -8,15 +8,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from integralaction.config import Depth, ModelConfig, from_dict, to_dict
+from integralaction import format1
+from integralaction.config import Depth, ModelConfig
 from integralaction.downloads import download
 from integralaction.errors import MissingFile, Refused
 from integralaction.files import write_whole
 from integralaction.model.archive import read_archive
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
+from integralaction.settings import from_dict, to_dict
 
-FORMAT = 1
+FORMAT = 2  # 1 is read too
 _KEY = "integralaction.model"
 
 _LONGEST = 100_000_000  # bytes of a safetensors file's head
@@ -55,7 +57,9 @@ def load(path: Path) -> IntegralAction:
             held = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise Refused(unreadable(path, error)) from error
-    config = _config(about, path)
+    config, is_format1 = _config(about, path)
+    if is_format1:
+        held = {format1.tensor_name(name): tensor for name, tensor in held.items()}
     # compared before anything is built: settings of a few bytes could ask for any amount of memory
     with torch.device("meta"):
         wanted = IntegralAction(config).state_dict()
@@ -76,25 +80,29 @@ def load(path: Path) -> IntegralAction:
             "training went astray, or the file is damaged: train again with a smaller lr, or fetch it again."
         )
     model = IntegralAction(config)
-    model.load_state_dict(weights)
+    model.load_state_dict({format1.tensor_name(n): t for n, t in weights.items()} if is_format1 else weights)
     return model.eval()
 
 
-def _config(about: str | None, path: Path) -> ModelConfig:
-    """The settings that travel with the weights."""
+def _config(about: str | None, path: Path) -> tuple[ModelConfig, bool]:
+    """The settings that travel with the weights, and whether they are of format 1."""
     if about is None:
         raise Refused(f"Expected a model of this project in {path}; found a safetensors file without its settings.")
     try:
         settings = json.loads(about)
     except (ValueError, RecursionError) as error:
         raise Refused(f"Expected a model of this project in {path}; its settings cannot be read.") from error
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        found = settings.get("format") if isinstance(settings, dict) else settings
-        raise Refused(f"Expected model format {FORMAT} in {path}; found {found!r:.100}.")
-    config = from_dict(ModelConfig, settings.get("config"), str(path))
+    number = settings.get("format") if isinstance(settings, dict) else settings
+    values = settings.get("config") if isinstance(settings, dict) else None
+    is_format1 = type(number) is int and number == 1
+    if not is_format1 and number != FORMAT:
+        raise Refused(f"Expected model format {FORMAT} or 1 in {path}; found {number!r:.100}.")
+    if is_format1 and isinstance(values, dict):
+        values = format1.model_settings(values)
+    config = from_dict(ModelConfig, values, str(path))
     if len(config.classes) < 2:
         raise Refused(f"Expected a model of at least two classes in {path}; found {list(config.classes)}.")
-    return config
+    return config, is_format1
 
 
 def unreadable(path: Path, error: Exception) -> str:
@@ -167,7 +175,7 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
         ValueError: the weights are not those of this ResNet.
     """
     if resnet.stem_channels != 64:
-        raise Refused("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start=random.")
+        raise Refused("Expected width 1.0 to start from ImageNet; found a narrower ResNet. Use start.weights=random.")
     name, digest = _IMAGENET[depth]
     path = Path(source) / name
     try:
@@ -177,8 +185,8 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
     except OSError as error:
         wanted = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
         raise ConnectionError(
-            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start=FOLDER, or give "
-            "start=random."
+            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start.weights=FOLDER, or give "
+            "start.weights=random."
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise Refused(f"Expected a state dict in {name}; found {type(weights).__name__}.")

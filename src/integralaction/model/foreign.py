@@ -9,7 +9,7 @@ torchvision's names. What keys and shapes cannot tell is told (`Told`), and what
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,12 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from integralaction.config import Depth, Method, ModelConfig, changed
+from integralaction.config import ClipConfig, Depth, Method, ModelConfig
 from integralaction.errors import MissingFile, Refused
 from integralaction.model.archive import read_archive
 from integralaction.model.checkpoint import copy_weights, unreadable
 from integralaction.model.network import IntegralAction
 from integralaction.model.streams import IMAGENET_DEVIATION, IMAGENET_MEAN
+from integralaction.settings import from_dict
 from integralaction.skeleton import skeleton_named
 
 Mode = Literal["rgb+pose", "rgb_only", "pose_only"]
@@ -315,13 +316,12 @@ def _apply(
 
 # ---- released IntegralAction
 
-_METHODS: dict[Mode, Method] = {"rgb+pose": "integral", "rgb_only": "appearance-only", "pose_only": "pose-only"}
 _BIAS, _MEAN = "pose2feat.conv.0.bias", "pose.front_end.1.running_mean"
 
 # theirs by ours; what follows the prefix is the same
 _RELEASED_NAMES = {
-    "appearance.resnet.": "img_backbone.",
-    "pose.resnet.": "pose_backbone.",
+    "appearance.backbone.": "img_backbone.",
+    "pose.backbone.": "pose_backbone.",
     "pose.front_end.0.": "pose2feat.conv.0.",
     "pose.front_end.1.": "pose2feat.conv.1.",
     "pose_pooling.conv.": "aggregator.pose_temporal_conv.0.",
@@ -340,9 +340,14 @@ _RELEASED_NAMES = {
 
 
 def _released(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) -> _Translated:
-    config, notes = _released_settings(tensors, told, kind, path)
-    whole = {"method": "integral", "alignment": "batch-layer", "pose_pooling": "convolution", "stream_answers": False}
-    everything = changed(config, str(path), **whole, stride=8, pose_frame_factor=4)
+    both, notes = _released_settings(tensors, told, kind, path)
+    assert both.integration is not None
+    config = both.of_method(_released_method(told))
+    everything = replace(
+        both,
+        clip=ClipConfig(stride=8, pose_frame_factor=4, pose_pooling="convolution"),
+        integration=replace(both.integration, method="integral", alignment="batch-layer", stream_answers=False),
+    )
     # a snapshot holds all modules; those that its mode does not use are left out
     unused = "the released code has it and does not use it in this mode"
     rules = {
@@ -351,13 +356,18 @@ def _released(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path)
     stem = {
         name: shape
         for name, shape in _shapes(everything).items()
-        if re.match(r"appearance\.resnet\.(conv1|bn1)\.", name)
+        if re.match(r"appearance\.backbone\.(conv1|bn1)\.", name)
     }
     for name, shape in stem.items():
-        key = name.replace("appearance.resnet.", "pose_backbone.")
+        key = name.replace("appearance.backbone.", "pose_backbone.")
         rules[key] = _Rule(None, shape, "the pose stream starts after the stem (section 3.2)", needed=False)
     rules |= _released_rules(_shapes(config))
     return config, rules, notes
+
+
+def _released_method(told: Told) -> Method:
+    single: dict[Mode, Method] = {"rgb_only": "appearance-only", "pose_only": "pose-only"}
+    return single.get(told.mode, "integral" if told.pose_gate else "gate-free")
 
 
 def _released_rules(shapes: Mapping[str, tuple[int, ...]]) -> _Rules:
@@ -385,7 +395,7 @@ def _released_rules(shapes: Mapping[str, tuple[int, ...]]) -> _Rules:
 def _released_settings(
     tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path
 ) -> tuple[ModelConfig, list[str]]:
-    """The settings of a released snapshot; shapes say which contradict what was told."""
+    """The settings of both streams of a released snapshot; shapes say which contradict what was told."""
     appearance, pose = _depth(tensors, "img_backbone.", path), _depth(tensors, "pose_backbone.", path)
     if 101 in (appearance, pose):
         raise Refused(
@@ -407,40 +417,39 @@ def _released_settings(
             f"{classifier.shape[1]}, which is mode {' or '.join(fitting) or 'of no known kind'}."
         )
     classes, named = _class_names(told, classifier, path)
-    method = _METHODS[told.mode] if told.pose_gate else "gate-free"
-    config = changed(
-        ModelConfig(),
-        str(path),
-        classes=classes,
-        method=method,
-        skeleton=skeletons[maps],
-        appearance_depth=appearance,
-        pose_depth=pose,
-        channels=channels,
-        frames=8 if told.frames is None else told.frames,
-        stride=8 if told.stride is None else told.stride,
-        pose_frame_factor=told.pose_frame_factor,
-        shift=4 if told.shift is None else told.shift,
-        shift_first="previous",
-        normalised=False,
-        alignment="batch-layer" if told.pose_gate else "batch",
-        gate_norm=False,
-        pose_pooling="convolution" if told.pose_frame_factor > 1 else "mean",
-        vote="logits",
-        stream_answers=told.mode != "rgb+pose",
-    )
+    shift = {"shift": 4 if told.shift is None else told.shift, "shift_first": "previous"}
+    values = {
+        "classes": classes,
+        "clip": {
+            "frames": 8 if told.frames is None else told.frames,
+            "stride": 8 if told.stride is None else told.stride,
+            "pose_frame_factor": told.pose_frame_factor,
+            "pose_pooling": "convolution" if told.pose_frame_factor > 1 else "mean",
+        },
+        "appearance": {"backbone": {"depth": appearance, **shift}, "normalised": False},
+        "pose": {"backbone": {"depth": pose, **shift}, "skeleton": skeletons[maps]},
+        "integration": {
+            "channels": channels,
+            "alignment": "batch-layer" if told.pose_gate else "batch",
+            "gate_norm": False,
+            "stream_answers": told.mode != "rgb+pose",
+        },
+        "vote": "logits",
+    }
+    config = from_dict(ModelConfig, values, str(path))
+    clip = config.clip
     said = {"rgb_only": "", "pose_only": f", pose_frame_factor {told.pose_frame_factor}"}
     options = said.get(told.mode, f", pose_gate {told.pose_gate}, pose_frame_factor {told.pose_frame_factor}")
     notes = [
         f"mode {told.mode}{options}: a snapshot cannot tell; tell otherwise with --mode, --no-pose-gate, "
         "--pose-frame-factor.",
-        f"{config.frames} frames at a stride of {config.stride}, {config.pose_frames} pose frames; frames as 0..1 "
-        f"without normalisation; 1/{config.shift} of the channels shifts each way, the first from the frame before; "
+        f"{clip.frames} frames at a stride of {clip.stride}, {clip.pose_frames} pose frames; frames as 0..1 "
+        f"without normalisation; 1/{shift['shift']} of the channels shifts each way, the first from the frame before; "
         "frames vote by logits.",
-        f"{config.skeleton}: by its {maps} pose maps.",
+        f"{skeletons[maps]}: by its {maps} pose maps.",
         named,
     ]
-    if method == "integral":
+    if _released_method(told) == "integral":
         notes.append("The released gate multiplies the pose; its sign is turned, so that it multiplies appearance.")
     return config, notes
 
@@ -474,7 +483,7 @@ def _tsm(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) -> _
         if name.startswith("appearance_classifier."):
             rules[head + name.removeprefix("appearance_classifier.")] = _Rule(name, shape)
             continue
-        plain = name.removeprefix("appearance.resnet.")
+        plain = name.removeprefix("appearance.backbone.")
         theirs = plain if kind == "TSM of MIT" else _mmaction_name(plain)
         block = re.match(r"layer\d\.(\d+)\.conv1\.", plain)
         if marked and block and int(block[1]) % every == 0 and theirs.endswith("weight") and ".bn." not in theirs:
@@ -579,7 +588,7 @@ def _plain(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) ->
     stride, strided = _first((told.stride, "told"), (8, "assumed; tell with --stride"))
     config = _appearance(path, classes, depth, frames, stride, 0, "probabilities")
     rules = {
-        name.replace("appearance_classifier.", "fc.").removeprefix("appearance.resnet."): _Rule(name, shape)
+        name.replace("appearance_classifier.", "fc.").removeprefix("appearance.backbone."): _Rule(name, shape)
         for name, shape in _shapes(config).items()
     }
     notes = [
@@ -594,17 +603,15 @@ def _plain(tensors: Mapping[str, Tensor], told: Told, kind: Kind, path: Path) ->
 def _appearance(
     path: Path, classes: tuple[str, ...], depth: Depth, frames: int, stride: int, shift: int, vote: str
 ) -> ModelConfig:
-    return changed(
-        ModelConfig(),
-        str(path),
-        classes=classes,
-        method="appearance-only",
-        appearance_depth=depth,
-        frames=frames,
-        stride=stride,
-        shift=shift,
-        vote=vote,
-    )
+    values = {
+        "classes": classes,
+        "clip": {"frames": frames, "stride": stride},
+        "appearance": {"backbone": {"depth": depth, "shift": shift}},
+        "pose": None,
+        "integration": None,
+        "vote": vote,
+    }
+    return from_dict(ModelConfig, values, str(path))
 
 
 def _refuse_released_options(told: Told, kind: Kind) -> None:

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from integralaction.config import to_dict
 from integralaction.console import say
 from integralaction.downloads import CONNECT
 from integralaction.errors import MissingExtra, Refused
 from integralaction.files import write_text
 from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction
+from integralaction.settings import to_dict
 
 MODEL_FILE = "model.safetensors"
 ON_HUB = "hf:"  # before an id that must not be taken for a path

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from integralaction.config import Method, ModelConfig
+from integralaction.config import Integration, IntegrationConfig
 from integralaction.model.streams import GAUSSIAN
 
 
@@ -96,7 +96,7 @@ class GatedIntegration(nn.Module):
     """F = G F'_A + (1-G) F'_P (equation 1). The paper's gate sees the pose; its ablations see more (Table 6)."""
 
     def __init__(
-        self, appearance: int, pose: int, config: ModelConfig, driver: Literal["pose", "appearance", "both"]
+        self, appearance: int, pose: int, config: IntegrationConfig, driver: Literal["pose", "appearance", "both"]
     ) -> None:
         super().__init__()
         self.driver = driver
@@ -122,7 +122,7 @@ class GatedIntegration(nn.Module):
 class GateFree(nn.Module):
     """F = F'_A + F'_P ("ours without gating", Table 4)."""
 
-    def __init__(self, appearance: int, pose: int, config: ModelConfig) -> None:
+    def __init__(self, appearance: int, pose: int, config: IntegrationConfig) -> None:
         super().__init__()
         self.align_appearance = _new_alignment(appearance, config)
         self.align_pose = _new_alignment(pose, config)
@@ -143,16 +143,15 @@ class FeatureFuse(nn.Module):
         return Integrated(torch.cat([appearance, pose], dim=2), None)
 
 
-Integration = GatedIntegration | GateFree | FeatureFuse
-
-
-def build_integration(config: ModelConfig, appearance: int, pose: int) -> Integration | None:
-    """The integration of the configured method; None for single streams and for `score-average`, which mixes answers.
+def build_integration(
+    config: IntegrationConfig, appearance: int, pose: int
+) -> GatedIntegration | GateFree | FeatureFuse | None:
+    """The integration of the configured method; None for `score-average`, which mixes answers.
 
     Args:
         appearance, pose: channels of F_A and F_P.
     """
-    drivers: dict[Method, Literal["pose", "appearance", "both"]] = {
+    drivers: dict[Integration, Literal["pose", "appearance", "both"]] = {
         "integral": "pose",
         "appearance-gate": "appearance",
         "both-gate": "both",
@@ -166,7 +165,7 @@ def build_integration(config: ModelConfig, appearance: int, pose: int) -> Integr
     return None
 
 
-def _new_alignment(inputs: int, config: ModelConfig) -> Alignment | BatchAlignment:
+def _new_alignment(inputs: int, config: IntegrationConfig) -> Alignment | BatchAlignment:
     if config.alignment == "layer":
         return Alignment(inputs, config.channels)
     return BatchAlignment(inputs, config.channels, layer_norm=config.alignment == "batch-layer")

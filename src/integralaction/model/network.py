@@ -20,8 +20,7 @@ from integralaction.errors import Refused
 from integralaction.model.integration import PosePooling, build_integration, new_linear
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.model.streams import AppearanceStream, PoseStream
-from integralaction.model.tsm_resnet import Shift
-from integralaction.skeleton import skeleton_named
+from integralaction.skeleton import Skeleton
 
 MARGIN = 0.01  # by which frames and scores may leave 0..1: interpolation overshoots
 
@@ -70,7 +69,7 @@ class IntegralAction(nn.Module):
     """The model of the paper, or one of the methods it is compared with, as `config.method` says.
 
     Both streams keep the classifiers of their own trainings, so that one model also tells what each stream alone
-    says; released snapshots do not have them (`config.stream_answers`).
+    says; released snapshots do not have them (`config.integration.stream_answers`).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -88,31 +87,24 @@ class IntegralAction(nn.Module):
         self.appearance_classifier: nn.Linear | None = None
         self.pose: PoseStream | None = None
         self.pose_classifier: nn.Linear | None = None
-        if config.method != "pose-only":
-            shift = Shift(config.frames, config.shift, config.shift_first)
-            self.appearance = AppearanceStream(config.appearance_depth, config.width, shift, config.normalised)
-            if config.stream_answers:
+        has_stream_answers = config.integration is None or config.integration.stream_answers
+        if config.appearance is not None:
+            self.appearance = AppearanceStream(config.appearance, config.clip)
+            if has_stream_answers:
                 self.appearance_classifier = new_linear(self.appearance.channels, classes)
-        if config.method != "appearance-only":
-            self.pose = PoseStream(
-                config.pose_depth,
-                config.width,
-                Shift(config.pose_frames, config.shift, config.shift_first),
-                config.map_size,
-                skeleton_named(config.skeleton),
-                config.pose_input,
-            )
-            if config.stream_answers:
+        if config.pose is not None:
+            self.pose = PoseStream(config.pose, config.clip)
+            if has_stream_answers:
                 self.pose_classifier = new_linear(self.pose.channels, classes)
         self.pose_pooling: PosePooling | None = None
         self.integration: nn.Module | None = None
         self.classifier: nn.Linear | None = None
-        if self.appearance is not None and self.pose is not None:
-            integration = build_integration(config, self.appearance.channels, self.pose.channels)
+        if config.integration is not None and self.appearance is not None and self.pose is not None:
+            integration = build_integration(config.integration, self.appearance.channels, self.pose.channels)
             if integration is not None:
                 self.integration = integration
-                if config.pose_pooling == "convolution":
-                    self.pose_pooling = PosePooling(self.pose.channels, config.pose_frame_factor)
+                if config.clip.pose_pooling == "convolution":
+                    self.pose_pooling = PosePooling(self.pose.channels, config.clip.pose_frame_factor)
                 self.classifier = new_linear(integration.channels, classes)
 
     if TYPE_CHECKING:  # torch leaves open what a module gives
@@ -129,7 +121,7 @@ class IntegralAction(nn.Module):
         Args:
             frames: RGB, uint8 in 0..255 or float in 0..1 (whose range is checked on the CPU alone); None for
                 `pose-only`.
-            joints: x, y in pixels of those frames (of `config.size` without frames) and score; absent persons have
+            joints: x, y in pixels of those frames (of `config.clip.size` without frames) and score; absent persons have
                 score 0, and a joint that is not finite counts as not found; None for `appearance-only`.
 
         Raises:
@@ -149,7 +141,7 @@ class IntegralAction(nn.Module):
         if self.appearance is not None:
             appearance = self.appearance(frames)
         if self.pose is not None and joints is not None:
-            height, width = (self.config.size,) * 2 if frames is None else frames.shape[-2:]
+            height, width = (self.config.clip.size,) * 2 if frames is None else frames.shape[-2:]
             heatmaps, pafs = self.pose.draw(joints, height, width)
             pose = self.pose(heatmaps, pafs)
         return Features(appearance, pose, heatmaps, pafs)
@@ -169,8 +161,8 @@ class IntegralAction(nn.Module):
             gate = None if gate_logits is None else torch.sigmoid(gate_logits)
             logits = self.classifier(feature)
             probabilities = self.vote(logits)
-        elif of_appearance is not None and of_pose is not None:  # score-average
-            weight = self.config.score_weight
+        elif self.config.integration is not None and of_appearance is not None and of_pose is not None:
+            weight = self.config.integration.score_weight  # of score-average
             probabilities = weight * of_appearance + (1 - weight) * of_pose
         else:
             logits = appearance_logits if pose_logits is None else pose_logits
@@ -209,7 +201,7 @@ class IntegralAction(nn.Module):
         """F_P averaged along time to the T frames of the appearance stream (section 4.2), or convolved."""
         if self.pose_pooling is not None:
             return self.pose_pooling(pose)
-        return pose.unflatten(1, (self.config.frames, -1)).mean(dim=2)
+        return pose.unflatten(1, (self.config.clip.frames, -1)).mean(dim=2)
 
     @property
     def device(self) -> torch.device:
@@ -222,12 +214,12 @@ class IntegralAction(nn.Module):
             if frames is None:
                 raise Refused(f"Expected frames for a model of the method {config.method}; found None.")
             _check_tensor(frames, "frames", self.device)
-            _check_frames(frames, config.frames)
+            _check_frames(frames, config.clip.frames)
         if self.pose is not None:
             if joints is None:
                 raise Refused(f"Expected joints for a model of the method {config.method}; found None.")
             _check_tensor(joints, "joints", self.device)
-            _check_joints(joints, self.pose.frames, config.skeleton)
+            _check_joints(joints, self.pose.frames, self.pose.skeleton)
             if self.appearance is not None and frames is not None and len(frames) != len(joints):
                 raise Refused(f"Expected as many frames as joints; found {len(frames)} and {len(joints)} clips.")
 
@@ -247,11 +239,11 @@ def _check_frames(frames: Tensor, count: int) -> None:
             )
 
 
-def _check_joints(joints: Tensor, count: int, skeleton: str) -> None:
-    names, shape = skeleton_named(skeleton).joints, tuple(joints.shape)
+def _check_joints(joints: Tensor, count: int, skeleton: Skeleton) -> None:
+    names, shape = skeleton.joints, tuple(joints.shape)
     if len(shape) != 5 or (shape[1], shape[3], shape[4]) != (count, len(names), 3):
         raise Refused(
-            f"Expected joints of shape (B, {count}, P, {len(names)}, 3) of the skeleton {skeleton}; found {shape}."
+            f"Expected joints of shape (B, {count}, P, {len(names)}, 3) of the skeleton {skeleton.name}; found {shape}."
         )
     if not joints.dtype.is_floating_point:
         raise Refused(f"Expected joints as floats: x, y, score 0..1; found {joints.dtype}. Give joints.float().")

@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from integralaction.config import Depth, PoseInput
+from integralaction.config import AppearanceConfig, ClipConfig, PoseConfig
 from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, found_joints, to_map_pixels
-from integralaction.model.tsm_resnet import Shift, TSMResNet
-from integralaction.skeleton import Skeleton
+from integralaction.model.tsm_resnet import TSMResNet
+from integralaction.skeleton import skeleton_named
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in 0..1
 GAUSSIAN = 0.001  # what is new, and not from ImageNet, starts from this Gaussian (section 3.5)
@@ -20,14 +20,14 @@ class AppearanceStream(nn.Module):
     its ImageNet weights need; the released code leaves it out.
     """
 
-    def __init__(self, depth: Depth, width: float, shift: Shift, normalised: bool) -> None:
+    def __init__(self, config: AppearanceConfig, clip: ClipConfig) -> None:
         super().__init__()
-        self.frames = shift.frames
-        self.resnet = TSMResNet(depth, width, shift)
-        self.channels = self.resnet.channels
+        self.frames = clip.frames
+        self.backbone = TSMResNet(config.backbone, clip.frames)
+        self.channels = self.backbone.channels
         self.mean: Tensor
         self.deviation: Tensor
-        mean, deviation = (IMAGENET_MEAN, IMAGENET_DEVIATION) if normalised else ((0.0,) * 3, (1.0,) * 3)
+        mean, deviation = (IMAGENET_MEAN, IMAGENET_DEVIATION) if config.normalised else ((0.0,) * 3, (1.0,) * 3)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
 
@@ -36,25 +36,24 @@ class AppearanceStream(nn.Module):
         images = images.to(self.mean.dtype)
         images = images / 255 if frames.dtype == torch.uint8 else images
         images = (images - self.mean) / self.deviation
-        maps = self.resnet(images.contiguous(memory_format=torch.channels_last))
+        maps = self.backbone(images.contiguous(memory_format=torch.channels_last))
         return maps.mean(dim=(2, 3)).unflatten(0, (-1, self.frames))
 
 
 class PoseStream(nn.Module):
     """Poses -> pose maps -> front-end block -> TSM-ResNet without its stem -> global average pool -> F_P."""
 
-    def __init__(
-        self, depth: Depth, width: float, shift: Shift, size: int, skeleton: Skeleton, pose_input: PoseInput
-    ) -> None:
+    def __init__(self, config: PoseConfig, clip: ClipConfig) -> None:
         super().__init__()
-        self.frames, self.size, self.skeleton, self.pose_input = shift.frames, size, skeleton, pose_input
-        heatmaps = len(skeleton.joints) if pose_input != "pafs" else 0
-        pafs = 2 * len(skeleton.bones) if pose_input != "heatmaps" else 0
-        self.resnet = TSMResNet(depth, width, shift, stem=False)
-        conv = nn.Conv2d(heatmaps + pafs, self.resnet.stem_channels, 3, padding=1, bias=False)
+        self.frames, self.size = clip.pose_frames, clip.map_size
+        self.skeleton, self.input = skeleton_named(config.skeleton), config.input
+        heatmaps = len(self.skeleton.joints) if self.input != "pafs" else 0
+        pafs = 2 * len(self.skeleton.bones) if self.input != "heatmaps" else 0
+        self.backbone = TSMResNet(config.backbone, clip.pose_frames, stem=False)
+        conv = nn.Conv2d(heatmaps + pafs, self.backbone.stem_channels, 3, padding=1, bias=False)
         nn.init.normal_(conv.weight, std=GAUSSIAN)
-        self.front_end = nn.Sequential(conv, nn.BatchNorm2d(self.resnet.stem_channels), nn.ReLU(inplace=True))
-        self.channels = self.resnet.channels
+        self.front_end = nn.Sequential(conv, nn.BatchNorm2d(self.backbone.stem_channels), nn.ReLU(inplace=True))
+        self.channels = self.backbone.channels
 
     @torch.no_grad()
     def draw(
@@ -67,8 +66,8 @@ class PoseStream(nn.Module):
         """
         with torch.autocast(joints.device.type, enabled=False):  # half precision would move joints between pixels
             placed = to_map_pixels(best_persons(found_joints(joints)), height, width, self.size)
-            heatmaps = draw_heatmaps(placed, self.size) if self.pose_input != "pafs" else None
-            pafs = draw_pafs(placed, self.skeleton.bones, self.size) if self.pose_input != "heatmaps" else None
+            heatmaps = draw_heatmaps(placed, self.size) if self.input != "pafs" else None
+            pafs = draw_pafs(placed, self.skeleton.bones, self.size) if self.input != "heatmaps" else None
         return heatmaps, pafs
 
     def forward(
@@ -76,4 +75,4 @@ class PoseStream(nn.Module):
     ) -> Float[Tensor, "b t c"]:
         maps = torch.cat([m for m in (heatmaps, pafs) if m is not None], dim=2).flatten(0, 1)
         maps = self.front_end(maps.contiguous(memory_format=torch.channels_last))
-        return self.resnet(maps).mean(dim=(2, 3)).unflatten(0, (-1, self.frames))
+        return self.backbone(maps).mean(dim=(2, 3)).unflatten(0, (-1, self.frames))

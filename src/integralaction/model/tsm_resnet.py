@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from integralaction.config import Depth
+from integralaction.config import ResNetConfig
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,17 @@ class TSMResNet(nn.Module):
     """A ResNet with temporal shift in every residual block, without its pooling and classifier.
 
     Args:
-        depth: 18, 34, 50 or 101.
-        width: factor on all channels.
-        shift: the frames of a clip, and how channels shift between them.
+        config: its depth, its width, and how channels shift between frames.
+        frames: of a clip.
         stem: False leaves out conv1 and the max pool: the input then has `stem_channels` channels at a quarter of
             the size (the pose stream, section 3.2).
     """
 
-    def __init__(self, depth: Depth, width: float, shift: Shift, stem: bool = True) -> None:
+    def __init__(self, config: ResNetConfig, frames: int, stem: bool = True) -> None:
         super().__init__()
-        block, counts = BLOCKS[depth]
-        self.stem_channels = round(64 * width)
+        block, counts = BLOCKS[config.depth]
+        shift = Shift(frames, config.shift, config.shift_first)
+        self.stem_channels = round(64 * config.width)
         if stem:
             self.conv1 = nn.Conv2d(3, self.stem_channels, 7, 2, padding=3, bias=False)
             self.bn1 = nn.BatchNorm2d(self.stem_channels)

@@ -50,7 +50,7 @@ def _reader(seed: Measured, test: str) -> ClipReader:
     """Reads the videos of a test set, numbered as in its predictions."""
     root = seed.roots[test]
     index: Index = replace(read_index(root), videos=seed.predictions["integral"][test].videos)
-    return ClipReader(index, PoseStore.of(root), seed.runs["integral"].load("integral").config)
+    return ClipReader.for_model(index, PoseStore.of(root), seed.runs["integral"].load("integral").config)
 
 
 def _tests_of(seed: Measured, *roles: str) -> list[str]:

@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from integralaction.config import ModelConfig, Recipe, override, to_dict
+from integralaction.config import ModelConfig
 from integralaction.console import printable
 from integralaction.data.index import Index, read_index
 from integralaction.errors import Refused
@@ -29,13 +29,14 @@ from integralaction.figures.style import save_figure
 from integralaction.figures.table import print_table, write_table
 from integralaction.files import write_rows, write_text
 from integralaction.mime.acts import ACTS
+from integralaction.recipe import Recipe
 from integralaction.recipes import recipe_named, variant_of
 from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, for_terminal, test_claims
 from integralaction.reproduce.figures import FIGURES
 from integralaction.reproduce.measure import MIME, DataPart, Measured, measure
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
 from integralaction.run import environment, model_of
-from integralaction.settings import read_yaml, write_yaml
+from integralaction.settings import override, read_yaml, to_dict, write_yaml
 
 REPRODUCTION = "reproduction.yaml"  # by which a folder is known
 HEADING = "# The paper, measured"  # by which our README.md is known

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from integralaction.config import Method, Recipe, to_dict
+from integralaction.config import Method
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
@@ -34,8 +34,10 @@ from integralaction.evaluate import (
 )
 from integralaction.mime.generate import generate
 from integralaction.mime.settings import MimeSettings
+from integralaction.recipe import Recipe
 from integralaction.recipes import VARIANTS, method_of, variant_of
 from integralaction.run import Run
+from integralaction.settings import to_dict
 from integralaction.train import train
 
 BASELINES: tuple[Method, ...] = ("appearance-only", "pose-only", "score-average")  # come with the variant `integral`
