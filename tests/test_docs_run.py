@@ -59,8 +59,8 @@ SMALLER = {
 
 def blocks(page: str, *languages: str) -> list[str]:
     """The text of a page's blocks of code in these languages."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [text for language, text in found if language in languages]
+    pairs = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [text for language, text in pairs if language in languages]
 
 
 def commands() -> Iterator[tuple[str, str]]:
