@@ -22,7 +22,7 @@ from integralaction.cli import run
 from integralaction.model.hub import save_pretrained
 from integralaction.recipes import recipe_named
 from integralaction.settings import override, to_dict
-from integralaction.train import new_model
+from integralaction.training.warm_start import new_model
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/guide.md", "docs/mime.md")
