@@ -295,7 +295,7 @@ def test_top_5_counts_the_first_five(rank: int, counts: float) -> None:
 def test_a_torn_part_of_an_evaluation_is_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     index = read_index(run.data)
     whole = evaluate(run, index, ("in-context",), CPU)["integral"]
-    write = testing._write_predictions
+    write = testing.write_predictions
 
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
