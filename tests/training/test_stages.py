@@ -2,6 +2,7 @@
 
 import csv
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,7 @@ from integralaction.recipe import Recipe, Stage
 from integralaction.settings import to_dict
 from integralaction.testing.evaluate import evaluate
 from integralaction.training.features import FeatureClips, stream_features
+from integralaction.training.log import StageLog
 from integralaction.training.run import Run, open_run
 from integralaction.training.stage import FeatureBatch, StageTraining
 from integralaction.training.stages import train
@@ -272,6 +274,31 @@ def test_a_training_that_diverges_says_so(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run/appearance-only.safetensors").exists()
 
 
+def test_a_full_disk_leaves_the_checkpoint_before(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """The system's own refusal, of files over a size, while the second epoch's checkpoint is written."""
+    end_epoch = StageLog.end_epoch
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def end_epoch_without_room(log: StageLog) -> None:
+        end_epoch(log)
+        if len(log.rows) == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, unlimited[1]))
+
+    monkeypatch.setattr(StageLog, "end_epoch", end_epoch_without_room)
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(to_dict(three_epochs(False))))
+    call = ["train", str(tmp_path / "toy.yaml"), "--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    try:
+        status = command_line(call)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert status == 1 and "File too large" in capsys.readouterr().err.splitlines()[-1]
+    stage = tmp_path / "run/stages/appearance-only"
+    assert torch.load(stage / "last.ckpt", weights_only=True)["log"]["rows"][-1]["epoch"] == 1
+    assert not list(stage.glob("*.part"))
+
+
 def test_a_run_behind_a_link_finds_its_data(data: Path, tmp_path: Path) -> None:
     (tmp_path / "deep/er").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep/er")
@@ -387,8 +414,8 @@ def test_joint_trains_everything_at_once(data: Path, tmp_path: Path) -> None:
 def test_fine_tuned_starts_from_stages_1_and_2_and_changes_them(data: Path, tmp_path: Path, kept: Path) -> None:
     recipe = alone(strategy="fine-tuned")
     untrained = with_values(recipe, integration=replace(recipe.stages.integration, epochs=0))
-    before = weights(train(untrained, data, tmp_path / "before", "cpu", shared=kept).root)
-    after = weights(train(recipe, data, tmp_path / "run", "cpu", shared=kept).root)
+    before = weights(train(untrained, data, tmp_path / "before", "cpu", stage_folder=kept).root)
+    after = weights(train(recipe, data, tmp_path / "run", "cpu", stage_folder=kept).root)
     assert set(before) == set(after) == {"appearance-only", "pose-only", "integral"}
     streams = {n: t for n, t in before["integral"].items() if n.startswith(("appearance", "pose"))}
     assert streams and all(
@@ -403,7 +430,7 @@ def test_fine_tuned_starts_from_stages_1_and_2_and_changes_them(data: Path, tmp_
 def test_free_streams_do_not_train_on_cached_features(data: Path, tmp_path: Path, kept: Path) -> None:
     """Whether they are augmented is told by stages 1 and 2, so that stage 3's own setting says nothing."""
     made = [
-        weights(train(recipe, data, tmp_path / str(number), "cpu", shared=kept).root)["integral"]
+        weights(train(recipe, data, tmp_path / str(number), "cpu", stage_folder=kept).root)["integral"]
         for number, recipe in enumerate(
             alone(strategy="fine-tuned", augment_integration=augmented) for augmented in (True, False)
         )
@@ -434,7 +461,7 @@ def test_contradictions_of_stage_3_are_refused(changes: dict, sentence: str) -> 
 def test_a_run_with_free_streams_answers_with_its_own_method(
     data: Path, tmp_path: Path, kept: Path, strategy: str, capsys: pytest.CaptureFixture
 ) -> None:
-    run = train(alone(strategy=strategy), data, tmp_path / "run", "cpu", shared=kept)
+    run = train(alone(strategy=strategy), data, tmp_path / "run", "cpu", stage_folder=kept)
     assert run.methods == open_run(run.root).methods == ("integral",)
     index = read_index(data)
     found = evaluate(run, index, (), torch.device("cpu"))
@@ -583,7 +610,7 @@ def test_gate_priors_train_other_gates(data: Path, tmp_path: Path, kept: Path, s
     made = {}
     for prior in ("uniform", "trust", "outcome"):
         recipe = alone(gate_prior=prior, augment_integration=augmented, **model_settings(shape))
-        run = train(recipe, data, tmp_path / prior, "cpu", shared=kept)
+        run = train(recipe, data, tmp_path / prior, "cpu", stage_folder=kept)
         made[prior] = weights(run.root)
         assert all(torch.isfinite(tensor).all() for tensor in made[prior]["integral"].values())
         assert set(evaluate(run, read_index(data), ("in-context",), torch.device("cpu"))) == set(run.methods)

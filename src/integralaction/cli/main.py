@@ -46,15 +46,15 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        return _stopped(arguments)
+        return _say_stop(arguments)
     except Exception as error:
         if stop_status():  # what libraries make of it
-            return _stopped(arguments)
-        if isinstance(error, BrokenPipeError):  # who read the output has seen enough
+            return _say_stop(arguments)
+        if isinstance(error, BrokenPipeError):  # who reads the output wants no more
             _silence()
             return 1
         show_origin(error)
-        return _failed(error)
+        return _say_failure(error)
 
 
 def _call(arguments: list[str]) -> int:
@@ -62,12 +62,12 @@ def _call(arguments: list[str]) -> int:
         return app(arguments) or 0
     except MissingArgumentError:
         # an option of many values before them has taken those that stand for themselves: --split train RUN
-        if (other := _own_first(arguments)) is None:
+        if (reordered := _value_first(arguments)) is None:
             raise
-        return app(other) or 0
+        return app(reordered) or 0
 
 
-def _own_first(arguments: list[str]) -> list[str] | None:
+def _value_first(arguments: list[str]) -> list[str] | None:
     """The command line with the last value of the last option of many before all options; None: there is none."""
     first = 2 if arguments[:1] == ["import"] else 1
     for place in range(len(arguments) - 1, first, -1):
@@ -75,39 +75,45 @@ def _own_first(arguments: list[str]) -> list[str] | None:
         before = arguments[place - 1]
         is_more = not before.startswith("-") or "=" in before
         if is_last and is_more and not arguments[place].startswith("-"):
-            others = [*arguments[first:place], *arguments[place + 1 :]]
-            return [*arguments[:first], arguments[place], *others]
+            return [*arguments[:first], arguments[place], *arguments[first:place], *arguments[place + 1 :]]
     return None
 
 
-def _stopped(arguments: list[str]) -> int:
-    _tell(stop_message(arguments))
+def _say_stop(arguments: list[str]) -> int:
+    """Say how to go on; the exit status."""
+    _say_sentence(stop_message(arguments))
     return stop_status() or 130
 
 
-def _failed(error: Exception) -> int:
+def _say_failure(error: Exception) -> int:
     """Say in one sentence what went wrong; the exit status."""
     if isinstance(error, UnusedCliTokensError):
-        _tell(f"Expected no more arguments; found {shlex.join(error.unused_tokens or ())}. See --help.")
+        _say_sentence(f"Expected no more arguments; found {shlex.join(error.unused_tokens or ())}. See --help.")
         return 2
     if isinstance(error, CycloptsError):
-        _tell(f"{one_line(error)} See --help.")
+        _say_sentence(f"{one_line(error)} See --help.")
         return 2
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        _tell("The disk is full; free some space, then give the same command again.")
+    if _is_disk_full(error):
+        _say_sentence("The disk is full; free some space, then give the same command again.")
         return 1
     if isinstance(error, Refused):
-        _tell(one_line(error))
+        _say_sentence(one_line(error))
         return error.exit_status
     if isinstance(error, OSError):  # the system's refusal: a closed folder, a connection that broke off
-        _tell(one_line(error))
+        _say_sentence(one_line(error))
         return 1
     cause = f"{type(error).__name__}: {one_line(error)}"
-    _tell(f"Something failed that was not foreseen ({cause}). Add --debug to see where.")
+    _say_sentence(f"Something failed that was not foreseen ({cause}). Add --debug to see where.")
     return UNFORESEEN
 
 
-def _tell(sentence: str) -> None:
+def _is_disk_full(error: Exception) -> bool:
+    """Whether there was no room for a file; safetensors has the system's number in its own message alone."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number == errno.ENOSPC or f"(os error {errno.ENOSPC})" in str(error)
+
+
+def _say_sentence(sentence: str) -> None:
     say(f"integralaction: {sentence}")
 
 

@@ -1,4 +1,4 @@
-"""What a stage tells of each epoch: a line to read, a row in log.csv, TensorBoard's events, unreadable videos."""
+"""What a stage says of each epoch: a line to read, a row in log.csv, TensorBoard's events, unreadable videos."""
 
 import math
 import time
@@ -28,7 +28,7 @@ class StageLog:
         self._folder, self._epochs, self._videos, self._max_failed = folder, epochs, videos, max_failed
         self.rows: list[dict[str, float]] = []
         self.unreadable: dict[str, str] = {}  # by video, its fault
-        self._events = SummaryWriter(str(folder)) if is_first() and epochs else None
+        self._events: SummaryWriter | None = None  # begun with the first epoch: a stage without one has no events
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "failed": self.unreadable}
@@ -65,7 +65,8 @@ class StageLog:
                 f"Lower its lr: {self._folder} keeps the epoch before."
             )
         self.rows.append({"epoch": epoch, "lr": self._rate, **means, "seconds": round(seconds, 2)})
-        if self._events is not None:
+        if is_first():
+            self._events = self._events or SummaryWriter(str(self._folder))
             for name, value in {"lr": self._rate, **means}.items():
                 self._events.add_scalar(name, value, epoch)
             self._events.flush()

@@ -1,5 +1,7 @@
 """The epochs of one stage: a plain loop that continues exactly where it was stopped, on one device or on several."""
 
+import io
+import warnings
 import zipfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -70,7 +72,9 @@ class _Loop:
         self._log.start_epoch(self._optimizer.param_groups[0]["lr"])
         title = f"{self._training.model.config.method}: batches of epoch {len(self._log.rows) + 1}"
         show_progress = progress(title, len(loader)) if is_first() else nullcontext(lambda count: None)
-        with heeded_loaders(), show_progress as advance:
+        with heeded_loaders(), show_progress as advance, warnings.catch_warnings():
+            # the schedule counts a step that the scaler leaves out, as it may the first
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
             for number, batch in enumerate(loader, start=1):
                 is_last = number % self._accumulate == 0
                 batch = batch.to(self._device, non_blocking=True)
@@ -85,10 +89,10 @@ class _Loop:
         self._log.end_epoch()
 
     def _backward(self, batch: Any, is_last: bool) -> dict[str, torch.Tensor]:
+        has_exchange = isinstance(self._network, DistributedDataParallel)
         # processes exchange their gradients once a mini-batch
-        alone = self._network.no_sync() if isinstance(self._network, DistributedDataParallel) else nullcontext()
-        with nullcontext() if is_last else alone:
-            # a cache of cast weights would keep those of before the step
+        with self._network.no_sync() if has_exchange and not is_last else nullcontext():
+            # no cache: a weight that was cast under no_grad would come from it without its gradient
             with torch.autocast(self._device.type, self._half, enabled=self._half is not None, cache_enabled=False):
                 loss, measures = self._network(batch)
             self._scaler.scale(loss / self._accumulate).backward()
@@ -98,16 +102,15 @@ class _Loop:
         """Everything that the next epoch depends on; complete or not there at all."""
         if is_first():
             parts = {name: part.state_dict() for name, part in self._parts().items()}
+            content = io.BytesIO()  # PyTorch hides from its caller that a disk is full
+            torch.save({"format": 2, **parts}, content)
             with write_whole(path) as aside:
-                torch.save({"format": 2, **parts}, aside)
+                aside.write_bytes(content.getbuffer())
 
     def resume(self, path: Path) -> None:
         """Take up a checkpoint, where there is one that is whole and of this model."""
         state = _read_checkpoint(path) if path.is_file() else None
-        weights = self._training.model.state_dict()
-        if state is not None and {n: t.shape for n, t in state["model"].items()} == {
-            n: t.shape for n, t in weights.items()
-        }:
+        if state is not None and _shapes(state["model"]) == _shapes(self._training.model.state_dict()):
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
         elif path.is_file() and is_first():
@@ -123,6 +126,10 @@ class _Loop:
             "scaler": self._scaler,
             "log": self._log,
         }
+
+
+def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any] | None:
