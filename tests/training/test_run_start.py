@@ -283,7 +283,7 @@ def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
     assert [line.split()[0] for line in err.splitlines() if " epoch " in line] == ["appearance-only"] * 2 + ["integral"]
     assert "epoch  2/3" in err and "epoch  1/3" not in err
     whole = train(longer, data, tmp_path / "whole", "cpu")
-    for method in run.trained:
+    for method in run.trained_methods:
         a, b = load_file(run.model_path(method)), load_file(whole.model_path(method))
         assert all(torch.equal(a[name], b[name]) for name in b), method
     assert open_run(run.root).recipe == whole.recipe
@@ -363,13 +363,13 @@ def test_a_checkpoint_of_another_model_or_with_a_flipped_byte_is_not_continued(
 @DAMAGE
 def test_torn_shared_files_are_made_again(data: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     recipe, shared = untrained(appearance=schedule(1), augment_integration=False), tmp_path / "shared"
-    first = train(recipe, data, tmp_path / "run", "cpu", shared=shared)
+    first = train(recipe, data, tmp_path / "run", "cpu", stage_folder=shared)
     models = {path.name: path.read_bytes() for path in first.root.glob("*.safetensors")}
     whole = {path: path.read_bytes() for path in shared.rglob("*.safetensors")}
     assert len(whole) == 3
     for torn in whole:
         torn.write_bytes(damage(torn.read_bytes()))
-    again = train(recipe, data, tmp_path / "again", "cpu", shared=shared)
+    again = train(recipe, data, tmp_path / "again", "cpu", stage_folder=shared)
     assert {path: path.read_bytes() for path in whole} == whole
     assert {path.name: path.read_bytes() for path in again.root.glob("*.safetensors")} == models
 

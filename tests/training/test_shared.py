@@ -68,12 +68,12 @@ def stages(shared: Path) -> set[str]:
 
 
 def test_a_second_training_takes_the_streams(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    first = train(recipe(), data, tmp_path / "first", "cpu", shared=tmp_path / "shared")
+    first = train(recipe(), data, tmp_path / "first", "cpu", stage_folder=tmp_path / "shared")
     err = capsys.readouterr().err
     assert taken(err) == [] and trained(err) == {*STREAMS, "integral"}
 
     other = recipe(gate_lambda=5.0, name="other")
-    second = train(other, data, tmp_path / "second", "cpu", shared=tmp_path / "shared")
+    second = train(other, data, tmp_path / "second", "cpu", stage_folder=tmp_path / "shared")
     err = capsys.readouterr().err
     assert taken(err) == list(STREAMS) and trained(err) == {"integral"}
     for stage in STREAMS:
@@ -90,10 +90,10 @@ def test_a_second_training_takes_the_streams(data: Path, tmp_path: Path, capsys:
 
 def test_a_finished_run_is_left_as_it_is(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = train(untrained(), data, tmp_path / "run", "cpu")
-    train(untrained(seed=1), data, tmp_path / "other", "cpu", shared=tmp_path / "shared")
+    train(untrained(seed=1), data, tmp_path / "other", "cpu", stage_folder=tmp_path / "shared")
     before = {path: path.stat().st_mtime_ns for path in run.root.rglob("*.safetensors")}
     capsys.readouterr()
-    train(untrained(), data, tmp_path / "run", "cpu", shared=tmp_path / "shared")
+    train(untrained(), data, tmp_path / "run", "cpu", stage_folder=tmp_path / "shared")
     assert taken(capsys.readouterr().err) == []
     assert {path: path.stat().st_mtime_ns for path in run.root.rglob("*.safetensors")} == before
 
@@ -186,7 +186,7 @@ def test_a_stage_as_a_recipe_is_that_stage(data: Path, tmp_path: Path, stage: st
 def test_other_training_data_are_other_stages(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Another label, another row, other poses: each makes both stages again."""
     index, made = read_index(data), tmp_path / "shared"
-    train(untrained(), data, tmp_path / "first", "cpu", shared=made)
+    train(untrained(), data, tmp_path / "first", "cpu", stage_folder=made)
     seen = [stages(made)]
     assert len(seen[0]) == 2
     first, *rest = index.videos
@@ -195,7 +195,7 @@ def test_other_training_data_are_other_stages(data: Path, tmp_path: Path, capsys
         for shard in data.glob("poses-*.safetensors"):
             shutil.copy2(shard, tmp_path / name)
         capsys.readouterr()
-        train(untrained(), tmp_path / name, tmp_path / f"run-{name}", "cpu", shared=made)
+        train(untrained(), tmp_path / name, tmp_path / f"run-{name}", "cpu", stage_folder=made)
         assert taken(capsys.readouterr().err) == []
         seen.append(stages(made))
     write_index(replace(index, root=tmp_path / "poses", video_root=str(data)))
@@ -204,7 +204,7 @@ def test_other_training_data_are_other_stages(data: Path, tmp_path: Path, capsys
         for name, poses in PoseStore.of(data).items()
     ]
     write_pose_store(tmp_path / "poses", moved)
-    train(untrained(), tmp_path / "poses", tmp_path / "run-poses", "cpu", shared=made)
+    train(untrained(), tmp_path / "poses", tmp_path / "run-poses", "cpu", stage_folder=made)
     seen.append(stages(made))
     assert [len(names) for names in seen] == [2, 4, 6, 8]
     # and where only the test videos differ, they are the same
@@ -213,7 +213,7 @@ def test_other_training_data_are_other_stages(data: Path, tmp_path: Path, capsys
     for shard in data.glob("poses-*.safetensors"):
         shutil.copy2(shard, tmp_path / "tests")
     capsys.readouterr()
-    train(untrained(), tmp_path / "tests", tmp_path / "run-tests", "cpu", shared=made)
+    train(untrained(), tmp_path / "tests", tmp_path / "run-tests", "cpu", stage_folder=made)
     assert taken(capsys.readouterr().err) == list(STREAMS) and stages(made) == seen[-1]
 
 
@@ -227,22 +227,24 @@ def test_other_weights_to_start_from_are_other_stages(
         start = train(untrained(seed=seed), data, tmp_path / f"start-{seed}", "cpu")
         shutil.copyfile(start.model_path("integral"), source)
         capsys.readouterr()
-        runs.append(train(untrained(init=str(source)), data, tmp_path / f"{seed}", "cpu", shared=tmp_path / "shared"))
+        runs.append(
+            train(untrained(init=str(source)), data, tmp_path / f"{seed}", "cpu", stage_folder=tmp_path / "shared")
+        )
         assert taken(capsys.readouterr().err) == []
-    again = train(untrained(init=str(source)), data, tmp_path / "again", "cpu", shared=tmp_path / "shared")
+    again = train(untrained(init=str(source)), data, tmp_path / "again", "cpu", stage_folder=tmp_path / "shared")
     assert taken(capsys.readouterr().err) == list(STREAMS)
     assert are_equal(again, runs[1]) and not are_equal(*runs)
 
 
 def test_a_half_written_stage_is_not_taken(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     made = tmp_path / "shared"
-    whole = train(recipe(), data, tmp_path / "whole", "cpu", shared=made)
+    whole = train(recipe(), data, tmp_path / "whole", "cpu", stage_folder=made)
     for folder in list(made.iterdir()):  # as if its writer had been stopped before the last step
         folder.rename(folder.with_name(f"{folder.name}.part"))
         for path in folder.with_name(f"{folder.name}.part").glob("*.safetensors"):
             path.write_bytes(path.read_bytes()[:1000])
     capsys.readouterr()
-    again = train(recipe(), data, tmp_path / "again", "cpu", shared=made)
+    again = train(recipe(), data, tmp_path / "again", "cpu", stage_folder=made)
     err = capsys.readouterr().err
     assert taken(err) == [] and trained(err) == {*STREAMS, "integral"}
     assert are_equal(whole, again)
@@ -251,7 +253,7 @@ def test_a_half_written_stage_is_not_taken(data: Path, tmp_path: Path, capsys: p
 
 def test_what_is_kept_is_the_stage_of_the_run(data: Path, tmp_path: Path) -> None:
     made = tmp_path / "shared"
-    run = train(untrained(), data, tmp_path / "run", "cpu", shared=made)
+    run = train(untrained(), data, tmp_path / "run", "cpu", stage_folder=made)
     found = {}
     for folder in made.iterdir():
         (model,) = folder.glob("*.safetensors")
@@ -279,25 +281,31 @@ def test_features_are_computed_once_for_all_runs(
         return compute(*arguments)
 
     monkeypatch.setattr(training, "stream_features", counted)
-    first = train(cached, data, tmp_path / "first", "cpu", shared=made)
+    first = train(cached, data, tmp_path / "first", "cpu", stage_folder=made)
     (file,) = made.glob("*.safetensors")
     assert len(calls) == 1
-    second = train(with_values(cached, name="again"), data, tmp_path / "second", "cpu", shared=made)
+    second = train(with_values(cached, name="again"), data, tmp_path / "second", "cpu", stage_folder=made)
     assert len(calls) == 1 and are_equal(first, second)
     other = with_values(cached, gate_lambda=5.0)
-    third = train(other, data, tmp_path / "third", "cpu", shared=made)
+    third = train(other, data, tmp_path / "third", "cpu", stage_folder=made)
     assert len(calls) == 1
     alone = train(other, data, tmp_path / "alone", "cpu")
     assert len(calls) == 2 and are_equal(third, alone) and not are_equal(first, third)
 
     file.rename(file.with_suffix(".part"))  # half-written
     file.with_suffix(".part").write_bytes(b"half")
-    train(cached, data, tmp_path / "fourth", "cpu", shared=made)
+    train(cached, data, tmp_path / "fourth", "cpu", stage_folder=made)
     assert len(calls) == 3 and load_file(file)["labels"].shape == (9,)
     # features of other streams are others
-    train(with_values(cached, pose=replace(cached.stages.pose, lr=0.01)), data, tmp_path / "fifth", "cpu", shared=made)
+    train(
+        with_values(cached, pose=replace(cached.stages.pose, lr=0.01)),
+        data,
+        tmp_path / "fifth",
+        "cpu",
+        stage_folder=made,
+    )
     assert len(calls) == 4 and len(list(made.glob("*.safetensors"))) == 2
     # and streams that see augmented clips have none
-    train(recipe(), data, tmp_path / "sixth", "cpu", shared=made)
+    train(recipe(), data, tmp_path / "sixth", "cpu", stage_folder=made)
     assert len(calls) == 4 and len(list(made.glob("*.safetensors"))) == 2
     assert first.recipe.loading.augment_integration is False

@@ -136,7 +136,7 @@ def measure(
         recipe = replace(variant_of(base, variant), seed=seed)
         root = out / "runs" / f"{recipe.name.replace('/', '-')}-seed{seed}-{_key(recipe, indices[0])}"
         print(f"[{number + 1}/{len(variants)}] seed {seed}: {variant}", file=sys.stderr, flush=True)
-        runs[variant] = train(recipe, indices[0].root, root, device.type, shared=out / "stages")
+        runs[variant] = train(recipe, indices[0].root, root, device.type, stage_folder=out / "stages")
     for part, index in zip(data, indices, strict=True):
         _test(list(runs.values()), index, part.splits, device)
     tests: list[TestSet] = []

@@ -34,7 +34,7 @@ class Predictions:
         classes: class names, in the order of the probabilities.
         videos: V rows of the index.
         labels: (V,) the true classes.
-        probabilities: (V, classes) float32, average_scores over the clips.
+        probabilities: (V, classes) float32, averaged over the clips.
         gate: (V,) float32, mean over clips, frames and channels; NaN for methods without a gate.
     """
 
@@ -53,10 +53,10 @@ class Predictions:
     def of_split(self, split: str) -> "Predictions":
         """Those on the videos of one split, or on those that the released protocol keeps of it (see `protocols`)."""
         name, released = split.removesuffix(RELEASED), split.endswith(RELEASED)
-        kept = np.array([v.split == name and (not released or v.note == AS_RELEASED) for v in self.videos])
-        videos = tuple(video for video, keep in zip(self.videos, kept, strict=True) if keep)
+        mask = np.array([v.split == name and (not released or v.note == AS_RELEASED) for v in self.videos])
+        videos = tuple(video for video, is_of_split in zip(self.videos, mask, strict=True) if is_of_split)
         return Predictions(
-            self.method, self.classes, videos, self.labels[kept], self.probabilities[kept], self.gate[kept]
+            self.method, self.classes, videos, self.labels[mask], self.probabilities[mask], self.gate[mask]
         )
 
 
@@ -82,10 +82,10 @@ def predictions_folder(run: Run, index: Index, split: str) -> Path:
 
 def digest(index: Index, *others: str) -> str:
     """Of the rows of an index, and more: what was predicted for other ones is not taken for theirs."""
-    made = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for part in (*index.videos, *others):
-        made.update(repr(part).encode())
-    return made.hexdigest()[:16]
+        sha256.update(repr(part).encode())
+    return sha256.hexdigest()[:16]
 
 
 def weights_digest(run: Run) -> str:
@@ -95,20 +95,20 @@ def weights_digest(run: Run) -> str:
         FileNotFoundError, ValueError: see `Run.check_trained`.
     """
     run.check_trained()
-    made = hashlib.sha256()
-    for method in run.trained:
-        made.update(run.model_path(method).read_bytes())
-    return made.hexdigest()
+    sha256 = hashlib.sha256()
+    for method in run.trained_methods:
+        sha256.update(run.model_path(method).read_bytes())
+    return sha256.hexdigest()
 
 
 def streams_digest(run: Run) -> str:
     """A digest of the streams with which a run answers; of one that changes them in stage 3, of all its weights."""
     if run.recipe.stages.strategy != "fixed":
         return weights_digest(run)
-    made = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for method in run.recipe.streams:
-        made.update(run.model_path(method).read_bytes())
-    return made.hexdigest()
+        sha256.update(run.model_path(method).read_bytes())
+    return sha256.hexdigest()
 
 
 def is_whole(path: Path) -> bool:
@@ -125,7 +125,7 @@ def write_tensors(tensors: dict[str, np.ndarray], path: Path, of: str) -> None:
         save_file(tensors, aside, metadata={_KEY: of})
 
 
-def _basis(run: Run, index: Index, method: Method) -> tuple[str, str, str]:
+def _dependencies(run: Run, index: Index, method: Method) -> tuple[str, str, str]:
     """Digests of what predictions depend on: the videos of a split, their poses, the weights, these where all are
     there."""
     streams: tuple[Method, ...] = ("appearance-only", "pose-only")
@@ -147,7 +147,7 @@ def write_predictions(run: Run, index: Index, split: str, method: Method, tensor
     gate = tensors.get("gate", np.full(len(probabilities), np.nan, np.float32))
     path = predictions_folder(run, index, split) / f"{method}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_tensors({"probabilities": probabilities, "gate": gate}, path, " ".join(_basis(run, index, method)))
+    write_tensors({"probabilities": probabilities, "gate": gate}, path, " ".join(_dependencies(run, index, method)))
     predictions = read_predictions(run, index, method, (split,))
     rank, best = predictions.rank(), probabilities.argmax(axis=1)
     with open_whole(path.with_suffix(".csv")) as file:
@@ -155,8 +155,8 @@ def write_predictions(run: Run, index: Index, split: str, method: Method, tensor
         writer.writerow(["video", "start", "end", "label", "predicted", "probability", "rank_of_label", "gate"])
         for i, video in enumerate(predictions.videos):
             where = [video.video, video.start, video.end, video.label]
-            shown = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
-            answer = [predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown]
+            gate_text = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
+            answer = [predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], gate_text]
             writer.writerow(map(spreadsheet, (*where, *answer)))
 
 
@@ -182,7 +182,7 @@ def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, 
                 gate.append(handle.get_tensor("gate"))
         except SafetensorError as error:
             raise Refused(f"Expected predictions in {path}; it is empty or damaged. {again}") from error
-        now = _basis(run, part, method)
+        now = _dependencies(run, part, method)
         parts = (f"the videos of {index.root}", f"the poses of {index.root}", f"the model {method} of {run.root}")
         changed = [what for what, a, b in zip(parts, then, now, strict=False) if b and a != b]
         if changed:

@@ -42,17 +42,21 @@ def check_data(recipe: Recipe, index: Index, store: PoseStore) -> None:
     ClipReader.for_model(index, store, recipe.model.of_method(recipe.methods[0]))
 
 
-def check_places(run: Run, shared: Path | None) -> None:
+def check_places(run: Run, stage_folder: Path | None) -> None:
     """Make the folders that the stages write to.
 
     Raises:
         ValueError: a name is taken by something else.
         PermissionError: a folder cannot be written to.
     """
-    for method in run.trained:
+    for method in run.trained_methods:
         if run.model_path(method).is_dir():
             raise Refused(f"Expected a free name for the model; {run.model_path(method)} is a folder. Move it.")
-    folders = [run.root, *(run.stage_path(method) for method in run.trained), *([] if shared is None else [shared])]
+    folders = [
+        run.root,
+        *(run.stage_path(method) for method in run.trained_methods),
+        *([] if stage_folder is None else [stage_folder]),
+    ]
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -75,7 +75,7 @@ class Run:
         return (*streams, *average, *self.recipe.integrations)
 
     @property
-    def trained(self) -> tuple[Method, ...]:
+    def trained_methods(self) -> tuple[Method, ...]:
         """The methods that have a model of their own, in the order in which they are trained."""
         return (*self.recipe.streams, *self.recipe.integrations)
 
@@ -88,7 +88,7 @@ class Run:
             FileNotFoundError: one is not trained yet.
             ValueError: the file of one is damaged.
         """
-        for method in methods or self.trained:
+        for method in methods or self.trained_methods:
             path = self.model_path(method)
             if not path.is_file():
                 raise MissingFile(
@@ -155,9 +155,10 @@ def open_run(root: Path | str) -> Run:
     root = Path(root)
     path = root / "settings.yaml"
     values = read_settings(root)
-    told = values.get("training_data")
-    state = None if told is None else from_dict(Fingerprint, told, str(path))
-    return Run(root, from_dict(Recipe, values["recipe"], str(path)), (root.resolve() / values["data"]).resolve(), state)
+    state = values.get("training_data")
+    training_data = None if state is None else from_dict(Fingerprint, state, str(path))
+    recipe = from_dict(Recipe, values["recipe"], str(path))
+    return Run(root, recipe, (root.resolve() / values["data"]).resolve(), training_data)
 
 
 def read_settings(root: Path) -> dict[str, Any]:

@@ -32,11 +32,10 @@ def start_run(run: Run) -> None:
         "data": os.path.relpath(run.data.resolve(), root.resolve()),
     }
     if path.is_file():
-        held = read_settings(root)
-        longer = _check_same(run, values, held)
-        if longer:
-            _forget(run, longer)
-            write_yaml(path, {**held, "recipe": values["recipe"]})
+        earlier = read_settings(root)
+        if longer := _longer_stages(run, values, earlier):
+            _remove_models(run, longer)
+            write_yaml(path, {**earlier, "recipe": values["recipe"]})
     else:
         check_free(root)
         root.mkdir(parents=True, exist_ok=True)
@@ -61,29 +60,33 @@ def check_free(root: Path) -> None:
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
     others = [name for name in names if not name.startswith(".") and name != "settings.yaml.part"]
     if others:
-        more = ", ..." if len(others) > 1 else ""
+        dots = ", ..." if len(others) > 1 else ""
         raise Refused(
             f"Expected a new or empty folder for the run, or one with a run; {root} holds other files ({others[0]}"
-            f"{more}). Give another --out."
+            f"{dots}). Give another --out."
         )
 
 
-def _check_same(run: Run, values: dict[str, Any], held: dict[str, Any]) -> list[str]:
-    """The stages that have more epochs now than the run in the folder, which has the same settings and data else."""
-    theirs = to_dict(from_dict(Recipe, held["recipe"], str(run.root / "settings.yaml")))
+def _longer_stages(run: Run, values: dict[str, Any], earlier: dict[str, Any]) -> list[str]:
+    """The stages that have more epochs now than the run in the folder, whose settings and data are the same else.
+
+    Raises:
+        ValueError: they are not, with what differs.
+    """
+    theirs = to_dict(from_dict(Recipe, earlier["recipe"], str(run.root / "settings.yaml")))
     ours = to_dict(run.recipe)
     names = ("appearance", "pose", "integration")
     longer = [name for name in names if ours["stages"][name]["epochs"] > theirs["stages"][name]["epochs"]]
     for name in longer:
         ours["stages"][name]["epochs"] = theirs["stages"][name]["epochs"]
-    different = _differences({"recipe": ours, "data": values["data"]}, {"recipe": theirs, "data": held["data"]})
+    different = _differences({"recipe": ours, "data": values["data"]}, {"recipe": theirs, "data": earlier["data"]})
     if different:
         raise Refused(
             f"Expected the settings of the run that is already in {run.root}; found others ({'; '.join(different)}). "
             "Give another --out, or remove that folder."
         )
-    if "training_data" in held and run.training_data is not None:
-        before = from_dict(Fingerprint, held["training_data"], str(run.root / "settings.yaml"))
+    if "training_data" in earlier and run.training_data is not None:
+        before = from_dict(Fingerprint, earlier["training_data"], str(run.root / "settings.yaml"))
         if changes := before.changes(run.training_data):
             raise Refused(
                 f"Expected the training data of the run that is already in {run.root}; found {run.data} with "
@@ -94,8 +97,8 @@ def _check_same(run: Run, values: dict[str, Any], held: dict[str, Any]) -> list[
     return longer
 
 
-def _forget(run: Run, longer: list[str]) -> None:
-    """Take away the models that more epochs make others: those stages go on, and what was built on them begins anew.
+def _remove_models(run: Run, longer: list[str]) -> None:
+    """Remove the models that more epochs change: those stages go on, and what was built on them begins anew.
 
     It is done before the new settings are written, so that a call that is killed here is repeated whole.
     """
@@ -113,10 +116,11 @@ def _forget(run: Run, longer: list[str]) -> None:
         say(f"{method}: its streams change; it is trained again")
 
 
-def _differences(wanted: dict, found: dict, prefix: str = "") -> list[str]:
+def _differences(here: dict, there: dict, prefix: str = "") -> list[str]:
+    """Each value that two trees of settings disagree in, in words."""
     different = []
-    for name in sorted(wanted.keys() | found.keys()):
-        ours, theirs = wanted.get(name), found.get(name)
+    for name in sorted(here.keys() | there.keys()):
+        ours, theirs = here.get(name), there.get(name)
         if isinstance(ours, dict) and isinstance(theirs, dict):
             different += _differences(ours, theirs, f"{prefix}{name}.")
         elif ours != theirs:

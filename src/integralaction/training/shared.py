@@ -54,28 +54,28 @@ class SharedStages:
 
     def take(self, run: Run, method: Method) -> bool:
         """Copy a stage into a run, where it is there; whether it was."""
-        kept = self.root / self.key(run.recipe, method)
-        model = kept / f"{method}.safetensors"
+        folder = self.root / self.key(run.recipe, method)
+        model = folder / f"{method}.safetensors"
         if not is_ours(model):
             return False
         run.stage_path(method).mkdir(parents=True, exist_ok=True)
         for name in ("log.csv", "failed.csv"):
-            if (kept / name).is_file():
+            if (folder / name).is_file():
                 with write_whole(run.stage_path(method) / name) as aside:
-                    shutil.copyfile(kept / name, aside)
+                    shutil.copyfile(folder / name, aside)
         with write_whole(run.model_path(method)) as aside:
             shutil.copyfile(model, aside)
         return True
 
     def keep(self, run: Run, method: Method) -> None:
         """Copy a finished stage of a run into the folder."""
-        kept = self.root / self.key(run.recipe, method)
-        if is_ours(kept / f"{method}.safetensors"):
+        folder = self.root / self.key(run.recipe, method)
+        if is_ours(folder / f"{method}.safetensors"):
             return
-        if kept.exists():
-            say(f"{kept} has an empty or damaged model: it is made again")
-            shutil.rmtree(kept)
-        aside = kept.with_name(f"{kept.name}.part")
+        if folder.exists():
+            say(f"{folder} has an empty or damaged model: it is made again")
+            shutil.rmtree(folder)
+        aside = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         settings = to_dict(stage_recipe(run.recipe, method))
@@ -84,8 +84,8 @@ class SharedStages:
             if path.is_file():
                 with write_whole(aside / path.name) as part:
                     shutil.copyfile(path, part)
-        aside.rename(kept)
-        flush_folder(kept.parent)
+        aside.rename(folder)
+        flush_folder(folder.parent)
 
     def features_path(self, run: Run) -> Path:
         """Where the features of a run's two streams are kept."""

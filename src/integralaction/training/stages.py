@@ -48,8 +48,8 @@ def train(
     data: Path,
     out: Path,
     device: str = "auto",
-    fixed: tuple[str, ...] = (),
-    shared: Path | None = None,
+    fixed_names: tuple[str, ...] = (),
+    stage_folder: Path | None = None,
 ) -> Run:
     """Train what the recipe says on the `train` split of a data set; continue where an earlier call was stopped.
 
@@ -60,9 +60,9 @@ def train(
         data: the data set folder.
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        fixed: settings of the model that must stay as they are where `recipe.start.init` has others.
-        shared: a folder of finished stages: what another run trained with the same settings is taken from there, and
-            what this one trains is put there.
+        fixed_names: of settings of the model, which must stay as they are where `recipe.start.init` has others.
+        stage_folder: of finished stages: what another run trained with the same settings is taken from there, and what
+            this one trains is put there.
 
     Raises:
         ValueError: data and recipe do not fit, the weights of `recipe.start.init` need other values than the
@@ -78,34 +78,34 @@ def train(
     init = load_init(recipe, out)
     if init is not None:
         start = replace(recipe.start, init=permanent_name(recipe.start.init, out))
-        recipe = replace(recipe, model=match_config_to_weights(recipe, init.config, fixed), start=start)
+        recipe = replace(recipe, model=match_config_to_weights(recipe, init.config, fixed_names), start=start)
     target = choose_device(device)
     if recipe.optimizer.precision == "16-mixed" and target.type == "cpu":
         raise Refused("Expected precision 32-true or bf16-mixed on a CPU; found 16-mixed.")
     run = Run(out, recipe, data, fingerprint(recipe, whole))
     check_free(out)
-    for method in _untrained(run):
+    for method in _methods_to_train(run):
         new_model(recipe, method, recipe.seed, init)  # what it starts from is there, and fits
     with process_group(target) as target:
-        _begin(run, index, store, init, target, shared)
+        _start(run, index, store, init, target, stage_folder)
         # the weights that it started from are not known by their name alone
-        started = [] if init is None else [hashlib.sha256(run.init_path.read_bytes()).hexdigest()]
-        stages = None if shared is None else SharedStages(shared, digest(index, store.state, *started))
-        _run_stages(run, index, store, target, init, stages)
+        init_digests = [] if init is None else [hashlib.sha256(run.init_path.read_bytes()).hexdigest()]
+        shared = None if stage_folder is None else SharedStages(stage_folder, digest(index, store.state, *init_digests))
+        _run_stages(run, index, store, target, init, shared)
     return run
 
 
-def _begin(
-    run: Run, index: Index, store: PoseStore, init: IntegralAction | None, device: torch.device, shared: Path | None
+def _start(
+    run: Run, index: Index, store: PoseStore, init: IntegralAction | None, device: torch.device, stages: Path | None
 ) -> None:
-    """The first process begins the run, and says what there is to say; the others wait."""
+    """The first process starts the run, and says what there is to say; the others wait."""
     if is_first():
         start_run(run)
         if init is not None and not run.init_path.is_file():
             save(init, run.init_path)
-        check_places(run, shared)
-        torn = [run.model_path(method) for method in _untrained(run) if run.model_path(method).exists()]
-        remarks = [f"{path} is empty or damaged: it is made again" for path in torn]
+        check_places(run, stages)
+        damaged = [run.model_path(method) for method in _methods_to_train(run) if run.model_path(method).exists()]
+        remarks = [f"{path} is empty or damaged: it is made again" for path in damaged]
         remarks += [list_without_poses(run, index, store)] if looks_at_poses(run.recipe) else []
         if run.recipe.optimizer.precision == "bf16-mixed" and device.type == "cpu":
             remarks.append(slow_bf16())
@@ -114,9 +114,9 @@ def _begin(
     wait_for_all()
 
 
-def _untrained(run: Run) -> list[Method]:
+def _methods_to_train(run: Run) -> list[Method]:
     """The methods to train: those without a model, or with a damaged one."""
-    return [method for method in run.trained if not is_ours(run.model_path(method))]
+    return [method for method in run.trained_methods if not is_ours(run.model_path(method))]
 
 
 def _run_stages(
@@ -136,7 +136,7 @@ def _run_stages(
                 say(f"{method}: trained before with these settings")
     wait_for_all()
     # decided once and by all: a process that is late must not take a model just made for one to be left out
-    todo = _untrained(run)
+    todo = _methods_to_train(run)
     wait_for_all()
     for number, method in enumerate(SINGLE_STREAMS):
         if method in todo:

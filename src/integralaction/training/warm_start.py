@@ -41,18 +41,18 @@ def permanent_name(source: str, out: Path) -> str:
         return str(Path(source).resolve())
     hub_id = source.removeprefix(ON_HUB)
     # a run that goes on has its own copy, and asks nobody for the revision
-    begun = open_run(out).recipe.start.init if (out / "settings.yaml").is_file() else ""
-    return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pinned(hub_id)
+    earlier = open_run(out).recipe.start.init if (out / "settings.yaml").is_file() else ""
+    return earlier if earlier.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pinned(hub_id)
 
 
-def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed: tuple[str, ...] = ()) -> ModelConfig:
+def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed_names: tuple[str, ...] = ()) -> ModelConfig:
     """The recipe's model with the settings that the weights of `recipe.start.init` need, and with their clip.
 
     Each setting that changes is said on standard error. Weights without a shift are of single frames, and start any
     clip.
 
     Args:
-        fixed: names of settings that must stay the recipe's.
+        fixed_names: of settings that must stay the recipe's.
 
     Raises:
         ValueError: its classifiers are to be kept and are of other classes, or its weights need another value
@@ -70,18 +70,18 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed: tuple[str,
     of_init, of_recipe = dict(leaves(to_dict(init))), dict(leaves(to_dict(ours)))
     shifts = [part.backbone.shift for part in (init.appearance, init.pose) if part is not None]
     of_clip = ["vote", *(name for name in of_init if name.startswith("clip."))] if any(shifts) else []
-    needed = [name for name in of_init if name.startswith(("appearance.", "pose."))]
+    of_weights = [name for name in of_init if name.startswith(("appearance.", "pose."))]
     if init.pose is None:
         of_clip = [name for name in of_clip if not name.startswith("clip.pose_")]
     if not any(shifts):
-        needed = [name for name in needed if not name.endswith((".shift", ".shift_first"))]
+        of_weights = [name for name in of_weights if not name.endswith((".shift", ".shift_first"))]
     if init.method == ours.method and init.integration is not None:
-        needed += [name for name in of_init if name.startswith(("integration.", "clip.pose_"))]
-    changes = {name: of_init[name] for name in (*of_clip, *needed) if of_init[name] != of_recipe.get(name)}
-    if contradictions := sorted(set(fixed) & set(needed) & changes.keys()):
+        of_weights += [name for name in of_init if name.startswith(("integration.", "clip.pose_"))]
+    changes = {name: of_init[name] for name in (*of_clip, *of_weights) if of_init[name] != of_recipe.get(name)}
+    if contradictions := sorted(set(fixed_names) & set(of_weights) & changes.keys()):
         values = ", ".join(f"model.{name}={changes[name]}" for name in contradictions)
         raise Refused(f"Expected what the weights of {recipe.start.init} need, {values}; found others. Leave it out.")
-    changes = {name: value for name, value in changes.items() if name not in fixed}
+    changes = {name: value for name, value in changes.items() if name not in fixed_names}
     if changes and is_first():
         values = ", ".join(f"model.{name}={value}" for name, value in changes.items())
         say(f"from {recipe.start.init}: {values}")
