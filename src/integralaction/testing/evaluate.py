@@ -1,4 +1,4 @@
-"""Ten-clip testing: probabilities average_scores over the clips (paper, section 3.5); top-1, top-5, per class.
+"""Ten-clip testing: probabilities averaged over the clips (paper, section 3.5); top-1, top-5, per class.
 
 Predictions are kept in the run folder, so that tables need no second pass over the videos. Each method of a run is
 tested on the same stream features, computed once.
@@ -79,33 +79,33 @@ def evaluate_together(
     Raises:
         ValueError: as for `evaluate`, or the streams differ.
     """
-    run = runs[0]
-    for other in runs:
-        other.check_trained()
-        if remark := other.changes_of(index):
+    for run in runs:
+        run.check_trained()
+        if remark := run.changes_of(index):
             say(remark)
-    if len({streams_digest(other) for other in runs}) > 1:
+    if len({streams_digest(run) for run in runs}) > 1:
         raise Refused(f"Expected runs with the same streams; those of {', '.join(str(r.root) for r in runs)} differ.")
-    wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
-    if not wanted:
+    splits = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
+    if not splits:
         raise Refused(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
-    check_classes(run, index, index.split(*wanted).videos)
-    if index.root.resolve() == run.data.resolve():
+    first = runs[0]
+    check_classes(first, index, index.split(*splits).videos)
+    if index.root.resolve() == first.data.resolve():
         say_untrained_classes(index)
     models: list[dict[Method, IntegralAction]] = []
-    for other in runs:
+    for run in runs:
         models.append({})
-        for method in other.methods:
-            model = channels_last(other.load(method))
-            if streams := models[0].get(run.methods[-1]):
+        for method in run.methods:
+            model = channels_last(run.load(method))
+            if streams := models[0].get(first.methods[-1]):
                 _share_streams(model, streams)
             models[-1][method] = model.to(device)
-    parts = [_evaluate_split(runs, index.split(split), split, models, device) for split in wanted]
-    for other in runs:
-        write_results(other, index)
+    parts = [_evaluate_split(runs, index.split(split), split, models, device) for split in splits]
+    for run in runs:
+        write_results(run, index)
     for folder in parts:
         shutil.rmtree(folder)
-    return [{method: read_predictions(other, index, method, wanted) for method in other.methods} for other in runs]
+    return [{method: read_predictions(run, index, method, splits) for method in run.methods} for run in runs]
 
 
 def _share_streams(model: IntegralAction, streams: IntegralAction) -> None:
@@ -124,12 +124,12 @@ def _evaluate_split(
     Returns:
         The folder of the chunks, to be removed when all splits are done.
     """
-    run, by_name = runs[0], _by_name(models)
+    first, models_by_name = runs[0], _models_by_name(models)
     store = PoseStore.of(index.root)
-    weights = [weights_digest(other) for other in runs]
-    parts = predictions_folder(run, index, split) / f"part-{digest(index, *weights, store.state)}"
+    weights = [weights_digest(run) for run in runs]
+    parts = predictions_folder(first, index, split) / f"part-{digest(index, *weights, store.state)}"
     # the model with the most streams: both, where the run has both
-    streams = models[0][run.methods[-1]]
+    streams = models[0][first.methods[-1]]
     reader = ClipReader.for_model(index, store, streams.config)
     if reader.without_poses and reader.has_poses:
         say(f"{reader.without_poses} of {len(index.videos)} videos of {split} have no poses")
@@ -138,29 +138,29 @@ def _evaluate_split(
     paths = []
     batch_bytes = bytes_of_clips(streams.config, TEST_CLIPS)
     with progress(f"testing {index.name} {split}", len(clips)) as advance, heeded_loaders():
-        for first in range(0, len(clips), CHUNK):
-            path = parts / f"{first:07d}.safetensors"
+        for start in range(0, len(clips), CHUNK):
+            path = parts / f"{start:07d}.safetensors"
             paths.append(path)
-            numbers = range(first, min(first + CHUNK, len(clips)))
+            numbers = range(start, min(start + CHUNK, len(clips)))
             if is_whole(path):
                 advance(len(numbers))
                 continue
             rows = []
-            for batch in load_batches(Subset(clips, numbers), run.recipe.loading.workers, batch_bytes):
-                rows.append(predict_clips(by_name, streams, batch.to(device)))
+            for batch in load_batches(Subset(clips, numbers), first.recipe.loading.workers, batch_bytes):
+                rows.append(predict_clips(models_by_name, streams, batch.to(device)))
                 advance(1)
             write_tensors({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
     loaded = [load_file(path) for path in paths]
     tensors = {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
-    for number, other in enumerate(runs):
-        for method in other.methods:
-            name = f"{number}.{method}"
-            own = {part: tensors[f"{name}.{part}"] for part in ("probabilities", "gate") if f"{name}.{part}" in tensors}
-            write_predictions(other, index, split, method, own)
+    for number, run in enumerate(runs):
+        for method in run.methods:
+            names = {part: f"{number}.{method}.{part}" for part in ("probabilities", "gate")}
+            of_method = {part: tensors[name] for part, name in names.items() if name in tensors}
+            write_predictions(run, index, split, method, of_method)
     return parts
 
 
-def _by_name(models: list[dict[Method, IntegralAction]]) -> dict[str, IntegralAction]:
+def _models_by_name(models: list[dict[Method, IntegralAction]]) -> dict[str, IntegralAction]:
     """The models of several runs in one table, by the run's number and the method."""
     return {f"{number}.{method}": model for number, of_run in enumerate(models) for method, model in of_run.items()}
 
@@ -176,13 +176,13 @@ def predict_clips(
         batch: the clips of the video.
     """
     features = streams.features(batch.frames, batch.joints)
-    found: dict[str, torch.Tensor] = {}
+    answers: dict[str, torch.Tensor] = {}
     for name, model in models.items():
         output = model.integrate(model.own(features))
-        found[f"{name}.probabilities"] = output.probabilities.mean(dim=0)
+        answers[f"{name}.probabilities"] = output.probabilities.mean(dim=0)
         if output.gate is not None:
-            found[f"{name}.gate"] = output.gate.mean()
-    return {name: value.cpu().numpy() for name, value in found.items()}
+            answers[f"{name}.gate"] = output.gate.mean()
+    return {name: value.cpu().numpy() for name, value in answers.items()}
 
 
 def write_results(run: Run, index: Index) -> None:
@@ -205,22 +205,23 @@ def write_results(run: Run, index: Index) -> None:
         writer.writerow(["method", "split", "class", "videos", "top1", "gate"])
         for p in predictions.values():
             for split in splits:
-                writer.writerows(map(spreadsheet, row) for row in _per_class(p.of_split(split), split))
+                writer.writerows(map(spreadsheet, row) for row in _rows_by_class(p.of_split(split), split))
     with open_whole(folder / f"{name}.md") as file:
         file.write(to_markdown(results_table(scores, splits)))
         lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)]
-        file.write("\n" + "\n".join([*lines, *_few(scores)]) + "\n")
+        file.write("\n" + "\n".join([*lines, *_few_videos_lines(scores)]) + "\n")
 
 
-def _per_class(predictions: Predictions, split: str) -> list[list]:
-    right = predictions.rank() == 0
+def _rows_by_class(predictions: Predictions, split: str) -> list[list]:
+    is_right = predictions.rank() == 0
     rows = []
     for number, name in enumerate(predictions.classes):
         of_class = predictions.labels == number
         if of_class.any():
             gate = predictions.gate[of_class].mean()
-            shown = "" if np.isnan(gate) else f"{gate:.4f}"
-            rows.append([predictions.method, split, name, of_class.sum(), f"{right[of_class].mean():.4f}", shown])
+            gate_text = "" if np.isnan(gate) else f"{gate:.4f}"
+            top1 = f"{is_right[of_class].mean():.4f}"
+            rows.append([predictions.method, split, name, of_class.sum(), top1, gate_text])
     return rows
 
 
@@ -258,7 +259,7 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
     return lines
 
 
-def _few(scores: Sequence[Score]) -> list[str]:
+def _few_videos_lines(scores: Sequence[Score]) -> list[str]:
     """A line that names the splits of too few videos, where there are such."""
     line = few_videos({s.split: s.videos for s in scores})
     return ["", markdown(line)] if line else []

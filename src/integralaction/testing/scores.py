@@ -64,9 +64,9 @@ def check_same_videos(*predictions: Predictions) -> None:
         ValueError: they are not.
     """
     first = predictions[0]
-    for other in predictions[1:]:
-        if other.videos != first.videos or other.classes != first.classes:
-            raise Refused(f"Expected predictions on the same videos; {first.method} and {other.method} differ.")
+    for second in predictions[1:]:
+        if second.videos != first.videos or second.classes != first.classes:
+            raise Refused(f"Expected predictions on the same videos; {first.method} and {second.method} differ.")
 
 
 def is_correct(predictions: Predictions) -> Bool[np.ndarray, " videos"]:
@@ -126,18 +126,18 @@ def confusion(predictions: Predictions) -> Float[np.ndarray, "classes classes"]:
     return np.divide(counts, videos, out=np.full_like(counts, np.nan), where=videos > 0)
 
 
-def videos_where(predictions: dict[str, Predictions], wanted: dict[str, bool]) -> np.ndarray:
+def videos_where(predictions: dict[str, Predictions], outcomes: dict[str, bool]) -> np.ndarray:
     """The numbers of the videos on which exactly these methods are right and those wrong (Figures 7 to 11).
 
-    The surest come first: those of whose given answers the least probable is the most probable.
+    The surest come first: those of whose answers the least probable is the most probable.
 
     Args:
         predictions: by method.
-        wanted: by method, whether it is right.
+        outcomes: by method, whether it is right.
     """
-    chosen = [predictions[method] for method in wanted]
-    check_same_videos(*chosen)
-    fits = np.logical_and.reduce([is_correct(p) == truth for p, truth in zip(chosen, wanted.values(), strict=True)])
-    least = np.min([p.probabilities.max(axis=1) for p in chosen], axis=0)
-    numbers = np.flatnonzero(fits)
+    answers = [predictions[method] for method in outcomes]
+    check_same_videos(*answers)
+    masks = [is_correct(p) == is_right for p, is_right in zip(answers, outcomes.values(), strict=True)]
+    least = np.min([p.probabilities.max(axis=1) for p in answers], axis=0)
+    numbers = np.flatnonzero(np.logical_and.reduce(masks))
     return numbers[np.argsort(-least[numbers], kind="stable")]
