@@ -69,9 +69,11 @@ class Poses:
         joints = len(skeleton_named(skeleton).joints)
         order = sorted(frames)
         persons = [np.asarray(frames[i], np.float32) for i in order]
-        for i, found in zip(order, persons, strict=True):
-            if found.shape[1:] != (joints, 3):
-                raise Refused(f"Expected {skeleton} of shape (persons, {joints}, 3); found {found.shape} in frame {i}.")
+        for i, of_frame in zip(order, persons, strict=True):
+            if of_frame.shape[1:] != (joints, 3):
+                raise Refused(
+                    f"Expected {skeleton} of shape (persons, {joints}, 3); found {of_frame.shape} in frame {i}."
+                )
         counts = np.cumsum([0, *(len(p) for p in persons)])
         stacked = np.concatenate(persons) if persons else np.zeros((0, joints, 3), np.float32)
         return cls(skeleton, stacked, np.array(order, np.int64), counts.astype(np.int64))
@@ -95,18 +97,18 @@ def best_of_frames(
     """`Poses.at` on bare arrays, of which a pose store reads no more than these frames need."""
     rows = frame_index.searchsorted(frames).tolist()
     numbers, offsets = frame_index.tolist(), frame_offsets.tolist()
-    found = []
+    persons_of_frames = []
     for row, frame in zip(rows, frames.tolist(), strict=True):
         if row == len(numbers) or numbers[row] != frame:
-            found.append(joints[:0])
+            persons_of_frames.append(joints[:0])
             continue
         persons = joints[offsets[row] : offsets[row + 1]]
         if len(persons) > 1:
             persons = persons[np.argsort(-persons[:, :, 2].mean(axis=1), kind="stable")[:MAX_PERSONS]]
-        found.append(persons)
-    slots = max(1, *map(len, found))
-    dense = np.zeros((len(found), slots, *joints.shape[1:]), np.float32)
-    for t, persons in enumerate(found):
+        persons_of_frames.append(persons)
+    slots = max(1, *map(len, persons_of_frames))
+    dense = np.zeros((len(persons_of_frames), slots, *joints.shape[1:]), np.float32)
+    for t, persons in enumerate(persons_of_frames):
         dense[t, : len(persons)] = persons
     return dense
 

@@ -44,40 +44,40 @@ def load_model(
         ConnectionError: the hub cannot be reached.
         ValueError: what is there is not a model that this project reads, in whole and as told.
     """
-    named = None if classes is None else tuple(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, named)
+    names = None if classes is None else tuple(classes)
+    hints = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
     path = Path(source)
     if source not in EMBEDDED and path.is_file() and not is_ours(path):
-        foreign = read_foreign(path, told)
+        foreign = read_foreign(path, hints)
         for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
             say(note)
-        return _named(foreign.model, source)
+        return _with_source(foreign.model, source)
     on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
     if source not in EMBEDDED and not path.exists() and not on_hub:
         raise MissingFile(
             f"Expected a run folder, a model file, an embedded model ({', '.join(EMBEDDED)}) or hf:OWNER/NAME, a model "
             f"of the hub; {path} is not there."
         )
-    if told != Told():
+    if hints != Told():
         raise Refused(
             f"Expected options for another project's checkpoint alone; {source} is none: its settings travel with its "
             "weights. Leave the options out."
         )
     if source in EMBEDDED:
         with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as inside:
-            return _named(load(inside), source)
+            return _with_source(load(inside), source)
     if on_hub:
-        return _named(load(download(str(source))), source)
+        return _with_source(load(download(str(source))), source)
     if (path / MODEL_FILE).is_file():
-        return _named(load(path / MODEL_FILE), source)
+        return _with_source(load(path / MODEL_FILE), source)
     if path.is_dir():
         run = open_run(path)
         method = run.recipe.methods[0]
-        return _named(run.load(method), run.model_path(method))
-    return _named(load(path), path)
+        return _with_source(run.load(method), run.model_path(method))
+    return _with_source(load(path), path)
 
 
-def _named(model: IntegralAction, source: Path | str) -> IntegralAction:
+def _with_source(model: IntegralAction, source: Path | str) -> IntegralAction:
     model.source = str(source)
     return model
 
@@ -89,11 +89,9 @@ def choose_device(name: str) -> torch.device:
         ValueError: the machine has no such device.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    names = [device for device, is_there in available.items() if is_there]
     if name == "auto":
-        return torch.device(next(device for device, there in available.items() if there))
-    if not available.get(name, False):
-        raise Refused(
-            f"Expected a device that this machine has ({', '.join(d for d, there in available.items() if there)}); "
-            f"found {name!r}."
-        )
+        return torch.device(names[0])
+    if name not in names:
+        raise Refused(f"Expected a device that this machine has ({', '.join(names)}); found {name!r}.")
     return torch.device(name)

@@ -82,10 +82,10 @@ def _earlier_result(parts: Parts, plan: ImportPlan, entries: Sequence[Entry], ma
     except (FileNotFoundError, ValueError):
         return None
     rows = {(v.video, v.label, v.split, v.group) for v in index.videos}
-    planned = {(e.video, e.label, e.split, e.group) for e in entries}
+    of_plan = {(e.video, e.label, e.split, e.group) for e in entries}
     without_row = {issue.item for issue in issues if not issue.is_imported}
-    is_same = (index.made_by, index.classes) == (made_by, plan.classes) and rows <= planned
-    has_all = {spreadsheet(e[0]) for e in planned - rows} <= without_row
+    is_same = (index.made_by, index.classes) == (made_by, plan.classes) and rows <= of_plan
+    has_all = {spreadsheet(e[0]) for e in of_plan - rows} <= without_row
     return ImportResult(index, issues) if is_same and has_all else None
 
 

@@ -124,17 +124,17 @@ def _reader(index: Index, todo: Sequence[Video], source: Path, units: Units | No
     claims = Counter((tail, path.stem) for path in paths for tail in tails(path))
 
     def read(video: Video) -> ReadPoses:
-        path, place, shared = Path(video.video), source, len(todo) > 1
+        path, place, is_shared = Path(video.video), source, len(todo) > 1
         if source.is_dir():
             tail, place = find_pose_files(source, path)
-            shared = False
+            is_shared = False
             if claims[tail, path.stem] > 1:
                 raise Refused(
                     f"Expected files that are one video's alone; {claims[tail, path.stem]} videos are named "
                     f"{path.stem}. Put theirs into folders as the videos are: {source / path.parent}."
                 )
         info = VideoInfo(video.frames, video.fps, video.height, video.width)
-        return read_pose_files(PoseRequest(place, index.path(video), units, info, shared))
+        return read_pose_files(PoseRequest(place, index.path(video), units, info, is_shared))
 
     return read
 

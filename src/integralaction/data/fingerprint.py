@@ -77,22 +77,22 @@ def _poses_digest(shards: tuple[tuple[str, int, int], ...], skeleton: str, video
 @lru_cache(maxsize=4096)
 def _shard_digest(path: Path, _changed: int) -> str:
     size = path.stat().st_size
-    made = hashlib.sha256(str(size).encode())
+    sha256 = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
         if size <= WHOLE:
-            made.update(file.read())
+            sha256.update(file.read())
         else:
             head = file.read(8)
-            made.update(head + file.read(int.from_bytes(head, "little")))
+            sha256.update(head + file.read(int.from_bytes(head, "little")))
             for number in range(BLOCKS):
                 file.seek(number * (size - BLOCK) // (BLOCKS - 1))
-                made.update(file.read(BLOCK))
-    return made.hexdigest()
+                sha256.update(file.read(BLOCK))
+    return sha256.hexdigest()
 
 
 def _digest(*parts: object) -> str:
-    made = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for part in parts:
-        made.update(repr(part).encode("utf-8", "surrogateescape"))
-        made.update(b"\0")
-    return made.hexdigest()[:16]
+        sha256.update(repr(part).encode("utf-8", "surrogateescape"))
+        sha256.update(b"\0")
+    return sha256.hexdigest()[:16]

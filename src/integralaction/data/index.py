@@ -59,7 +59,7 @@ class Video:
 
 _NAMES = tuple(f.name for f in fields(Video) if f.name != "others")  # of the columns
 _FRAMES = ("first_frame", "last_frame")
-_NEEDED = ("video", "label", "split", "frames", "fps", "height", "width")
+_REQUIRED = ("video", "label", "split", "frames", "fps", "height", "width")
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,7 @@ class Index:
                     f"Expected a split of {self.root} ({', '.join(self.splits)}); found {name!r}, "
                     "which has no videos there."
                 )
-        kept = tuple(video for video in self.videos if video.split in names)
-        return replace(self, videos=kept)
+        return replace(self, videos=tuple(video for video in self.videos if video.split in names))
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -119,16 +118,16 @@ class Index:
 
 def untrained_classes(index: Index) -> tuple[str, ...]:
     """The classes of which no video is for training; none where the data set has no split `train` at all."""
-    trained = {video.label for video in index.videos if video.split == "train"}
-    return tuple(name for name in index.classes if name not in trained) if trained else ()
+    labels = {video.label for video in index.videos if video.split == "train"}
+    return tuple(name for name in index.classes if name not in labels) if labels else ()
 
 
 def say_untrained_classes(index: Index) -> None:
     """Name the classes that no model can learn from this data set; nothing is said where there are none."""
     if names := untrained_classes(index):
-        shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        listing = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         what = "a class" if len(names) == 1 else f"{len(names)} classes"
-        say(f"{what} of {index.root} without videos in train, which cannot be learned: {shown}")
+        say(f"{what} of {index.root} without videos in train, which cannot be learned: {listing}")
 
 
 def write_index(index: Index) -> None:
@@ -172,9 +171,9 @@ def read_index(root: Path | str) -> Index:
     about = _read_about(about_path)
     classes = tuple(str(name) for name in about.pop("classes"))
     table = read_csv(rows_path)
-    if missing := sorted(set(_NEEDED) - set(table.names)):
+    if absent := sorted(set(_REQUIRED) - set(table.names)):
         raise Refused(
-            f"Expected the columns {', '.join(missing)} in {rows_path}; they are missing. Where the file is "
+            f"Expected the columns {', '.join(absent)} in {rows_path}; they are missing. Where the file is "
             "empty or damaged, take it from a copy, or import the data set into a new folder."
         )
     columns = _Columns(table.names, classes, rows_path)
@@ -197,11 +196,10 @@ def read_index(root: Path | str) -> Index:
 def _read_about(path: Path) -> dict[str, Any]:
     """What `dataset.yaml` says, checked."""
     about = read_yaml(path)
-    wanted = ("format", "name", "skeleton", "classes")
-    if not isinstance(about, dict) or not all(key in about for key in wanted):
-        found = f"{about!r}"
+    keys = ("format", "name", "skeleton", "classes")
+    if not isinstance(about, dict) or not all(key in about for key in keys):
         raise Refused(
-            f"Expected the keys {', '.join(wanted)} in {path}; found {found[:200]}. Where the file is empty or "
+            f"Expected the keys {', '.join(keys)} in {path}; found {about!r:.200}. Where the file is empty or "
             "damaged, take it from a copy, or import the data set into a new folder."
         )
     if not isinstance(about["classes"], list):
@@ -216,14 +214,14 @@ def _read_about(path: Path) -> dict[str, Any]:
     return about
 
 
-def _check_rows(table: CsvTable, written: object, path: Path) -> None:
+def _check_rows(table: CsvTable, row_count: object, path: Path) -> None:
     """Say that a table may be cut off between two rows, or in the last field of one; scripts leave such tables too."""
     count = len(table.rows)
-    if not isinstance(written, int) or (count == written and table.is_ended):
+    if not isinstance(row_count, int) or (count == row_count and table.is_ended):
         return
     end = "" if table.is_ended else ", the last without a line end"
     say(
-        f"{path} has {count} rows{end}; {written} were written, as `rows` of dataset.yaml has it. If you did not "
+        f"{path} has {count} rows{end}; {row_count} were written, as `rows` of dataset.yaml has it. If you did not "
         "change the table, it is damaged: take it from a copy. If you did, correct `rows`."
     )
 
@@ -257,7 +255,7 @@ class _Columns:
         # a column that is not there is read from a field that is put behind each row, and empty
         self._places = tuple(names.index(name) if name in names else len(names) for name in _NAMES)
         self._other_places = tuple(i for i, name in enumerate(names) if name not in _NAMES)
-        self._known = {name: name for name in (*classes, "")}
+        self._classes = {name: name for name in (*classes, "")}
         self._splits: dict[str, str] = {}
         self._texts: dict[str, str] = {}
 
@@ -277,18 +275,18 @@ class _Columns:
             raise Refused(f"Expected text in {path}, line {line}; found zero bytes. It is damaged: take a copy.")
         row.append("")
         values = [row[i] for i in self._places]
-        video, label, split, frames, fps, height, width, start, end, group, note, first, last = values
-        label, split = label if label in self._known else label.strip(), split.strip()
-        if label not in self._known:
+        name, label, split, frames, fps, height, width, start, end, group, note, first, last = values
+        label, split = label if label in self._classes else label.strip(), split.strip()
+        if label not in self._classes:
             raise Refused(f"Expected a class of dataset.yaml in {path}, line {line}; found label {label!r}.")
         if split not in self._splits:
             _check_file_name(split, "split", path)
             self._splits[split] = split
         texts = self._texts
         try:
-            made = Video(
-                video,
-                self._known[label],
+            video = Video(
+                name,
+                self._classes[label],
                 self._splits[split],
                 int(frames),
                 float(fps),
@@ -304,19 +302,19 @@ class _Columns:
             )
         except ValueError as error:
             raise Refused(f"Expected numbers for frames, fps and sizes in {path}, line {line}; {error}.") from error
-        sizes = 0 < made.frames < MOST_FRAMES and 0 < made.height < MOST_PIXELS and 0 < made.width < MOST_PIXELS
-        if not (video and sizes and 0 < made.fps < math.inf):
+        sizes = 0 < video.frames < MOST_FRAMES and 0 < video.height < MOST_PIXELS and 0 < video.width < MOST_PIXELS
+        if not (name and sizes and 0 < video.fps < math.inf):
             raise Refused(
                 f"Expected the name of a video and positive frames, fps, height and width as a video has them in "
-                f"{path}, line {line}; found {made}."
+                f"{path}, line {line}; found {video}."
             )
-        if math.isnan(made.start or 0) or math.isnan(made.end or 0):
+        if math.isnan(video.start or 0) or math.isnan(video.end or 0):
             raise Refused(f"Expected seconds as start and end in {path}, line {line}; found {start} and {end}.")
-        if (made.first_frame is None) != (made.last_frame is None) or not (
-            0 <= (made.first_frame or 0) <= (made.last_frame or 0) < made.frames
+        if (video.first_frame is None) != (video.last_frame is None) or not (
+            0 <= (video.first_frame or 0) <= (video.last_frame or 0) < video.frames
         ):
             raise Refused(
-                f"Expected first_frame and last_frame from 0 to {made.frames - 1} in {path}, line {line}; found "
+                f"Expected first_frame and last_frame from 0 to {video.frames - 1} in {path}, line {line}; found "
                 f"{first or 'none'} and {last or 'none'}."
             )
-        return made
+        return video

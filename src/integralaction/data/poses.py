@@ -82,9 +82,9 @@ class PoseStore(Mapping[str, Poses]):
         self._mapped: dict[int, dict[str, np.ndarray]] = {}
         self._states: list[str] = []
         self.skeleton = ""
-        _warm(self._paths)
+        _prefetch_heads(self._paths)
         for shard, path in enumerate(self._paths):
-            head = _head(path)
+            head = _read_head(path)
             if self.skeleton not in ("", head.skeleton):
                 raise Refused(f"Expected poses of {self.skeleton} in {path}; found {head.skeleton}.")
             self.skeleton = head.skeleton
@@ -150,15 +150,14 @@ class PoseStore(Mapping[str, Poses]):
         shard, first, last = self._find(video)
         index = shard["frame_index"][first:last]
         self._check(video, shard, index, shard["frame_offsets"][first : last + 1])
-        wanted = frames.tolist()
-        low = int(index.searchsorted(min(wanted)))
-        high = int(index.searchsorted(max(wanted), side="right"))
+        low = int(index.searchsorted(frames.min()))
+        high = int(index.searchsorted(frames.max(), side="right"))
         offsets = shard["frame_offsets"][first + low : first + high + 1]
         joints = shard["joints"][offsets[0] : offsets[-1]]
-        found = best_of_frames(joints, index[low:high], offsets - offsets[0], frames)
-        if not np.isfinite(found).all():
+        best = best_of_frames(joints, index[low:high], offsets - offsets[0], frames)
+        if not np.isfinite(best).all():
             raise Refused(f"Expected finite joints of {video} in the pose store; found NaN or infinity.")
-        return found
+        return best
 
     def _find(self, video: str) -> tuple[dict[str, np.ndarray], int, int]:
         """The tensors of a video's shard, and the range of its frames there."""
@@ -166,7 +165,7 @@ class PoseStore(Mapping[str, Poses]):
             raise KeyError(f"Expected a video of the pose store; it holds no poses of {video}.")
         number, row = self._where[video]
         if number not in self._mapped:
-            self._mapped[number] = _map(self._paths[number])
+            self._mapped[number] = _map_shard(self._paths[number])
         shard = self._mapped[number]
         first, last = shard["video_offsets"][row : row + 2].tolist()
         return shard, first, last
@@ -197,13 +196,13 @@ class _Head:
     tensors: dict[str, tuple[str, tuple[int, ...], int, int]]
 
 
-def _map(path: Path) -> dict[str, np.ndarray]:
+def _map_shard(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a shard, mapped into memory: as safetensors' slices, but each costs a tenth of the time.
 
     PyTorch maps it, which, unlike Python's mmap, does not keep the file open: a large store has more shards than a
     process may have open files.
     """
-    head = _head(path)
+    head = _read_head(path)
     whole = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8).numpy()
     whole.flags.writeable = False
     tensors = {
@@ -217,7 +216,7 @@ def _map(path: Path) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _head(path: Path) -> _Head:
+def _read_head(path: Path) -> _Head:
     """The header of a shard.
 
     Raises:
@@ -242,11 +241,13 @@ def _head(path: Path) -> _Head:
         _refuse(path, ", ".join(sorted(header)) if isinstance(header, dict) else type(header).__name__)
     except (ValueError, RecursionError) as error:
         _refuse(path, f"no header that can be read ({error})")
-    tensors = {name: _tensor(part, 8 + length, size, name, path) for name, part in parts.items()}
-    return _checked(about, tensors, size, path)
+    tensors = {name: _read_tensor_entry(part, 8 + length, size, name, path) for name, part in parts.items()}
+    return _check_head(about, tensors, size, path)
 
 
-def _tensor(about: Any, begin: int, size: int, name: str, path: Path) -> tuple[str, tuple[int, ...], int, int]:
+def _read_tensor_entry(
+    about: Any, begin: int, size: int, name: str, path: Path
+) -> tuple[str, tuple[int, ...], int, int]:
     """Dtype, shape and place of one tensor, which lies within the file and has as many bytes as its shape."""
     parts = about if isinstance(about, dict) else {}
     shape, places, dtype = (parts.get(key) for key in ("shape", "data_offsets", "dtype"))
@@ -262,11 +263,11 @@ def _tensor(about: Any, begin: int, size: int, name: str, path: Path) -> tuple[s
     return dtype, tuple(shape), begin + first, begin + last
 
 
-def _checked(about: Any, tensors: dict[str, tuple[str, tuple[int, ...], int, int]], size: int, path: Path) -> _Head:
+def _check_head(about: Any, tensors: dict[str, tuple[str, tuple[int, ...], int, int]], size: int, path: Path) -> _Head:
     """The header, where its parts agree."""
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        found = about.get("format") if isinstance(about, dict) else about
-        raise Refused(f"Expected pose format {FORMAT} in {path}; found {found!r}.")
+        number = about.get("format") if isinstance(about, dict) else about
+        raise Refused(f"Expected pose format {FORMAT} in {path}; found {number!r}.")
     videos, skeleton = about.get("videos"), about.get("skeleton")
     if not isinstance(videos, list) or not all(isinstance(name, str) for name in videos):
         _refuse(path, "no list of the videos' names")
@@ -287,21 +288,18 @@ def _checked(about: Any, tensors: dict[str, tuple[str, tuple[int, ...], int, int
 _ADVICE = "It is damaged or of another kind: remove it and make its poses again."
 
 
-def _expected(path: Path) -> str:
-    return f"Expected a pose shard with {', '.join(_TENSORS)} in {path}"
+def _refuse(path: Path, content: str) -> NoReturn:
+    names = ", ".join(_TENSORS)
+    raise Refused(f"Expected a pose shard with {names} in {path}; found {content}. {_ADVICE}")
 
 
-def _refuse(path: Path, found: str) -> NoReturn:
-    raise Refused(f"{_expected(path)}; found {found}. {_ADVICE}")
-
-
-def _warm(paths: list[Path]) -> None:
+def _prefetch_heads(paths: list[Path]) -> None:
     """Have the heads of many shards read at once: one after another, each would wait for the disk."""
 
-    def read(path: Path) -> None:
+    def read_head(path: Path) -> None:
         with suppress(OSError), path.open("rb") as file:
             file.read(HEAD)
 
     if len(paths) > READERS:
         with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(read, paths))
+            list(pool.map(read_head, paths))
