@@ -91,9 +91,9 @@ def pose(
         raise Refused("Expected one estimator; found --pose-model beside --estimator or --weights. Give one.")
     files = [pose_model] if pose_model is not None else weights or []
     name = "openpose" if pose_model is not None else estimator or "rtmo"
-    target = choose_device(device).type if device != "auto" else choose_device("auto").type
-    chosen = Estimator(name, tuple(str(file.resolve()) for file in files), "cuda" if target == "cuda" else "cpu")
-    show(summary(estimate_data_set(read_index(data), chosen, processes, ray)))
+    target = choose_device(device).type
+    choice = Estimator(name, tuple(str(file.resolve()) for file in files), "cuda" if target == "cuda" else "cpu")
+    show(summary(estimate_data_set(read_index(data), choice, processes, ray)))
     return 0
 
 

@@ -1,13 +1,16 @@
 """The commands that make and test models: train, evaluate, audit, convert."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from integralaction.console import Tables, show
 from integralaction.errors import Refused
 from integralaction.recipes import RECIPES, VARIANTS
+
+if TYPE_CHECKING:
+    from integralaction.model.foreign import Told
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Splits = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)]
@@ -54,9 +57,9 @@ def train(
     from integralaction.settings import override
     from integralaction.training.stages import train as run_training
 
-    given = (recipe, *assignments)
-    recipe = next((word for word in given if "=" not in word), recipe)  # settings may stand before it
-    assignments = tuple(word for word in given if word != recipe)
+    words = (recipe, *assignments)
+    recipe = next((word for word in words if "=" not in word), recipe)  # settings may stand before it
+    assignments = tuple(word for word in words if word != recipe)
     settings = override(recipe_named(recipe), list(assignments))
     if init is not None:
         settings = replace(settings, start=replace(settings.start, init=init))
@@ -64,8 +67,8 @@ def train(
         settings = replace(settings, start=replace(settings.start, head=head))
     if settings.start.head == "new" and not settings.start.init:
         raise Refused("Expected --init beside --head new; found none. Give the model to start from.")
-    asked = tuple(a.partition("=")[0].removeprefix("model.") for a in assignments if a.startswith("model."))
-    run = run_training(settings, data, out, device, asked)
+    fixed_names = tuple(a.partition("=")[0].removeprefix("model.") for a in assignments if a.startswith("model."))
+    run = run_training(settings, data, out, device, fixed_names)
     show(f"trained: {', '.join(str(run.model_path(m)) for m in run.methods if m != 'score-average')}")
     return 0
 
@@ -195,27 +198,31 @@ def convert(
     classes
         A text file with the classes' names in order, one a line.
     """
-    from integralaction.convert import account, check_folder, merge, write
-    from integralaction.convert import convert as run_conversion
     from integralaction.importers.sources import read_lines
-    from integralaction.model.checkpoint import is_ours
     from integralaction.model.foreign import Told
 
     names = None if classes is None else read_lines(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
+    _convert(file, other, Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names), out)
+    return 0
+
+
+def _convert(file: Path, other: Path | None, hints: "Told", out: Path | None) -> None:
+    """Print the account of each file, and write the model where there is a folder for it."""
+    from integralaction.convert import account, check_folder, convert, merge, write
+    from integralaction.model.checkpoint import is_ours
+
     if out is not None:
         check_folder(out)
     if other is None:
-        read = [run_conversion(file, told)]
-        model = read[0].model
+        conversions = [convert(file, hints)]
+        model = conversions[0].model
     else:
-        model, read = merge(file, other, told)
-    for foreign in read:
-        show(account(foreign) + "\n")
+        model, conversions = merge(file, other, hints)
+    for conversion in conversions:
+        show(account(conversion) + "\n")
     if out is None:
         show("Nothing was written; give --out FOLDER.")
     else:
         foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
-        write(model, foreign_files, read, out)
-        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if read else ""))
-    return 0
+        write(model, foreign_files, conversions, out)
+        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if conversions else ""))

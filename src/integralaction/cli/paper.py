@@ -92,21 +92,21 @@ def reproduce(
 
     if seeds < 1:
         raise Refused(f"Expected at least one seed; found {seeds}.")
-    given = (item, *items)
+    words = (item, *items)
     # names of folders behind --data are more of them
-    parts = [*(data or ()), *(name for name in given if data and Path(name.partition(":")[0]).is_dir())]
-    named = expanded([name for name in given if "=" not in name and name not in parts])
-    if not named:
+    parts = [*(data or ()), *(name for name in words if data and Path(name.partition(":")[0]).is_dir())]
+    item_names = expanded([name for name in words if "=" not in name and name not in parts])
+    if not item_names:
         raise Refused("Expected a table, a figure, all or claims; found settings alone. Name one, as table4.")
-    asked = Asked(
-        items=named,
+    request = Asked(
+        items=item_names,
         recipe=recipe,
-        assignments=tuple(setting for setting in given if "=" in setting),
+        assignments=tuple(setting for setting in words if "=" in setting),
         data=tuple(DataPart.parse(text) for text in parts),
         out=out,
         seeds=tuple(range(seeds)),
     )
-    skipped = run_reproduction(asked, choose_device(device), Tables())
+    skipped = run_reproduction(request, choose_device(device), Tables())
     for name, reason in skipped.items():
         say(f"skipped {name}: {reason}")
     show(f"tables: {out / 'tables'}, figures: {out / 'figures'}")

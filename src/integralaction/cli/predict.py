@@ -18,6 +18,7 @@ from integralaction.console import one_line, say, show, show_origin, track
 from integralaction.errors import Refused
 
 if TYPE_CHECKING:
+    from integralaction.model.network import IntegralAction
     from integralaction.predict import PoseSource
 
 
@@ -65,65 +66,73 @@ def predict(
     device
         Where the model runs.
     """
-    paths, missing = video_paths((video, *videos))
-    for path in missing:  # before anything is loaded or downloaded
-        say(f"integralaction: Expected a video or a folder of images at {path}, found nothing; check the path.")
+    paths, absent = video_paths((video, *videos))
+    for name in absent:  # before anything is loaded or downloaded
+        say(f"integralaction: Expected a video or a folder of images at {name}, found nothing; check the path.")
     if not paths:
         return 1
     from integralaction.data.pose_files import check_units
     from integralaction.models import choose_device, load_model
+
+    check_units(pose_units)
+    target = choose_device(device)
+    network = load_model(model or "mime").to(target)
+    if model is None:
+        say("No --model given: the embedded model answers; its labels are the drawn actions of the benchmark mime.")
+    source = _source(paths, poses, weights or [], pose_model, target.type, network.config.method)
+    failures = _predict_each(paths, network, replace(source, units=pose_units), json_, save_frames)
+    return 1 if absent or failures else 0
+
+
+def _predict_each(
+    paths: list[Path], network: "IntegralAction", source: "PoseSource", as_json: bool, save_frames: Path | None
+) -> int:
+    """Show what each video shows; how many could not be read."""
     from integralaction.overlay import save_frames as save
     from integralaction.pose_estimation import PoseEstimator
     from integralaction.predict import as_dict, as_text, predict_video
 
-    check_units(pose_units)
-    target = choose_device(device)
-    loaded = load_model(model or "mime").to(target)
-    if model is None:
-        say("No --model given: the embedded model answers; its labels are the drawn actions of the benchmark mime.")
-    source = _source(paths, poses, weights or [], pose_model, target.type, loaded.config.method)
-    source = replace(source, units=pose_units)
     if save_frames is not None:
         save_frames.mkdir(parents=True, exist_ok=True)
-    failed = len(missing)
+    failures = 0
     folders: set[str] = set()
     # an estimator shows its own progress, on a terminal the answers do
-    quiet = sys.stdout.isatty() or isinstance(source.poses, PoseEstimator)
-    for path in paths if quiet else track(paths, "predicting", len(paths)):
+    is_quiet = sys.stdout.isatty() or isinstance(source.poses, PoseEstimator)
+    for path in paths if is_quiet else track(paths, "predicting", len(paths)):
         try:
-            prediction = predict_video(loaded, path, source)
-            show(json.dumps(as_dict(prediction)) if json_ else as_text(prediction))
+            prediction = predict_video(network, path, source)
+            show(json.dumps(as_dict(prediction)) if as_json else as_text(prediction))
             if save_frames is not None:
                 name = path.resolve().name if path.is_dir() else path.stem
-                folder = save_frames / _unused(name, folders)
+                folder = save_frames / _free_name(name, folders)
                 say(f"{save(prediction, folder)} frames in {folder}")
         except MemoryError:
             raise
         except Exception as error:  # whatever one file comes to is that file's fault
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EPIPE):
                 raise
-            failed += 1
+            failures += 1
             show_origin(error)
             say(f"integralaction: {_of_file(path, error)}")
-    return 1 if failed else 0
+    return failures
 
 
-def video_paths(given: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The videos that are meant, and the names at which there is nothing.
+def video_paths(names: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The videos of these names, and the names at which there is nothing.
 
     Args:
-        given: files, folders of images, folders of videos (whose videos are meant, those of the folders in it too), or
+        names: files, folders of images, folders of videos (whose videos are meant, those of the folders in it too), or
             patterns that the shell left alone; the files of one come in the order of the numbers in their names.
     """
     paths: list[Path] = []
-    missing: list[str] = []
-    for name in given:
+    absent: list[str] = []
+    for name in names:
         path = Path(name).expanduser()
         matches = [path] if path.exists() else sorted(map(Path, glob(str(path))), key=_natural)  # noqa: PTH207
-        missing += [] if matches else [name]
+        absent += [] if matches else [name]
         for match in matches:
             paths += _videos_in(match) if match.is_dir() else [match]
-    return paths, missing
+    return paths, absent
 
 
 def _videos_in(folder: Path) -> list[Path]:
@@ -182,9 +191,9 @@ def _of_file(path: Path, error: Exception) -> str:
     return text if str(path) in str(error) else f"{path}: {text}"
 
 
-def _unused(name: str, used: set[str]) -> str:
-    """The name, with a number where an earlier video has it."""
-    names = (name, *(f"{name}-{i}" for i in range(2, len(used) + 3)))
-    free = next(n for n in names if n.casefold() not in used)  # as some file systems compare names
-    used.add(free.casefold())
+def _free_name(name: str, names: set[str]) -> str:
+    """The name, with a number where an earlier video has it; it joins the names."""
+    candidates = (name, *(f"{name}-{i}" for i in range(2, len(names) + 3)))
+    free = next(n for n in candidates if n.casefold() not in names)  # as some file systems compare names
+    names.add(free.casefold())
     return free
