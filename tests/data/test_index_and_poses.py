@@ -29,8 +29,8 @@ from integralaction.skeleton import convert_joints, skeleton_named
 
 def random_poses(seed: int, frames: int = 6) -> Poses:
     random = np.random.default_rng(seed)
-    found = {int(f): random.random((random.integers(0, 8), 18, 3)) for f in random.permutation(frames)[: frames - 1]}
-    return Poses.from_frames("openpose18", found)
+    joints = {int(f): random.random((random.integers(0, 8), 18, 3)) for f in random.permutation(frames)[: frames - 1]}
+    return Poses.from_frames("openpose18", joints)
 
 
 def test_index_round_trip_with_odd_names(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_pose_store_over_shards(tmp_path: Path) -> None:
     store = pickle.loads(pickle.dumps(PoseStore.of(tmp_path)))  # as a loader worker gets it
     assert list(store) == [name for name, _ in videos]
     for name, poses in (videos[0], videos[7], videos[SHARD - 1], videos[SHARD], videos[-1]):
-        read = store[name]
-        np.testing.assert_array_equal(read.joints, poses.joints)
-        np.testing.assert_array_equal(read.frame_index, poses.frame_index)
-        np.testing.assert_array_equal(read.frame_offsets, poses.frame_offsets)
+        poses_there = store[name]
+        np.testing.assert_array_equal(poses_there.joints, poses.joints)
+        np.testing.assert_array_equal(poses_there.frame_index, poses.frame_index)
+        np.testing.assert_array_equal(poses_there.frame_offsets, poses.frame_offsets)
     with pytest.raises(KeyError, match=r"holds no poses of other\.mp4"):
         store["other.mp4"]
 
@@ -98,11 +98,11 @@ def test_not_a_shard_is_named(tmp_path: Path) -> None:
 
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 9), min_size=1, max_size=5))
 @settings(max_examples=50, deadline=None)
-def test_poses_at_frames_against_a_loop(seed: int, wanted: list[int]) -> None:
+def test_poses_at_frames_against_a_loop(seed: int, frames: list[int]) -> None:
     poses = random_poses(seed)
-    dense = poses.at(np.array(wanted))
+    dense = poses.at(np.array(frames))
     looked_at = poses.frame_index.tolist()
-    for t, frame in enumerate(wanted):
+    for t, frame in enumerate(frames):
         persons = np.zeros((0, 18, 3), np.float32)
         if frame in looked_at:
             i = looked_at.index(frame)
@@ -127,12 +127,12 @@ def test_joints_that_are_not_numbers_are_refused(bad: float) -> None:
 def test_conversion_goes_by_joint_name() -> None:
     coco, openpose = skeleton_named("coco17"), skeleton_named("openpose18")
     joints = np.arange(17 * 3, dtype=np.float32).reshape(17, 3)
-    made = convert_joints(joints, coco, openpose)
+    converted = convert_joints(joints, coco, openpose)
     for i, name in enumerate(openpose.joints):
         if name != "neck":
-            np.testing.assert_array_equal(made[i], joints[coco.joints.index(name)])
+            np.testing.assert_array_equal(converted[i], joints[coco.joints.index(name)])
     left, right = joints[coco.joints.index("left_shoulder")], joints[coco.joints.index("right_shoulder")]
-    np.testing.assert_array_equal(made[1], [*((left + right)[:2] / 2), min(left[2], right[2])])
+    np.testing.assert_array_equal(converted[1], [*((left + right)[:2] / 2), min(left[2], right[2])])
     with pytest.raises(ValueError, match="ntu25 has no joint 'nose'"):
         convert_joints(np.zeros((25, 3)), skeleton_named("ntu25"), openpose)
 
@@ -173,8 +173,8 @@ def test_the_users_columns_and_keys_stay(tmp_path: Path) -> None:
     first = (tmp_path / "videos.csv").read_text().splitlines()[1]
     assert first == 'a.mp4,run,train,10,30.0,64,64,,,,,,,"wet, cold",5'
     # what the user notes beside them makes no other data of it
-    other = replace(index.videos[0], others=("dry", "1"))
-    assert repr(other) == repr(index.videos[0]) and "first_frame" not in repr(other)
+    other_row = replace(index.videos[0], others=("dry", "1"))
+    assert repr(other_row) == repr(index.videos[0]) and "first_frame" not in repr(other_row)
 
 
 @pytest.mark.parametrize("name", ["videos.csv", "dataset.yaml"])
@@ -209,16 +209,16 @@ def test_an_index_is_never_half_written(tmp_path: Path, name: str, monkeypatch: 
     """When it is renamed the old one is as it was."""
     write_index(small_index(tmp_path))
     before = (tmp_path / name).read_bytes()
-    rename, seen = Path.replace, []
+    rename, contents = Path.replace, []
 
     def look(path: Path, target: Path) -> Path:
         if target.name == name:
-            seen.append((target.read_bytes(), path.read_bytes()))
+            contents.append((target.read_bytes(), path.read_bytes()))
         return rename(path, target)
 
     monkeypatch.setattr(Path, "replace", look)
     write_index(replace(small_index(tmp_path), name="y", videos=small_index(tmp_path).videos[:1]))
-    assert seen == [(before, (tmp_path / name).read_bytes())] and seen[0][1] != before
+    assert contents == [(before, (tmp_path / name).read_bytes())] and contents[0][1] != before
 
 
 @pytest.mark.parametrize(
@@ -247,11 +247,11 @@ def test_classes_that_cannot_be_learned_are_named(tmp_path: Path, capsys: pytest
     index = small_index(tmp_path)
     assert untrained_classes(index) == ("jump",)
     say_untrained_classes(index)
-    assert "a class of" in (told := capsys.readouterr().err) and "'jump'" in told
+    assert "a class of" in (err := capsys.readouterr().err) and "'jump'" in err
     assert untrained_classes(index.split("test")) == ()  # a test set is for testing
     many = replace(index, classes=(*(f"c{i}\x1b[31m" for i in range(8)), "jump", "run"))
     say_untrained_classes(many)
-    assert "9 classes" in (told := capsys.readouterr().err) and "and 4 more" in told and "\x1b" not in told
+    assert "9 classes" in (err := capsys.readouterr().err) and "and 4 more" in err and "\x1b" not in err
 
 
 def test_one_video_under_two_labels_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -37,10 +37,10 @@ class Dying(Clips):
 
 
 def test_bytes_are_those_of_a_batch() -> None:
-    made = batch(10)
-    tensors = (made.frames, made.joints)
+    ten_clips = batch(10)
+    tensors = (ten_clips.frames, ten_clips.joints)
     assert bytes_of_clips(ModelConfig(), 10) == sum(t.numel() * t.element_size() for t in tensors)
-    assert bytes_of_clips(ModelConfig().of_method("pose-only"), 10) == made.joints.numel() * 4
+    assert bytes_of_clips(ModelConfig().of_method("pose-only"), 10) == ten_clips.joints.numel() * 4
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_workers_are_as_many_as_there_is_room_for(
     loading._say_once.cache_clear()
     monkeypatch.setattr(loading, "free_shared_memory", lambda: free)
     assert [usable_workers(workers, batch_bytes) for _ in range(2)] == [usable, usable]
-    said = capsys.readouterr().err
-    assert said.count(f"{usable} of {workers} loader processes are used") == (1 if usable < workers else 0)
+    err = capsys.readouterr().err
+    assert err.count(f"{usable} of {workers} loader processes are used") == (1 if usable < workers else 0)
 
 
 def test_processes_of_one_machine_share_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_processes_of_one_machine_share_the_room(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_all_batches_come_in_order(workers: int) -> None:
-    assert [made.frames.shape[0] for made in load_batches(Clips(), workers, 1)] == [2] * 6
+    assert [clips.frames.shape[0] for clips in load_batches(Clips(), workers, 1)] == [2] * 6
 
 
 def test_a_process_that_dies_is_a_sentence() -> None:
@@ -122,5 +122,5 @@ def test_a_full_shared_memory_is_a_sentence_and_no_wait(tmp_path: Path) -> None:
     (tmp_path / "work.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [unshare, "-m", "sh", "-c", f"{small} && exec {sys.executable} {tmp_path / 'work.py'}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
-    assert "Expected" in done.stdout and "/dev/shm is full" in done.stdout, done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert "Expected" in process.stdout and "/dev/shm is full" in process.stdout, process.stderr

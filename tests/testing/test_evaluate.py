@@ -39,10 +39,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_probabilities_are_the_mean_over_ten_clips(run: Run) -> None:
     index = read_index(run.data)
-    found = evaluate(run, index, (), CPU)
-    assert set(found) == {"appearance-only", "pose-only", "score-average", "integral", "gate-free"}
+    by_method = evaluate(run, index, (), CPU)
+    assert set(by_method) == {"appearance-only", "pose-only", "score-average", "integral", "gate-free"}
     part = index.split("in-context", "out-of-context")
-    for method, predictions in found.items():
+    for method, predictions in by_method.items():
         model = run.load(method)
         clips = TestClips(ClipReader.for_model(part, PoseStore.of(index.root), model.config))
         for number in (0, 5):
@@ -58,13 +58,13 @@ def test_probabilities_are_the_mean_over_ten_clips(run: Run) -> None:
                 atol=1e-5,
                 err_msg=f"{method} {number}",
             )
-    assert np.isnan(found["gate-free"].gate).all() and (found["integral"].gate > 0).all()
+    assert np.isnan(by_method["gate-free"].gate).all() and (by_method["integral"].gate > 0).all()
 
 
 def test_predictions_can_be_read_again(run: Run) -> None:
     index = read_index(run.data)
-    found = evaluate(run, index, (), CPU)
-    for method, predictions in found.items():
+    by_method = evaluate(run, index, (), CPU)
+    for method, predictions in by_method.items():
         again = testing.read_predictions(run, index, method, TESTED)
         np.testing.assert_array_equal(again.probabilities, predictions.probabilities)
         assert again.videos == predictions.videos and (again.labels == predictions.labels).all()
@@ -99,11 +99,11 @@ def test_an_interrupted_evaluation_goes_on(run: Run, monkeypatch: pytest.MonkeyP
 
 def test_a_part_of_the_classes_is_matched_by_name(run: Run, tmp_path: Path) -> None:
     index = read_index(run.data)
-    kept = tuple(video for video in index.videos if video.label == "still")
-    write_index(replace(index, root=tmp_path, name="part", classes=("still",), videos=kept, video_root=str(run.data)))
+    videos = tuple(video for video in index.videos if video.label == "still")
+    write_index(replace(index, root=tmp_path, name="part", classes=("still",), videos=videos, video_root=str(run.data)))
     write_pose_store(tmp_path, PoseStore.of(run.data).items())
-    found = evaluate(run, read_index(tmp_path), (), CPU)
-    assert set(found["integral"].labels) == {CLASSES.index("still")}
+    by_method = evaluate(run, read_index(tmp_path), (), CPU)
+    assert set(by_method["integral"].labels) == {CLASSES.index("still")}
 
 
 def test_splits_are_tested_one_by_one(run: Run) -> None:
@@ -118,9 +118,9 @@ def test_splits_are_tested_one_by_one(run: Run) -> None:
 def test_predictions_of_other_videos_are_not_taken_for_these(run: Run) -> None:
     index = read_index(run.data)
     evaluate(run, index, (), CPU)
-    other = replace(index, videos=tuple(replace(video, frames=11) for video in index.videos))
+    changed = replace(index, videos=tuple(replace(video, frames=11) for video in index.videos))
     with pytest.raises(ValueError, match="Expected predictions of the videos of"):
-        testing.read_predictions(run, other, "integral", TESTED)
+        testing.read_predictions(run, changed, "integral", TESTED)
 
 
 def test_two_parts_of_one_video_are_two_rows(run: Run, tmp_path: Path) -> None:
@@ -129,9 +129,9 @@ def test_two_parts_of_one_video_are_two_rows(run: Run, tmp_path: Path) -> None:
     parts = (replace(whole, label="down", end=0.6), replace(whole, label="right", start=0.6))
     write_index(replace(index, root=tmp_path, name="parts", videos=parts, video_root=str(run.data)))
     write_pose_store(tmp_path, [(whole.video, PoseStore.of(run.data)[whole.video])])
-    found = evaluate(run, read_index(tmp_path), (), CPU)["integral"]
-    assert found.labels.tolist() == [0, 1] and [video.start for video in found.videos] == [None, 0.6]
-    assert not np.array_equal(found.probabilities[0], found.probabilities[1])
+    predictions = evaluate(run, read_index(tmp_path), (), CPU)["integral"]
+    assert predictions.labels.tolist() == [0, 1] and [video.start for video in predictions.videos] == [None, 0.6]
+    assert not np.array_equal(predictions.probabilities[0], predictions.probabilities[1])
 
 
 def test_nothing_to_test_on_is_named(run: Run) -> None:
@@ -140,7 +140,7 @@ def test_nothing_to_test_on_is_named(run: Run) -> None:
 
 
 def test_nan_is_never_right() -> None:
-    predictions = made("a", np.array([True]))
+    predictions = toy_predictions("a", np.array([True]))
     broken = replace(predictions, probabilities=np.full((1, 2), np.nan, np.float32))
     assert broken.rank().tolist() == [1]
 
@@ -152,7 +152,7 @@ def test_a_class_that_the_model_does_not_know_is_named(run: Run) -> None:
         evaluate(run, replace(index, classes=("flying",), videos=strange), (), CPU)
 
 
-def made(method: str, right: np.ndarray) -> Predictions:
+def toy_predictions(method: str, right: np.ndarray) -> Predictions:
     videos = tuple(Video(f"{i}.mp4", "a", "in-context", 10, 10.0, 8, 8) for i in range(len(right)))
     probabilities = np.where(right[:, None], [[0.9, 0.1]], [[0.2, 0.8]]).astype(np.float32)
     labels, gate = np.zeros(len(right), int), np.full(len(right), np.nan, np.float32)
@@ -172,7 +172,7 @@ def test_paired_interval_uses_the_pairs() -> None:
     random = np.random.default_rng(0)
     theirs = random.random(400) < 0.5
     ours = theirs | (random.random(400) < 0.1)  # right wherever they are, and a little more
-    gap, low, high = paired_difference(made("a", ours), made("b", theirs), "in-context")
+    gap, low, high = paired_difference(toy_predictions("a", ours), toy_predictions("b", theirs), "in-context")
     assert gap == pytest.approx(ours.mean() - theirs.mean())
     assert 0 < low < gap < high < 0.1
     alone = share_interval(ours)
@@ -180,7 +180,7 @@ def test_paired_interval_uses_the_pairs() -> None:
 
 
 def test_equal_probabilities_do_not_count_as_right() -> None:
-    predictions = made("a", np.array([True]))
+    predictions = toy_predictions("a", np.array([True]))
     undecided = replace(predictions, probabilities=np.array([[0.5, 0.5]], np.float32))
     assert score(undecided, "in-context").top1 == 0
     assert score(predictions, "in-context").top1 == 1
@@ -188,13 +188,13 @@ def test_equal_probabilities_do_not_count_as_right() -> None:
 
 def test_the_table_fits_a_narrow_terminal() -> None:
     splits = ("in-context", "out-of-context", "no-pose", "ambiguous")
-    found = {}
+    by_method = {}
     for method in ("appearance-only", "integral"):
-        one = made(method, np.arange(400) % 7 > 0)
-        videos = tuple(replace(v, split=splits[i % 4]) for i, v in enumerate(one.videos))
-        found[method] = replace(one, videos=videos, gate=np.full(400, 0.25, np.float32))
+        predictions = toy_predictions(method, np.arange(400) % 7 > 0)
+        videos = tuple(replace(v, split=splits[i % 4]) for i, v in enumerate(predictions.videos))
+        by_method[method] = replace(predictions, videos=videos, gate=np.full(400, 0.25, np.float32))
     console = Console(width=80, record=True, file=io.StringIO())
-    testing.print_results(found, console)
+    testing.print_results(by_method, console)
     text = console.export_text()
     lines = text.splitlines()
     assert "…" not in text and "out-of-context" in text and max(map(len, lines)) <= 80
@@ -243,11 +243,11 @@ def test_runs_with_the_same_streams_are_tested_together(
     ]
     shutil.copytree(run.root, tmp_path / "first", ignore=shutil.ignore_patterns("predictions", "results"))
     runs = [Run(tmp_path / "first", recipe, run.data), *others]
-    wanted = [evaluate(one, index, (), CPU) for one in runs]
-    files = [answers(one) for one in runs]
-    for one in runs:
-        shutil.rmtree(one.root / "predictions")
-        shutil.rmtree(one.root / "results")
+    alone = [evaluate(each, index, (), CPU) for each in runs]
+    files = [answers(each) for each in runs]
+    for each in runs:
+        shutil.rmtree(each.root / "predictions")
+        shutil.rmtree(each.root / "results")
 
     passes, features = [], IntegralAction.features
 
@@ -256,30 +256,30 @@ def test_runs_with_the_same_streams_are_tested_together(
         return features(model, *arguments)
 
     monkeypatch.setattr(IntegralAction, "features", counted)
-    found = evaluate_together(runs, index, (), CPU)
+    together = evaluate_together(runs, index, (), CPU)
     assert len(passes) == 6  # three videos of each of two splits
-    for one, other, alone in zip(found, wanted, runs, strict=True):
-        assert tuple(one) == alone.methods
-        for method, predictions in one.items():
-            np.testing.assert_array_equal(predictions.probabilities, other[method].probabilities)
-            np.testing.assert_array_equal(predictions.gate, other[method].gate)
-            assert predictions.videos == other[method].videos
-    assert [answers(one) for one in runs] == files
-    integral = [predictions["integral"].gate for predictions in found[:2]]
+    for by_method, predictions_alone, each in zip(together, alone, runs, strict=True):
+        assert tuple(by_method) == each.methods
+        for method, predictions in by_method.items():
+            np.testing.assert_array_equal(predictions.probabilities, predictions_alone[method].probabilities)
+            np.testing.assert_array_equal(predictions.gate, predictions_alone[method].gate)
+            assert predictions.videos == predictions_alone[method].videos
+    assert [answers(each) for each in runs] == files
+    integral = [predictions["integral"].gate for predictions in together[:2]]
     assert not np.array_equal(*integral)  # each has its own model's answers
 
 
 def test_runs_with_other_streams_are_not_tested_together(run: Run, tmp_path: Path) -> None:
     index = read_index(run.data)
-    other = train(with_values(run.recipe, seed=1, methods=("integral",)), run.data, tmp_path / "other", "cpu")
+    other_seed = train(with_values(run.recipe, seed=1, methods=("integral",)), run.data, tmp_path / "other", "cpu")
     free = train(with_values(run.recipe, strategy="joint", methods=("integral",)), run.data, tmp_path / "free", "cpu")
-    for runs in ([run, other], [run, free]):
+    for runs in ([run, other_seed], [run, free]):
         before = answers(runs[1])
         with pytest.raises(
             ValueError, match=r"Expected runs with the same streams; those of .*/run, .* differ"
-        ) as told:
+        ) as refusal:
             evaluate_together(runs, index, (), CPU)
-        assert str(runs[1].root) in str(told.value) and answers(runs[1]) == before
+        assert str(runs[1].root) in str(refusal.value) and answers(runs[1]) == before
 
 
 @pytest.mark.parametrize(("rank", "counts"), [(0, 1.0), (4, 1.0), (5, 0.0), (6, 0.0)])
@@ -288,8 +288,8 @@ def test_top_5_counts_the_first_five(rank: int, counts: float) -> None:
     probabilities = np.linspace(0.3, 0.01, 8, dtype=np.float32)[None]
     video = (Video("0.mp4", classes[rank], "test", 10, 10.0, 8, 8),)
     gate = np.full(1, np.nan, np.float32)
-    found = score(Predictions("integral", classes, video, np.array([rank]), probabilities, gate), "test")
-    assert (found.top5, found.top1) == (counts, float(rank == 0))
+    result = score(Predictions("integral", classes, video, np.array([rank]), probabilities, gate), "test")
+    assert (result.top5, result.top1) == (counts, float(rank == 0))
 
 
 def test_a_torn_part_of_an_evaluation_is_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from integralaction.testing.scores import (
 CLASSES = ("waving", "absent", "jumping", "bowing")  # no video shows the second
 
 
-def predicted(method: str, seed: int, videos: int = 60) -> Predictions:
+def random_predictions(method: str, seed: int, videos: int = 60) -> Predictions:
     """Random answers on the same videos whatever the seed."""
     labels = np.random.default_rng(7).choice([0, 2, 3], videos)
     random = np.random.default_rng(seed)
@@ -37,12 +37,12 @@ def predicted(method: str, seed: int, videos: int = 60) -> Predictions:
 
 @pytest.fixture(scope="module")
 def appearance() -> Predictions:
-    return predicted("appearance-only", 0)
+    return random_predictions("appearance-only", 0)
 
 
 @pytest.fixture(scope="module")
 def pose() -> Predictions:
-    return predicted("pose-only", 1)
+    return random_predictions("pose-only", 1)
 
 
 def slow_right(predictions: Predictions) -> list[bool]:
@@ -61,26 +61,26 @@ def test_right_is_the_most_probable_class_alone(pose: Predictions) -> None:
 
 
 def test_oracle_takes_the_better_stream(appearance: Predictions, pose: Predictions) -> None:
-    wanted = [a or p for a, p in zip(slow_right(appearance), slow_right(pose), strict=True)]
-    assert is_oracle_correct(appearance, pose).tolist() == wanted
-    assert np.mean(wanted) > max(is_correct(appearance).mean(), is_correct(pose).mean())
+    slow = [a or p for a, p in zip(slow_right(appearance), slow_right(pose), strict=True)]
+    assert is_oracle_correct(appearance, pose).tolist() == slow
+    assert np.mean(slow) > max(is_correct(appearance).mean(), is_correct(pose).mean())
 
 
 def test_means_by_class(pose: Predictions) -> None:
     values = np.random.default_rng(2).random(len(pose.labels))
-    found = by_class(values, pose)
-    assert list(found) == ["waving", "jumping", "bowing"]  # in order, without the one that has no video
-    for name, mean in found.items():
-        own = [value for value, video in zip(values, pose.videos, strict=True) if video.label == name]
-        assert mean == pytest.approx(sum(own) / len(own))
+    means = by_class(values, pose)
+    assert list(means) == ["waving", "jumping", "bowing"]  # in order, without the one that has no video
+    for name, mean in means.items():
+        of_class = [value for value, video in zip(values, pose.videos, strict=True) if video.label == name]
+        assert mean == pytest.approx(sum(of_class) / len(of_class))
     shares = by_class(is_correct(pose), pose)
     assert all(0 <= share <= 1 and isinstance(share, float) for share in shares.values())
 
 
 def test_gates_by_class_are_sorted(pose: Predictions) -> None:
-    found = gates_by_class(pose)
-    assert found == by_class(pose.gate, pose)
-    assert list(found.values()) == sorted(found.values(), reverse=True)
+    gates = gates_by_class(pose)
+    assert gates == by_class(pose.gate, pose)
+    assert list(gates.values()) == sorted(gates.values(), reverse=True)
     rising = replace(pose, gate=pose.labels.astype(np.float32) / 4)
     assert list(gates_by_class(rising).items()) == [("bowing", 0.75), ("jumping", 0.5), ("waving", 0.0)]
 
@@ -92,61 +92,63 @@ def test_gates_of_a_method_without_a_gate_are_refused(pose: Predictions) -> None
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_averaged_scores(appearance: Predictions, pose: Predictions, share: float) -> None:
-    found = average_scores(appearance, pose, share)
-    for i in range(len(found.videos)):
+    average = average_scores(appearance, pose, share)
+    for i in range(len(average.videos)):
         for n in range(len(CLASSES)):
-            wanted = share * appearance.probabilities[i, n] + (1 - share) * pose.probabilities[i, n]
-            assert found.probabilities[i, n] == pytest.approx(wanted, abs=1e-6)
-    assert found.method == "score-average" and found.videos == pose.videos and found.classes == pose.classes
-    assert (found.labels == pose.labels).all() and np.isnan(found.gate).all()
+            slow = share * appearance.probabilities[i, n] + (1 - share) * pose.probabilities[i, n]
+            assert average.probabilities[i, n] == pytest.approx(slow, abs=1e-6)
+    assert average.method == "score-average" and average.videos == pose.videos and average.classes == pose.classes
+    assert (average.labels == pose.labels).all() and np.isnan(average.gate).all()
 
 
 def test_sweep_is_top1_at_each_share(appearance: Predictions, pose: Predictions) -> None:
     assert RATIOS == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    found = score_sweep(appearance, pose)
-    assert found[0] == pytest.approx(np.mean(slow_right(pose)))
-    assert found[-1] == pytest.approx(np.mean(slow_right(appearance)))
-    for share, top1 in zip(RATIOS, found, strict=True):
+    sweep = score_sweep(appearance, pose)
+    assert sweep[0] == pytest.approx(np.mean(slow_right(pose)))
+    assert sweep[-1] == pytest.approx(np.mean(slow_right(appearance)))
+    for share, top1 in zip(RATIOS, sweep, strict=True):
         hits = 0
         for a, p, label in zip(appearance.probabilities, pose.probabilities, pose.labels, strict=True):
             hits += int(np.argmax(share * a.astype(float) + (1 - share) * p.astype(float)) == label)
         assert top1 == pytest.approx(hits / len(pose.labels))
-    assert score_sweep(appearance, pose, (1.0, 0.0)).tolist() == [found[-1], found[0]]
+    assert score_sweep(appearance, pose, (1.0, 0.0)).tolist() == [sweep[-1], sweep[0]]
 
 
 def test_confusion_counts_the_answers(pose: Predictions) -> None:
-    found = confusion(pose)
+    shares = confusion(pose)
     answers = [int(np.argmax(row)) for row in pose.probabilities]
     for true in range(len(CLASSES)):
-        own = [answer for answer, label in zip(answers, pose.labels, strict=True) if label == true]
+        of_class = [answer for answer, label in zip(answers, pose.labels, strict=True) if label == true]
         for answer in range(len(CLASSES)):
-            if own:
-                assert found[true, answer] == pytest.approx(own.count(answer) / len(own))
+            if of_class:
+                assert shares[true, answer] == pytest.approx(of_class.count(answer) / len(of_class))
             else:
-                assert np.isnan(found[true, answer])
-    assert np.isnan(found[1]).all() and not np.isnan(found[[0, 2, 3]]).any()
+                assert np.isnan(shares[true, answer])
+    assert np.isnan(shares[1]).all() and not np.isnan(shares[[0, 2, 3]]).any()
 
 
 def test_videos_where_has_the_pattern_and_the_surest_first(appearance: Predictions, pose: Predictions) -> None:
-    integral = predicted("integral", 2)
+    integral = random_predictions("integral", 2)
     everything = {"appearance-only": appearance, "pose-only": pose, "integral": integral}
     covered: list[int] = []
-    for wanted in (
+    for outcomes in (
         {"appearance-only": a, "pose-only": p, "integral": i} for a in (0, 1) for p in (0, 1) for i in (0, 1)
     ):
-        found = videos_where(everything, {name: bool(truth) for name, truth in wanted.items()}).tolist()
-        fits = [n for n in range(60) if all(slow_right(everything[m])[n] == truth for m, truth in wanted.items())]
-        assert sorted(found) == fits
-        sure = [min(float(everything[m].probabilities[n].max()) for m in wanted) for n in found]
+        numbers = videos_where(everything, {name: bool(is_right) for name, is_right in outcomes.items()}).tolist()
+        slow = [
+            n for n in range(60) if all(slow_right(everything[m])[n] == is_right for m, is_right in outcomes.items())
+        ]
+        assert sorted(numbers) == slow
+        sure = [min(float(everything[m].probabilities[n].max()) for m in outcomes) for n in numbers]
         assert sure == sorted(sure, reverse=True)
-        covered += found
+        covered += numbers
     assert sorted(covered) == list(range(60))  # each video has one pattern of the eight
 
 
 def test_videos_where_looks_at_the_methods_asked_for_alone(appearance: Predictions, pose: Predictions) -> None:
-    found = videos_where({"appearance-only": appearance, "pose-only": pose}, {"pose-only": True})
-    assert sorted(found) == np.flatnonzero(is_correct(pose)).tolist()
-    assert found[0] == max(found, key=lambda n: pose.probabilities[n].max())
+    numbers = videos_where({"appearance-only": appearance, "pose-only": pose}, {"pose-only": True})
+    assert sorted(numbers) == np.flatnonzero(is_correct(pose)).tolist()
+    assert numbers[0] == max(numbers, key=lambda n: pose.probabilities[n].max())
 
 
 @pytest.mark.parametrize(
@@ -154,9 +156,9 @@ def test_videos_where_looks_at_the_methods_asked_for_alone(appearance: Predictio
     [
         check_same_videos,
         is_oracle_correct,
-        lambda one, other: average_scores(one, other, 0.5),
+        lambda ours, theirs: average_scores(ours, theirs, 0.5),
         score_sweep,
-        lambda one, other: videos_where({"a": one, "b": other}, {"a": True, "b": True}),
+        lambda ours, theirs: videos_where({"a": ours, "b": theirs}, {"a": True, "b": True}),
     ],
 )
 def test_predictions_on_other_videos_are_refused(of_two: Callable, appearance: Predictions, pose: Predictions) -> None:

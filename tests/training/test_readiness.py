@@ -32,24 +32,26 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_stage_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stages are counted, not run: each leaves its model at its start."""
-    begun: list[str] = []
+    stages_begun: list[str] = []
 
     def run_stage(run: Run, model: Any, *_: Any) -> None:
-        begun.append(model.config.method)
+        stages_begun.append(model.config.method)
         training.save(model, run.model_path(model.config.method))
 
     monkeypatch.setattr(training, "run_stage", run_stage)
-    return begun
+    return stages_begun
 
 
 def recipe(**changes: Any) -> Recipe:
     return with_values(toy_recipe(), **{"methods": ("integral",), **changes})
 
 
-def refused(data: Path, out: Path, begun: list[str], words: str, kind: type = ValueError, **changes: Any) -> None:
+def refused(
+    data: Path, out: Path, stages_begun: list[str], words: str, kind: type = ValueError, **changes: Any
+) -> None:
     with pytest.raises(kind, match=words):
         train(recipe(**changes), data, out, "cpu")
-    assert begun == [] and not out.exists()
+    assert stages_begun == [] and not out.exists()
 
 
 def test_poses(data: Path, tmp_path: Path, no_stage_runs: list[str]) -> None:

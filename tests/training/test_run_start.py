@@ -41,12 +41,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own(data: Path, tmp_path: Path) -> Path:
+def own_data(data: Path, tmp_path: Path) -> Path:
     """A copy of the data set that may be changed."""
     return shutil.copytree(data, tmp_path / "data")
 
 
-def untrained(**changes: Any) -> Recipe:
+def recipe_of_no_epochs(**changes: Any) -> Recipe:
     return with_values(
         toy_recipe(), **({"methods": ("integral",), "appearance": NONE, "pose": NONE, "integration": NONE} | changes)
     )
@@ -66,7 +66,7 @@ def test_a_folder_of_somebody_else_is_left_alone(data: Path, tmp_path: Path, nam
     (out / name).mkdir() if name == "stages" else (out / name).write_text("mine")
     before = contents(out)
     with pytest.raises(ValueError, match=f"Expected a new or empty folder .*{name}"):
-        train(untrained(), data, out, "cpu")
+        train(recipe_of_no_epochs(), data, out, "cpu")
     assert contents(out) == before and [path.name for path in out.iterdir()] == [name]
 
 
@@ -76,19 +76,19 @@ def test_settings_of_something_else_are_left_alone(data: Path, tmp_path: Path) -
         out.mkdir()
         (out / "settings.yaml").write_text(text)
         with pytest.raises(ValueError, match="Expected the keys recipe and data"):
-            train(untrained(), data, out, "cpu")
+            train(recipe_of_no_epochs(), data, out, "cpu")
         assert contents(out) == {"settings.yaml": text.encode()}
 
 
 def test_a_beginning_that_was_killed_goes_on(data: Path, tmp_path: Path) -> None:
-    whole = train(untrained(), data, tmp_path / "whole", "cpu")
+    whole = train(recipe_of_no_epochs(), data, tmp_path / "whole", "cpu")
     for number, names in enumerate(((), ("settings.yaml.part",), ("settings.yaml",), ("settings.yaml", ".DS_Store"))):
         out = tmp_path / str(number)
         out.mkdir()
         for name in names:
             there = whole.root / name
             (out / name).write_bytes(there.read_bytes() if there.is_file() else b"half")
-        train(untrained(), data, out, "cpu")
+        train(recipe_of_no_epochs(), data, out, "cpu")
         assert (out / "environment.yaml").is_file() and (out / "integral.safetensors").is_file()
 
 
@@ -99,7 +99,7 @@ def test_a_beginning_that_was_killed_goes_on(data: Path, tmp_path: Path) -> None
 def test_a_seed_is_the_decimal_number_that_is_written(tmp_path: Path, text: str, seed: int) -> None:
     assert override(recipe_named("mime-demo"), [f"seed={text}"]).seed == seed
     (tmp_path / "mine.yaml").write_text(
-        yaml.safe_dump({**to_dict(untrained()), "seed": 0}).replace("seed: 0", f"seed: {text}")
+        yaml.safe_dump({**to_dict(recipe_of_no_epochs()), "seed": 0}).replace("seed: 0", f"seed: {text}")
     )
     assert recipe_named(str(tmp_path / "mine.yaml")).seed == seed
 
@@ -117,8 +117,8 @@ def test_what_is_no_decimal_number_is_no_seed(tmp_path: Path, text: str) -> None
 
 
 def permuted_labels(index: Index) -> None:
-    first, second, *rest = index.videos
-    swapped = (replace(first, label=second.label), replace(second, label=first.label), *rest)
+    first, second, *others = index.videos
+    swapped = (replace(first, label=second.label), replace(second, label=first.label), *others)
     write_index(replace(index, videos=swapped))
 
 
@@ -153,62 +153,66 @@ CHANGES: list[tuple[Callable[[Index], None], str]] = [
 
 @pytest.mark.parametrize(("change", "words"), CHANGES)
 def test_changed_training_data_are_refused_and_remarked_on(
-    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: Callable[[Index], None], words: str
+    own_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: Callable[[Index], None], words: str
 ) -> None:
-    run = train(untrained(), own, tmp_path / "run", "cpu")
+    run = train(recipe_of_no_epochs(), own_data, tmp_path / "run", "cpu")
     run.model_path("integral").unlink()
-    change(read_index(own))
+    change(read_index(own_data))
     before = contents(run.root)
     with pytest.raises(ValueError, match=f"Expected the training data of the run .* with {words}"):
-        train(untrained(), own, run.root, "cpu")
+        train(recipe_of_no_epochs(), own_data, run.root, "cpu")
     assert contents(run.root) == before
-    assert words in open_run(run.root).changes_of(read_index(own))
-    assert open_run(run.root).changes_of(replace(read_index(own), root=tmp_path)) == ""  # of another data set, nothing
+    assert words in open_run(run.root).changes_of(read_index(own_data))
+    assert (
+        open_run(run.root).changes_of(replace(read_index(own_data), root=tmp_path)) == ""
+    )  # of another data set, nothing
 
 
 def test_an_evaluation_says_that_the_training_data_changed(
-    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    own_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    run = train(untrained(), own, tmp_path / "run", "cpu")
-    evaluate(open_run(run.root), read_index(own), ("in-context",), CPU)
+    run = train(recipe_of_no_epochs(), own_data, tmp_path / "run", "cpu")
+    evaluate(open_run(run.root), read_index(own_data), ("in-context",), CPU)
     assert "have changed" not in capsys.readouterr().err
-    permuted_labels(read_index(own))
-    evaluate(open_run(run.root), read_index(own), ("in-context",), CPU)
+    permuted_labels(read_index(own_data))
+    evaluate(open_run(run.root), read_index(own_data), ("in-context",), CPU)
     assert "The training data of" in (err := capsys.readouterr().err) and "other labels" in err
 
 
-def test_other_test_videos_and_copies_change_nothing(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    run = train(untrained(), own, tmp_path / "run", "cpu")
-    index = read_index(own)
-    for shard in own.glob("poses-*.safetensors"):
+def test_other_test_videos_and_copies_change_nothing(
+    own_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = train(recipe_of_no_epochs(), own_data, tmp_path / "run", "cpu")
+    index = read_index(own_data)
+    for shard in own_data.glob("poses-*.safetensors"):
         shard.touch()
         shutil.copy(shard, tmp_path / "copy")
         shard.unlink()
         shutil.copy(tmp_path / "copy", shard)
-    kept = tuple(replace(v, note="seen") for v in index.videos if v.split != "out-of-context")
-    write_index(replace(index, videos=kept))
+    videos = tuple(replace(v, note="seen") for v in index.videos if v.split != "out-of-context")
+    write_index(replace(index, videos=videos))
     capsys.readouterr()
-    train(untrained(), own, run.root, "cpu")
-    assert open_run(run.root).changes_of(read_index(own)) == ""
+    train(recipe_of_no_epochs(), own_data, run.root, "cpu")
+    assert open_run(run.root).changes_of(read_index(own_data)) == ""
     assert "has other rows than when" in capsys.readouterr().err
 
 
-def test_a_run_of_an_older_version_goes_on(own: Path, tmp_path: Path) -> None:
-    run = train(untrained(), own, tmp_path / "run", "cpu")
+def test_a_run_of_an_older_version_goes_on(own_data: Path, tmp_path: Path) -> None:
+    run = train(recipe_of_no_epochs(), own_data, tmp_path / "run", "cpu")
     settings = yaml.safe_load((run.root / "settings.yaml").read_text())
     (run.root / "settings.yaml").write_text(yaml.safe_dump({k: v for k, v in settings.items() if k != "training_data"}))
-    fewer_rows(read_index(own))
-    assert open_run(run.root).training_data is None and open_run(run.root).changes_of(read_index(own)) == ""
-    train(untrained(), own, run.root, "cpu")
+    fewer_rows(read_index(own_data))
+    assert open_run(run.root).training_data is None and open_run(run.root).changes_of(read_index(own_data)) == ""
+    train(recipe_of_no_epochs(), own_data, run.root, "cpu")
 
 
-def test_appearance_alone_does_not_look_at_poses(own: Path, tmp_path: Path) -> None:
-    recipe = untrained(methods=("appearance-only",))
-    run = train(recipe, own, tmp_path / "run", "cpu")
-    for shard in own.glob("poses-*.safetensors"):
+def test_appearance_alone_does_not_look_at_poses(own_data: Path, tmp_path: Path) -> None:
+    recipe = recipe_of_no_epochs(methods=("appearance-only",))
+    run = train(recipe, own_data, tmp_path / "run", "cpu")
+    for shard in own_data.glob("poses-*.safetensors"):
         shard.unlink()
-    train(recipe, own, run.root, "cpu")
-    evaluate(run, read_index(own), ("in-context",), CPU)
+    train(recipe, own_data, run.root, "cpu")
+    evaluate(run, read_index(own_data), ("in-context",), CPU)
 
 
 def test_a_large_shard_is_known_by_its_head_and_blocks(tmp_path: Path) -> None:
@@ -231,22 +235,22 @@ def test_a_large_shard_is_known_by_its_head_and_blocks(tmp_path: Path) -> None:
     assert poses_digest(one) != first
 
 
-def test_predictions_of_other_poses_or_models_are_not_shown(own: Path, tmp_path: Path) -> None:
-    run = train(untrained(), own, tmp_path / "run", "cpu")
-    index = read_index(own)
+def test_predictions_of_other_poses_or_models_are_not_shown(own_data: Path, tmp_path: Path) -> None:
+    run = train(recipe_of_no_epochs(), own_data, tmp_path / "run", "cpu")
+    index = read_index(own_data)
     evaluate(run, index, ("in-context",), CPU)
     read_predictions(run, index, "integral", ("in-context",))
     shutil.copytree(run.root, tmp_path / "other")
-    other = Run(tmp_path / "other", run.recipe, run.data)
-    model = load_file(other.model_path("pose-only"))
-    made = train(untrained(seed=3), own, tmp_path / "third", "cpu")
-    shutil.copy(made.model_path("pose-only"), other.model_path("pose-only"))
+    copy = Run(tmp_path / "other", run.recipe, run.data)
+    model = load_file(copy.model_path("pose-only"))
+    third = train(recipe_of_no_epochs(seed=3), own_data, tmp_path / "third", "cpu")
+    shutil.copy(third.model_path("pose-only"), copy.model_path("pose-only"))
     assert model.keys()
-    read_predictions(other, index, "appearance-only", ("in-context",))
+    read_predictions(copy, index, "appearance-only", ("in-context",))
     for method in ("pose-only", "score-average"):
         with pytest.raises(ValueError, match=f"Expected predictions of the model {method} of .* evaluate"):
-            read_predictions(other, index, method, ("in-context",))
-    for shard in own.glob("poses-*.safetensors"):
+            read_predictions(copy, index, method, ("in-context",))
+    for shard in own_data.glob("poses-*.safetensors"):
         shard.unlink()
     read_predictions(run, index, "appearance-only", ("in-context",))  # which looks at none
     with pytest.raises(ValueError, match=r"Expected predictions of the poses of .* evaluate"):
@@ -255,26 +259,26 @@ def test_predictions_of_other_poses_or_models_are_not_shown(own: Path, tmp_path:
 
 
 def test_a_page_of_other_splits_leaves_the_usual_page(data: Path, tmp_path: Path) -> None:
-    index, run = read_index(data), Run(tmp_path / "run", untrained(), data)
+    index, run = read_index(data), Run(tmp_path / "run", recipe_of_no_epochs(), data)
     usual = tmp_path / "run/report.html"
     assert page_path(run, index, ()) == page_path(run, index, ("out-of-context", "in-context")) == usual
     assert page_path(run, index, ("train",)) == tmp_path / "run/report-train.html"
     assert page_path(run, index, ("in-context",)) == tmp_path / "run/report-in-context.html"
-    other = replace(index, root=tmp_path / "elsewhere")
-    assert page_path(run, other, ()) == tmp_path / "run/report-toy-in-elsewhere.html"
+    elsewhere = replace(index, root=tmp_path / "elsewhere")
+    assert page_path(run, elsewhere, ()) == tmp_path / "run/report-toy-in-elsewhere.html"
 
 
 # ---- more epochs
 
 
-def schedule(epochs: int, **more: Any) -> Stage:
-    return Stage(epochs=epochs, lr=0.05, **more)
+def schedule(epochs: int, **settings: Any) -> Stage:
+    return Stage(epochs=epochs, lr=0.05, **settings)
 
 
 def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    short = untrained(appearance=schedule(1), integration=schedule(1))
+    short = recipe_of_no_epochs(appearance=schedule(1), integration=schedule(1))
     longer = with_values(short, appearance=schedule(3))
     train(short, data, tmp_path / "run", "cpu")
     capsys.readouterr()
@@ -302,7 +306,7 @@ def test_more_epochs_go_on_and_what_was_built_on_them_begins_anew(
     ],
 )
 def test_fewer_epochs_or_another_schedule_are_refused(data: Path, tmp_path: Path, stage: Stage, words: str) -> None:
-    recipe = untrained(methods=("appearance-only",), appearance=schedule(2))
+    recipe = recipe_of_no_epochs(methods=("appearance-only",), appearance=schedule(2))
     run = train(recipe, data, tmp_path / "run", "cpu")
     before = contents(run.root)
     with pytest.raises(ValueError, match=words):
@@ -322,18 +326,18 @@ DAMAGE = pytest.mark.parametrize(
 def test_torn_models_and_checkpoints_are_made_again(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, damage: Callable[[bytes], bytes]
 ) -> None:
-    recipe = untrained(appearance=schedule(1), integration=schedule(1), augment_integration=False)
+    recipe = recipe_of_no_epochs(appearance=schedule(1), integration=schedule(1), augment_integration=False)
     run = train(recipe, data, tmp_path / "run", "cpu")
-    whole = {path: path.read_bytes() for path in run.root.glob("*.safetensors")}
+    whole = {file: file.read_bytes() for file in run.root.glob("*.safetensors")}
     assert len(whole) == 3
-    for torn in (*whole, *run.root.glob("stages/*/last.ckpt")):
-        if torn.name == "last.ckpt":
-            run.model_path(torn.parent.name).unlink()
-        torn.write_bytes(damage(torn.read_bytes()))
+    for path in (*whole, *run.root.glob("stages/*/last.ckpt")):
+        if path.name == "last.ckpt":
+            run.model_path(path.parent.name).unlink()
+        path.write_bytes(damage(path.read_bytes()))
         capsys.readouterr()
         train(recipe, data, run.root, "cpu")
-        assert f"{torn} is empty or damaged" in capsys.readouterr().err
-        assert {path: path.read_bytes() for path in whole} == whole, torn
+        assert f"{path} is empty or damaged" in capsys.readouterr().err
+        assert {file: file.read_bytes() for file in whole} == whole, path
 
 
 def flipped(whole: bytes) -> bytes:
@@ -345,13 +349,13 @@ def flipped(whole: bytes) -> bytes:
 def test_a_checkpoint_of_another_model_or_with_a_flipped_byte_is_not_continued(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    recipe = untrained(methods=("pose-only",), pose=schedule(1))
+    recipe = recipe_of_no_epochs(methods=("pose-only",), pose=schedule(1))
     run = train(recipe, data, tmp_path / "run", "cpu")
     model, last = run.model_path("pose-only"), run.stage_path("pose-only") / "last.ckpt"
     whole, checkpoint = model.read_bytes(), last.read_bytes()
-    other = io.BytesIO()
-    torch.save({"state_dict": {"x": torch.zeros(1)}}, other)
-    for content in (flipped(checkpoint), other.getvalue(), b"PK\3\4"):
+    another = io.BytesIO()
+    torch.save({"state_dict": {"x": torch.zeros(1)}}, another)
+    for content in (flipped(checkpoint), another.getvalue(), b"PK\3\4"):
         model.unlink()
         last.write_bytes(content)
         capsys.readouterr()
@@ -362,20 +366,20 @@ def test_a_checkpoint_of_another_model_or_with_a_flipped_byte_is_not_continued(
 
 @DAMAGE
 def test_torn_shared_files_are_made_again(data: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    recipe, shared = untrained(appearance=schedule(1), augment_integration=False), tmp_path / "shared"
-    first = train(recipe, data, tmp_path / "run", "cpu", stage_folder=shared)
-    models = {path.name: path.read_bytes() for path in first.root.glob("*.safetensors")}
-    whole = {path: path.read_bytes() for path in shared.rglob("*.safetensors")}
+    recipe, stages = recipe_of_no_epochs(appearance=schedule(1), augment_integration=False), tmp_path / "shared"
+    first = train(recipe, data, tmp_path / "run", "cpu", stage_folder=stages)
+    models = {file.name: file.read_bytes() for file in first.root.glob("*.safetensors")}
+    whole = {file: file.read_bytes() for file in stages.rglob("*.safetensors")}
     assert len(whole) == 3
-    for torn in whole:
-        torn.write_bytes(damage(torn.read_bytes()))
-    again = train(recipe, data, tmp_path / "again", "cpu", stage_folder=shared)
-    assert {path: path.read_bytes() for path in whole} == whole
-    assert {path.name: path.read_bytes() for path in again.root.glob("*.safetensors")} == models
+    for path in whole:
+        path.write_bytes(damage(path.read_bytes()))
+    again = train(recipe, data, tmp_path / "again", "cpu", stage_folder=stages)
+    assert {file: file.read_bytes() for file in whole} == whole
+    assert {file.name: file.read_bytes() for file in again.root.glob("*.safetensors")} == models
 
 
 def test_a_run_with_a_torn_model_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    run = train(untrained(), data, tmp_path / "run", "cpu")
+    run = train(recipe_of_no_epochs(), data, tmp_path / "run", "cpu")
     model = run.model_path("integral")
     whole = model.read_bytes()
     for content in (b"", whole[: len(whole) // 2]):
@@ -387,21 +391,21 @@ def test_a_run_with_a_torn_model_is_named(data: Path, tmp_path: Path, capsys: py
             load_model(run.root)
 
 
-@pytest.mark.parametrize("lost", ["appearance-only", "pose-only", "integral"])
-def test_an_unfinished_run_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, lost: str) -> None:
-    run = train(untrained(), data, tmp_path / "run", "cpu")
-    run.model_path(lost).unlink()
+@pytest.mark.parametrize("method", ["appearance-only", "pose-only", "integral"])
+def test_an_unfinished_run_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, method: str) -> None:
+    run = train(recipe_of_no_epochs(), data, tmp_path / "run", "cpu")
+    run.model_path(method).unlink()
     video = str(data / "train/000.mp4")
     commands = [["evaluate", str(run.root)], ["audit", str(run.root)], ["report", str(run.root)]]
-    commands += [["predict", video, "--poses", "none", "--model", str(run.root)]] if lost == "integral" else []
+    commands += [["predict", video, "--poses", "none", "--model", str(run.root)]] if method == "integral" else []
     for command in commands:
         assert command_line(command) != 0
         err = capsys.readouterr().err
-        assert f"Expected a finished training in {run.root}; {lost} is not trained yet" in err and "Errno" not in err
+        assert f"Expected a finished training in {run.root}; {method} is not trained yet" in err and "Errno" not in err
 
 
 def test_torn_predictions_are_named_and_made_again(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    run = train(untrained(), data, tmp_path / "run", "cpu")
+    run = train(recipe_of_no_epochs(), data, tmp_path / "run", "cpu")
     index = read_index(data)
     evaluate(run, index, ("in-context",), CPU)
     path = run.root / "predictions/toy/in-context/integral.safetensors"
@@ -415,8 +419,8 @@ def test_torn_predictions_are_named_and_made_again(data: Path, tmp_path: Path, c
 
 
 def test_a_torn_copy_of_the_start_is_named(data: Path, tmp_path: Path) -> None:
-    start = train(untrained(), data, tmp_path / "start", "cpu")
-    recipe = untrained(init=str(start.model_path("integral")))
+    start = train(recipe_of_no_epochs(), data, tmp_path / "start", "cpu")
+    recipe = recipe_of_no_epochs(init=str(start.model_path("integral")))
     run = train(recipe, data, tmp_path / "run", "cpu")
     whole = run.init_path.read_bytes()
     run.init_path.write_bytes(whole[:100])

@@ -73,14 +73,14 @@ def start(recipe: Recipe, data: Path, out: Path, *launcher: str) -> subprocess.P
 
 def test_stages_hand_their_weights_on(data: Path, tmp_path: Path) -> None:
     run = train(toy_recipe(), data, tmp_path / "run", "cpu")
-    made = weights(run.root)
-    assert set(made) == {"appearance-only", "pose-only", "integral", "gate-free"}
+    models = weights(run.root)
+    assert set(models) == {"appearance-only", "pose-only", "integral", "gate-free"}
     for method in ("integral", "gate-free"):
-        for name, tensor in made[method].items():
+        for name, tensor in models[method].items():
             stage = "appearance-only" if name.startswith("appearance") else "pose-only"
             if name.startswith(("appearance", "pose")):
                 # the frozen streams, their batch statistics too, are to the bit those of stages 1 and 2
-                assert torch.equal(tensor, made[stage][name]), name
+                assert torch.equal(tensor, models[stage][name]), name
     assert run.load("integral").config.classes == CLASSES
     assert (run.stage_path("integral") / "log.csv").read_text().count("\n") == 3
 
@@ -99,9 +99,9 @@ def test_stage_3_frees_integration_and_classifier_only(data: Path, tmp_path: Pat
 def test_same_seed_same_weights_other_seed_other_weights(data: Path, tmp_path: Path) -> None:
     first = weights(train(toy_recipe(), data, tmp_path / "a", "cpu").root)["integral"]
     again = weights(train(toy_recipe(), data, tmp_path / "b", "cpu").root)["integral"]
-    other = weights(train(with_values(toy_recipe(), seed=1), data, tmp_path / "c", "cpu").root)["integral"]
+    second_seed = weights(train(with_values(toy_recipe(), seed=1), data, tmp_path / "c", "cpu").root)["integral"]
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+    assert not torch.equal(first["classifier.weight"], second_seed["classifier.weight"])
 
 
 def test_other_settings_in_the_same_folder_are_refused(data: Path, tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ def test_two_processes_are_one_that_accumulates(data: Path, tmp_path: Path, stag
         for name, tensor in a[method].items():
             if name.endswith("num_batches_tracked"):
                 # two processes keep the statistics of the first, which saw every second slice
-                trained = stages == (1, 2) or "gate" in name
-                assert b[method][name] == 2 * tensor and (tensor > 0) == trained, name
+                has_trained = stages == (1, 2) or "gate" in name
+                assert b[method][name] == 2 * tensor and (tensor > 0) == has_trained, name
             elif "running" not in name:
                 torch.testing.assert_close(tensor, b[method][name], rtol=0, atol=1e-5)
 
@@ -189,7 +189,7 @@ def test_batch_statistics_are_those_of_the_first_process(tmp_path: Path) -> None
     log = two.stderr.read()
     assert two.wait(120) == 0, log
     two.stderr.close()
-    trained = weights(tmp_path / "two")["appearance-only"]
+    tensors = weights(tmp_path / "two")["appearance-only"]
 
     index = read_index(tmp_path / "data").split("train")
     model = new_model(
@@ -197,15 +197,15 @@ def test_batch_statistics_are_those_of_the_first_process(tmp_path: Path) -> None
     )
     clips = TrainClips(ClipReader.for_model(index, {}, model.config), augment=True, seed=recipe.seed)
     halves = [next(iter(MicroBatches(4, 4, 1, process, 2, recipe.seed))) for process in (0, 1)]
-    names = [name for name in trained if "running" in name]
-    seen = []
+    names = [name for name in tensors if "running" in name]
+    states = []
     for half in halves:
         copy = deepcopy(model).train()
         copy(clips[half].frames, None)
-        seen.append(copy.state_dict())
+        states.append(copy.state_dict())
     for name in names:
-        torch.testing.assert_close(trained[name], seen[0][name], rtol=1e-4, atol=1e-6)
-    assert any(not torch.allclose(trained[name], seen[1][name], rtol=1e-4, atol=1e-6) for name in names)
+        torch.testing.assert_close(tensors[name], states[0][name], rtol=1e-4, atol=1e-6)
+    assert any(not torch.allclose(tensors[name], states[1][name], rtol=1e-4, atol=1e-6) for name in names)
 
 
 def test_the_log_says_what_was_trained_at(data: Path, tmp_path: Path) -> None:
@@ -299,6 +299,22 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert not list(stage.glob("*.part"))
 
 
+def test_a_disk_without_room_for_a_model_is_a_sentence(data: Path, tmp_path: Path) -> None:
+    """In a mount namespace of its own, whose folder for the run holds 64 kB."""
+    none = Stage(epochs=0, lr=1)
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(to_dict(alone(appearance=none, pose=none, integration=none))))
+    (tmp_path / "small").mkdir()
+    mount = f"mount -t tmpfs -o size=64k tmpfs {tmp_path / 'small'}"
+    unshare = [shutil.which("unshare") or "false", "-m", "sh", "-c"]
+    if subprocess.run([*unshare, mount], capture_output=True, check=False).returncode:
+        pytest.skip("needs to mount a file system of its own")
+    call = f"-m integralaction train {tmp_path / 'toy.yaml'} --data {data} --out {tmp_path / 'small/run'} --device cpu"
+    command = [*unshare, f"{mount} && exec {sys.executable} {call}"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert process.returncode == 1, process.stderr
+    assert process.stderr.splitlines()[-1].startswith("integralaction: The disk is full; free some space")
+
+
 def test_a_run_behind_a_link_finds_its_data(data: Path, tmp_path: Path) -> None:
     (tmp_path / "deep/er").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep/er")
@@ -330,14 +346,14 @@ def test_training_learns(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_features_are_computed_once_where_there_is_no_augmentation(data: Path, tmp_path: Path, precision: str) -> None:
     recipe = with_values(toy_recipe(), augment_integration=False, precision=precision)
-    made = weights(train(recipe, data, tmp_path / "run", "cpu").root)
+    models = weights(train(recipe, data, tmp_path / "run", "cpu").root)
     for method in ("integral", "gate-free"):
-        streams = {n: t for n, t in made[method].items() if n.startswith(("appearance", "pose"))}
-        singles = made["appearance-only"] | made["pose-only"]
+        streams = {n: t for n, t in models[method].items() if n.startswith(("appearance", "pose"))}
+        singles = models["appearance-only"] | models["pose-only"]
         assert all(torch.equal(tensor, singles[name]) for name, tensor in streams.items())
-        assert all(torch.isfinite(tensor).all() for tensor in made[method].values())
+        assert all(torch.isfinite(tensor).all() for tensor in models[method].values())
     # the gate's own batch statistics are learnt in stage 3
-    assert made["integral"]["integration.gate.norm.num_batches_tracked"] == 6
+    assert models["integral"]["integration.gate.norm.num_batches_tracked"] == 6
 
 
 def test_ctrl_c_is_a_sentence_and_loses_nothing(data: Path, tmp_path: Path) -> None:
@@ -349,11 +365,11 @@ def test_ctrl_c_is_a_sentence_and_loses_nothing(data: Path, tmp_path: Path) -> N
         if " 2/500 " in line:
             running.send_signal(signal.SIGINT)
             break
-    rest = running.stderr.read()
-    assert running.wait(30) == 130, rest
+    err = running.stderr.read()
+    assert running.wait(30) == 130, err
     running.stderr.close()
-    assert "integralaction: Stopped; the same command continues where it was." in rest
-    assert "Traceback" not in rest
+    assert "integralaction: Stopped; the same command continues where it was." in err
+    assert "Traceback" not in err
     assert (tmp_path / "run/stages/appearance-only/last.ckpt").is_file()
     assert not (tmp_path / "run/appearance-only.safetensors").exists()
 
@@ -368,10 +384,10 @@ def test_a_single_stream_alone(data: Path, tmp_path: Path) -> None:
     a, b = run.load("pose-only").state_dict(), both.load("pose-only").state_dict()
     assert all(torch.equal(a[name], b[name]) for name in a)  # the same as within three stages
     assert load_model(run.root).config.method == "pose-only"
-    found = evaluate(run, read_index(data), ("in-context",), torch.device("cpu"))
+    predictions = evaluate(run, read_index(data), ("in-context",), torch.device("cpu"))
     theirs = evaluate(both, read_index(data), ("in-context",), torch.device("cpu"))
-    assert set(found) == {"pose-only"}
-    np.testing.assert_allclose(found["pose-only"].probabilities, theirs["pose-only"].probabilities, atol=1e-6)
+    assert set(predictions) == {"pose-only"}
+    np.testing.assert_allclose(predictions["pose-only"].probabilities, theirs["pose-only"].probabilities, atol=1e-6)
     with pytest.raises(ValueError, match="Expected each method once"):
         with_values(recipe, methods=("pose-only", "pose-only"))
 
@@ -380,7 +396,7 @@ def test_a_single_stream_alone(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stage_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stages 1 and 2 of the toy, trained once for the tests below."""
     return tmp_path_factory.mktemp("stages")
 
@@ -398,8 +414,8 @@ def changed_parts(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor
 
 def test_joint_trains_everything_at_once(data: Path, tmp_path: Path) -> None:
     recipe = alone(strategy="joint")
-    untrained = with_values(recipe, integration=replace(recipe.stages.integration, epochs=0))
-    before = weights(train(untrained, data, tmp_path / "before", "cpu").root)
+    no_epochs = with_values(recipe, integration=replace(recipe.stages.integration, epochs=0))
+    before = weights(train(no_epochs, data, tmp_path / "before", "cpu").root)
     run = train(recipe, data, tmp_path / "run", "cpu")
     after = weights(run.root)
     assert set(before) == set(after) == {"integral"}
@@ -411,11 +427,11 @@ def test_joint_trains_everything_at_once(data: Path, tmp_path: Path) -> None:
     assert steps and all(count == 6 for count in steps)  # two epochs of three mini-batches, in the streams too
 
 
-def test_fine_tuned_starts_from_stages_1_and_2_and_changes_them(data: Path, tmp_path: Path, kept: Path) -> None:
+def test_fine_tuned_starts_from_stages_1_and_2_and_changes_them(data: Path, tmp_path: Path, stage_folder: Path) -> None:
     recipe = alone(strategy="fine-tuned")
-    untrained = with_values(recipe, integration=replace(recipe.stages.integration, epochs=0))
-    before = weights(train(untrained, data, tmp_path / "before", "cpu", stage_folder=kept).root)
-    after = weights(train(recipe, data, tmp_path / "run", "cpu", stage_folder=kept).root)
+    no_epochs = with_values(recipe, integration=replace(recipe.stages.integration, epochs=0))
+    before = weights(train(no_epochs, data, tmp_path / "before", "cpu", stage_folder=stage_folder).root)
+    after = weights(train(recipe, data, tmp_path / "run", "cpu", stage_folder=stage_folder).root)
     assert set(before) == set(after) == {"appearance-only", "pose-only", "integral"}
     streams = {n: t for n, t in before["integral"].items() if n.startswith(("appearance", "pose"))}
     assert streams and all(
@@ -427,15 +443,15 @@ def test_fine_tuned_starts_from_stages_1_and_2_and_changes_them(data: Path, tmp_
         assert changed_parts(before[stage], after[stage]) == set()
 
 
-def test_free_streams_do_not_train_on_cached_features(data: Path, tmp_path: Path, kept: Path) -> None:
+def test_free_streams_do_not_train_on_cached_features(data: Path, tmp_path: Path, stage_folder: Path) -> None:
     """Whether they are augmented is told by stages 1 and 2, so that stage 3's own setting says nothing."""
-    made = [
-        weights(train(recipe, data, tmp_path / str(number), "cpu", stage_folder=kept).root)["integral"]
+    models = [
+        weights(train(recipe, data, tmp_path / str(number), "cpu", stage_folder=stage_folder).root)["integral"]
         for number, recipe in enumerate(
             alone(strategy="fine-tuned", augment_integration=augmented) for augmented in (True, False)
         )
     ]
-    assert changed_parts(*made) == set()
+    assert changed_parts(*models) == set()
 
 
 @pytest.mark.parametrize(
@@ -459,21 +475,21 @@ def test_contradictions_of_stage_3_are_refused(changes: dict, sentence: str) -> 
 
 @pytest.mark.parametrize("strategy", ["joint", "fine-tuned"])
 def test_a_run_with_free_streams_answers_with_its_own_method(
-    data: Path, tmp_path: Path, kept: Path, strategy: str, capsys: pytest.CaptureFixture
+    data: Path, tmp_path: Path, stage_folder: Path, strategy: str, capsys: pytest.CaptureFixture
 ) -> None:
-    run = train(alone(strategy=strategy), data, tmp_path / "run", "cpu", stage_folder=kept)
+    run = train(alone(strategy=strategy), data, tmp_path / "run", "cpu", stage_folder=stage_folder)
     assert run.methods == open_run(run.root).methods == ("integral",)
     index = read_index(data)
-    found = evaluate(run, index, (), torch.device("cpu"))
-    assert set(found) == {"integral"}
+    predictions = evaluate(run, index, (), torch.device("cpu"))
+    assert set(predictions) == {"integral"}
     assert (run.root / "results/toy.md").read_text().count("| integral |") == 1
 
     model = load_model(run.root)
     assert model.appearance_classifier is None and model.pose_classifier is None  # theirs were for other streams
-    video = found["integral"].videos[2]
+    video = predictions["integral"].videos[2]
     answer = predict_video(model, data / video.video, PoseStore.of(data)[video.video])
-    np.testing.assert_allclose(answer.probabilities, found["integral"].probabilities[2], atol=1e-5)
-    assert answer.gate == pytest.approx(float(found["integral"].gate[2]), abs=1e-5)
+    np.testing.assert_allclose(answer.probabilities, predictions["integral"].probabilities[2], atol=1e-5)
+    assert answer.gate == pytest.approx(float(predictions["integral"].gate[2]), abs=1e-5)
     assert answer.top_of_streams() == {}
 
     capsys.readouterr()
@@ -539,8 +555,8 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
             classifier.bias.copy_(-classifier.weight @ feature.mean(dim=(0, 1)))
             answers[name] = classifier(feature)
         logits = model.integrate(features).gate_logits
-        seen = pose_trust(batch.joints, config.clip.size, config.clip.size)
-    loss, found = training(batch)
+        trust_of_frames = pose_trust(batch.joints, config.clip.size, config.clip.size)
+    loss, measures = training(batch)
 
     def at(values: torch.Tensor, frame: int) -> torch.Tensor:
         """What T' values are in one of T frames: their mean over its time, or the one at its time."""
@@ -549,7 +565,7 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
             return values[frame * factor]
         return sum(values[frame * factor + i] for i in range(factor)) / factor
 
-    trust = [[float(at(seen[b], t)) for t in range(config.clip.frames)] for b in range(9)]
+    trust = [[float(at(trust_of_frames[b], t)) for t in range(config.clip.frames)] for b in range(9)]
     right = [
         [
             (
@@ -562,15 +578,15 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
     ]
     assert len({round(value, 3) for row in trust for value in row}) > 1  # the toy tells frames apart
     assert {pair for row in right for pair in row} >= {(True, False), (False, True), (False, False)}
-    wanted = slow_regulariser(prior, logits, trust, right)
-    assert float(found["gate_loss"]) == pytest.approx(wanted, rel=1e-4)
-    assert float(found["total"]) == pytest.approx(float(found["classification"]) + 1.5 * wanted, rel=1e-4)
+    regulariser = slow_regulariser(prior, logits, trust, right)
+    assert float(measures["gate_loss"]) == pytest.approx(regulariser, rel=1e-4)
+    assert float(measures["total"]) == pytest.approx(float(measures["classification"]) + 1.5 * regulariser, rel=1e-4)
 
-    cached = FeatureBatch(features.appearance, features.pose, seen, batch.labels)
-    loss_again, again = training(cached)
+    cached = FeatureBatch(features.appearance, features.pose, trust_of_frames, batch.labels)
+    loss_again, measures_again = training(cached)
     torch.testing.assert_close(loss_again, loss)
     for name in ("gate_loss", "classification"):
-        torch.testing.assert_close(again[name], found[name])
+        torch.testing.assert_close(measures_again[name], measures[name])
 
 
 @pytest.mark.parametrize("shape", ["T' = T", "T' = 4 T"])
@@ -588,36 +604,43 @@ def test_cached_features_keep_the_trust_of_their_clips(data: Path, tmp_path: Pat
         assert trust.shape == (len(batch.labels), config.clip.pose_frames)
         assert torch.equal(features["trust"][first:end], trust)
         with torch.no_grad():
-            wanted = model.eval().features(batch.frames, batch.joints)
-        torch.testing.assert_close(features["appearance"][first:end], wanted.appearance)
-        torch.testing.assert_close(features["pose"][first:end], wanted.pose)
+            slow = model.eval().features(batch.frames, batch.joints)
+        torch.testing.assert_close(features["appearance"][first:end], slow.appearance)
+        torch.testing.assert_close(features["pose"][first:end], slow.pose)
     assert (features["trust"] == 0).any() and (features["trust"] > 0.5).any()
 
-    chosen = FeatureClips(features, seed=3)[[(0, 2), (1, 2), (0, 7)]]  # one clip of each video, its parts together
+    batch_of_features = FeatureClips(features, seed=3)[
+        [(0, 2), (1, 2), (0, 7)]
+    ]  # one clip of each video, its parts together
     for row, video in enumerate((2, 2, 7)):
         first, end = features["first"][video : video + 2].tolist()
-        places = [n for n in range(first, end) if torch.equal(features["appearance"][n], chosen.appearance[row])]
+        places = [
+            n for n in range(first, end) if torch.equal(features["appearance"][n], batch_of_features.appearance[row])
+        ]
         assert any(
-            torch.equal(features["trust"][n], chosen.trust[row]) and torch.equal(features["pose"][n], chosen.pose[row])
+            torch.equal(features["trust"][n], batch_of_features.trust[row])
+            and torch.equal(features["pose"][n], batch_of_features.pose[row])
             for n in places
         )
-        assert chosen.labels[row] == features["labels"][video]
+        assert batch_of_features.labels[row] == features["labels"][video]
 
 
 @pytest.mark.parametrize("augmented", [True, False])
 @pytest.mark.parametrize("shape", ["T' = T", "T' = 4 T"])
-def test_gate_priors_train_other_gates(data: Path, tmp_path: Path, kept: Path, shape: str, augmented: bool) -> None:
-    made = {}
+def test_gate_priors_train_other_gates(
+    data: Path, tmp_path: Path, stage_folder: Path, shape: str, augmented: bool
+) -> None:
+    models = {}
     for prior in ("uniform", "trust", "outcome"):
         recipe = alone(gate_prior=prior, augment_integration=augmented, **model_settings(shape))
-        run = train(recipe, data, tmp_path / prior, "cpu", stage_folder=kept)
-        made[prior] = weights(run.root)
-        assert all(torch.isfinite(tensor).all() for tensor in made[prior]["integral"].values())
+        run = train(recipe, data, tmp_path / prior, "cpu", stage_folder=stage_folder)
+        models[prior] = weights(run.root)
+        assert all(torch.isfinite(tensor).all() for tensor in models[prior]["integral"].values())
         assert set(evaluate(run, read_index(data), ("in-context",), torch.device("cpu"))) == set(run.methods)
     for prior in ("trust", "outcome"):
-        assert changed_parts(made["uniform"]["integral"], made[prior]["integral"]) == {"integration", "classifier"}
+        assert changed_parts(models["uniform"]["integral"], models[prior]["integral"]) == {"integration", "classifier"}
         for stage in ("appearance-only", "pose-only"):
-            assert changed_parts(made["uniform"][stage], made[prior][stage]) == set()
+            assert changed_parts(models["uniform"][stage], models[prior][stage]) == set()
 
 
 def test_a_long_epoch_says_how_far_it_is(

@@ -31,7 +31,7 @@ from integralaction.video.frames import read_frames, write_video
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a data set and a run, both made by commands."""
     root = tmp_path_factory.mktemp("cli")
     write_toy_dataset(root / "data")
@@ -41,31 +41,31 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_predict_with_and_without_poses(made: Path, capsys: pytest.CaptureFixture) -> None:
-    video = str(made / "data/in-context/009.mp4")
-    assert run(["predict", video, "--model", str(made / "run"), "--poses", str(made / "data")]) == 0
+def test_predict_with_and_without_poses(root: Path, capsys: pytest.CaptureFixture) -> None:
+    video = str(root / "data/in-context/009.mp4")
+    assert run(["predict", video, "--model", str(root / "run"), "--poses", str(root / "data")]) == 0
     out = capsys.readouterr().out
     assert all(words in out for words in ("009.mp4", " %  still", "gate 0.", "appearance alone:", "pose alone:"))
     assert "usable pose in" in out and "usable pose in 0 %" not in out
-    model = ["--model", str(made / "run/integral.safetensors")]
+    model = ["--model", str(root / "run/integral.safetensors")]
     assert run(["predict", video, *model, "--json", "--poses", "none"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["pose_share"] == 0 and len(answer["top"]) == 3 and set(answer["streams"]) == {"appearance", "pose"}
     assert sum(entry["probability"] for entry in answer["top"]) == pytest.approx(1, abs=1e-5)
-    assert run(["predict", video, "--model", str(made / "run/appearance-only.safetensors")]) == 0
+    assert run(["predict", video, "--model", str(root / "run/appearance-only.safetensors")]) == 0
     captured = capsys.readouterr()
     assert "usable pose" not in captured.out and not captured.err  # it looks at none, and asks for none
-    appearance = ["--model", str(made / "run/appearance-only.safetensors"), "--poses", str(made / "data")]
+    appearance = ["--model", str(root / "run/appearance-only.safetensors"), "--poses", str(root / "data")]
     assert run(["predict", video, *appearance]) == 0
     assert "The model looks at no poses: their source is not used." in capsys.readouterr().err
 
 
 def test_poses_are_all_that_a_pose_stream_has(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of nobody it would answer something all the same: refused, whatever the reason that there are none."""
-    call = ["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run/pose-only.safetensors")]
-    assert run([*call, "--poses", str(made / "data")]) == 0
+    call = ["predict", str(root / "data/in-context/009.mp4"), "--model", str(root / "run/pose-only.safetensors")]
+    assert run([*call, "--poses", str(root / "data")]) == 0
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
     assert run(call) == 1 and "Expected to download" in capsys.readouterr().err
@@ -78,22 +78,22 @@ def test_poses_are_all_that_a_pose_stream_has(
 
 
 def test_without_an_estimator_it_says_so_and_goes_on(
-    made: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    root: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
-    assert run(["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run")]) == 0
+    assert run(["predict", str(root / "data/in-context/009.mp4"), "--model", str(root / "run")]) == 0
     captured = capsys.readouterr()
     assert "pip install 'integralaction[pose]'" in captured.err and "The model sees nobody" in captured.err
     assert "usable pose in 0 % of the frames, none in 100 %" in captured.out
 
 
 def test_a_download_that_fails_is_said_and_the_model_goes_on(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody asked for the estimator by name; who does gets an error."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
-    call = ["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run")]
+    call = ["predict", str(root / "data/in-context/009.mp4"), "--model", str(root / "run")]
     assert run(call) == 0
     captured = capsys.readouterr()
     assert "No poses: Expected to download" in captured.err and "The model sees nobody" in captured.err
@@ -102,15 +102,15 @@ def test_a_download_that_fails_is_said_and_the_model_goes_on(
     assert "Expected to download" in capsys.readouterr().err
 
 
-def test_estimators_on_local_files(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_estimators_on_local_files(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """By --weights and by --pose-model, to the model's 18 joints; the frames show where they were found."""
     joints = np.stack([np.linspace(8, 40, 17), np.linspace(10, 50, 17), np.ones(17)], axis=1)[None, None]
     rtmo = write_network(
         tmp_path / "rtmo.onnx", [1, 3, 64, 64], {"dets": np.array([[[0, 0, 60, 60, 0.9]]]), "keypoints": joints}
     )
     nobody = write_network(tmp_path / "openpose.onnx", [1, "h", "w", 3], {"maps": np.zeros((1, 8, 8, 57))})
-    video = str(made / "data/in-context/009.mp4")
-    model = ["--model", str(made / "run"), "--json"]
+    video = str(root / "data/in-context/009.mp4")
+    model = ["--model", str(root / "run"), "--json"]
     assert run(["predict", video, *model, "--weights", str(rtmo), "--save-frames", str(tmp_path / "shown")]) == 0
     assert json.loads(capsys.readouterr().out)["pose_share"] == 1
     assert run(["predict", video, *model, "--pose-model", str(nobody)]) == 0
@@ -123,22 +123,22 @@ def test_estimators_on_local_files(made: Path, tmp_path: Path, capsys: pytest.Ca
     assert "Expected an OpenPose network of 18 joints" in capsys.readouterr().err
 
 
-def test_two_videos_of_one_name_keep_their_frames(made: Path, tmp_path: Path) -> None:
+def test_two_videos_of_one_name_keep_their_frames(root: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    shutil.copy(made / "data/in-context/009.mp4", tmp_path / "a")
-    videos = [str(tmp_path / "a/009.mp4"), str(made / "data/in-context/009.mp4")]
+    shutil.copy(root / "data/in-context/009.mp4", tmp_path / "a")
+    videos = [str(tmp_path / "a/009.mp4"), str(root / "data/in-context/009.mp4")]
     frames = ["--poses", "none", "--save-frames", str(tmp_path / "shown")]
-    assert run(["predict", *videos, "--model", str(made / "run"), *frames]) == 0
+    assert run(["predict", *videos, "--model", str(root / "run"), *frames]) == 0
     assert {folder.name for folder in (tmp_path / "shown").iterdir()} == {"009", "009-2"}
     (tmp_path / "file").touch()
-    assert run(["predict", *videos, "--model", str(made / "run"), "--save-frames", str(tmp_path / "file")]) == 1
+    assert run(["predict", *videos, "--model", str(root / "run"), "--save-frames", str(tmp_path / "file")]) == 1
 
 
-def test_poses_of_other_videos_are_refused(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    video = str(made / "data/in-context/009.mp4")
+def test_poses_of_other_videos_are_refused(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    video = str(root / "data/in-context/009.mp4")
     person = {"image_id": 12, "keypoints": [20.0] * 51, "score": 1}
     (tmp_path / "009.json").write_text(json.dumps([person]))
-    poses = ["--model", str(made / "run"), "--poses", str(tmp_path / "009.json")]
+    poses = ["--model", str(root / "run"), "--poses", str(tmp_path / "009.json")]
     assert run(["predict", video, *poses]) == 1
     assert "Expected poses of the 12 frames of" in capsys.readouterr().err
     assert run(["predict", video, video, *poses]) == 2
@@ -146,12 +146,12 @@ def test_poses_of_other_videos_are_refused(made: Path, tmp_path: Path, capsys: p
     joints = np.zeros((1, 25, 3), np.float32)
     write_pose_store(tmp_path, [("009.mp4", Poses.from_frames("ntu25", {0: joints}))])
     shutil.copy(video, tmp_path)
-    assert run(["predict", str(tmp_path / "009.mp4"), "--model", str(made / "run"), "--poses", str(tmp_path)]) == 1
+    assert run(["predict", str(tmp_path / "009.mp4"), "--model", str(root / "run"), "--poses", str(tmp_path)]) == 1
     assert "Expected poses that convert to the skeleton openpose18; ntu25 has no joint" in capsys.readouterr().err
 
 
-def test_evaluate_prints_the_table(made: Path, capsys: pytest.CaptureFixture) -> None:
-    assert run(["evaluate", str(made / "run"), "--device", "cpu"]) == 0
+def test_evaluate_prints_the_table(root: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["evaluate", str(root / "run"), "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert "appearance-only" in out and "integral - gate-free" in out and "out-of-context" in out
 
@@ -175,12 +175,12 @@ def bad_videos(folder: Path) -> dict[str, Path]:
 
 
 def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
-    made: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:
     paths = bad_videos(tmp_path)
-    good = made / "data/in-context/009.mp4"
+    good = root / "data/in-context/009.mp4"
     videos = [str(path) for path in (*paths.values(), good)]
-    assert run(["predict", *videos, "--model", str(made / "run"), "--poses", str(made / "data")]) == 1
+    assert run(["predict", *videos, "--model", str(root / "run"), "--poses", str(root / "data")]) == 1
     captured = capfd.readouterr()
     assert captured.out.count("gate 0.") == 1 and str(good) in captured.out
     lines = [line for line in captured.err.splitlines() if line]
@@ -228,7 +228,7 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
 def test_wrong_calls_are_one_sentence(
     arguments: list[str],
     message: str,
-    made: Path,
+    root: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
@@ -236,7 +236,7 @@ def test_wrong_calls_are_one_sentence(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "x.mp4").touch()
-    assert run([str(made / "run") if argument == "RUN" else argument for argument in arguments]) == 2
+    assert run([str(root / "run") if argument == "RUN" else argument for argument in arguments]) == 2
     err = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert message in err
     assert "Traceback" not in err
@@ -247,10 +247,10 @@ def test_debug_shows_where_the_error_of_one_video_of_many_comes_from(
 ) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     command = ["predict", str(tmp_path / "bad.mp4"), "--poses", "none"]
-    for more, shown in (([], False), (["--debug"], True), ([], False)):
-        assert run([*command, *more]) == 1
-        told = capsys.readouterr().err
-        assert ("Traceback" in told) == shown and "integralaction: Expected a video" in told
+    for options, has_traceback in (([], False), (["--debug"], True), ([], False)):
+        assert run([*command, *options]) == 1
+        err = capsys.readouterr().err
+        assert ("Traceback" in err) == has_traceback and "integralaction: Expected a video" in err
 
 
 def test_too_many_arguments_are_told_apart(capsys: pytest.CaptureFixture) -> None:
@@ -283,9 +283,9 @@ def test_recipes_have_the_papers_values() -> None:
     assert isinstance(recipe, Recipe)
 
 
-def test_real_videos_get_an_answer(made: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_real_videos_get_an_answer(root: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     videos = [shared / "data/videos" / name for name in ("tai_chi_k400.mp4", "v_Biking_g05_c02.avi")]
-    assert run(["predict", *map(str, videos), "--model", str(made / "run"), "--poses", "none"]) == 0
+    assert run(["predict", *map(str, videos), "--model", str(root / "run"), "--poses", "none"]) == 0
     assert capsys.readouterr().out.count("gate 0.") == 2
     # poses from OpenPose files, somebody in the first hundred frames
     poses = tmp_path / "poses"
@@ -294,7 +294,7 @@ def test_real_videos_get_an_answer(made: Path, shared: Path, tmp_path: Path, cap
     for frame in range(100):
         text = json.dumps({"people": [{"pose_keypoints_2d": person}]})
         (poses / f"tai_chi_k400_{frame:012d}_keypoints.json").write_text(text)
-    assert run(["predict", str(videos[0]), "--model", str(made / "run"), "--poses", str(poses), "--json"]) == 0
+    assert run(["predict", str(videos[0]), "--model", str(root / "run"), "--poses", str(poses), "--json"]) == 0
     assert 0.2 < json.loads(capsys.readouterr().out)["pose_share"] < 0.5
 
 
@@ -316,7 +316,7 @@ def test_a_real_network_sees_a_person_but_not_in_a_close_up(
 
 
 @pytest.mark.parametrize(
-    ("line", "given"),
+    ("line", "values"),
     [
         ("predict a.mp4 --poses none b.mp4", {"video": "a.mp4", "videos": ("b.mp4",), "poses": "none"}),
         ("predict --weights x y a.mp4 --json", {"video": "a.mp4", "weights": [Path("x"), Path("y")], "json_": True}),
@@ -330,7 +330,7 @@ def test_a_real_network_sees_a_person_but_not_in_a_close_up(
         ("convert a --out o b", {"file": Path("a"), "other": Path("b"), "out": Path("o")}),
     ],
 )
-def test_options_stand_anywhere(line: str, given: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_stand_anywhere(line: str, values: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     bound, parse = {}, cli.app.parse_args
 
     def app(arguments: list[str]) -> int:
@@ -339,7 +339,7 @@ def test_options_stand_anywhere(line: str, given: dict, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(cli, "app", app)
     assert run(line.split()) == 0
-    assert {name: bound[name] for name in given} == given
+    assert {name: bound[name] for name in values} == values
 
 
 def test_folders_and_patterns_are_their_videos(tmp_path: Path) -> None:
@@ -355,9 +355,9 @@ def test_folders_and_patterns_are_their_videos(tmp_path: Path) -> None:
 
 
 def test_whatever_a_file_comes_to_is_its_own_fault(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    good, odd = made / "data/in-context/009.mp4", tmp_path / "odd\x1b[2J.mp4"
+    good, odd = root / "data/in-context/009.mp4", tmp_path / "odd\x1b[2J.mp4"
     shutil.copy(good, odd)
     answer = predict.predict_video
 
@@ -367,14 +367,14 @@ def test_whatever_a_file_comes_to_is_its_own_fault(
         return answer(model, video, poses)
 
     monkeypatch.setattr(predict, "predict_video", fails)
-    call = ["predict", str(odd), str(good), "--model", str(made / "run"), "--poses", "none", "--json"]
+    call = ["predict", str(odd), str(good), "--model", str(root / "run"), "--poses", "none", "--json"]
     assert run(call) == 1
     captured = capsys.readouterr()
     assert [json.loads(line)["video"] for line in captured.out.splitlines()] == [str(good)]
     assert "odd\\x1b[2J.mp4: AttributeError: 'NoneType' object" in captured.err and "\x1b" not in captured.err
 
 
-def test_nothing_is_connected_that_was_not_asked_for(made: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_connected_that_was_not_asked_for(root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither by the commands nor by the libraries below them; ONNX Runtime's own report is turned off."""
 
     def refuse(*arguments: object) -> None:
@@ -384,10 +384,10 @@ def test_nothing_is_connected_that_was_not_asked_for(made: Path, shared: Path, m
         monkeypatch.setattr(socket.socket, name, refuse)
     for name in ("getaddrinfo", "gethostbyname", "create_connection"):
         monkeypatch.setattr(socket, name, refuse)
-    video, run_folder = str(made / "data/in-context/009.mp4"), str(made / "run")
+    video, run_folder = str(root / "data/in-context/009.mp4"), str(root / "run")
     network = str(shared / "data/pose_weights/openpose18_mobilenet_v2_small.onnx")
     assert run(["predict", video, "--model", run_folder, "--pose-model", network]) == 0
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
-    for command in (["data", str(made / "data")], ["evaluate", run_folder, "--device", "cpu"], ["report", run_folder]):
+    for command in (["data", str(root / "data")], ["evaluate", run_folder, "--device", "cpu"], ["report", run_folder]):
         assert run(command) == 0, command
     assert run(["predict", video, "--model", f"{run_folder}s/x"]) == 2  # a mistyped folder is not asked of the hub
