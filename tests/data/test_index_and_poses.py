@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from integralaction.clip import Poses
 from integralaction.data.index import (
+    Additions,
     Index,
     Video,
     read_index,
@@ -169,7 +170,7 @@ def test_the_users_columns_and_keys_stay(tmp_path: Path) -> None:
     ]
     write_index(replace(index, skeleton="coco17"))
     assert read_index(tmp_path) == replace(index, skeleton="coco17")
-    assert index.keys == {"licence": "CC0", "authors": ["A", "B"]} and index.columns == ("weather", "rating of mine")
+    assert index.additions == Additions(("weather", "rating of mine"), {"licence": "CC0", "authors": ["A", "B"]})
     first = (tmp_path / "videos.csv").read_text().splitlines()[1]
     assert first == 'a.mp4,run,train,10,30.0,64,64,,,,,,,"wet, cold",5'
     # what the user notes beside them makes no other data of it

@@ -23,7 +23,7 @@ from integralaction.assembly.build import build
 from integralaction.assembly.plan import Entry, ImportPlan
 from integralaction.assembly.pose_files import add_poses
 from integralaction.clip import Poses
-from integralaction.data.index import Index, Video, read_index, write_index
+from integralaction.data.index import Additions, Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore
 from integralaction.mime import generate as mime
 from integralaction.mime.settings import MimeSettings
@@ -111,7 +111,7 @@ def test_an_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def data_without_poses(folder: Path) -> None:
     names = ("a", "b", "c")
     rows = tuple(Video(f"{name}.mp4", "x", "train", 6, 10.0, 64, 64, others=(f"mine {name}",)) for name in names)
-    write_index(Index(folder, "d", "openpose18", ("x",), rows, columns=("comment",), keys={"licence": "CC0"}))
+    write_index(Index(folder, "d", "openpose18", ("x",), rows, additions=Additions(("comment",), {"licence": "CC0"})))
 
 
 def test_an_import_of_poses_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_an_import_of_poses_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     assert count > 15
     index = read_index(tmp_path / "broken")
-    assert (index.skeleton, index.columns, index.keys) == ("coco17", ("comment",), {"licence": "CC0"})
+    assert (index.skeleton, index.additions) == ("coco17", Additions(("comment",), {"licence": "CC0"}))
     assert [row.others for row in index.videos] == [("mine a",), ("mine b",), ("mine c",)]
     assert list(PoseStore.of(index.root)) == ["a.mp4", "b.mp4"]
 

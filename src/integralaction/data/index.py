@@ -33,7 +33,7 @@ class Video:
         note: free text.
         first_frame, last_frame: numbers of the first and the last frame that is shown from `start` to before `end`,
             by the frames' own times; None where the row is the whole, or nobody has looked.
-        others: what the user's own columns say, in the order of `Index.columns`.
+        others: what the user's own columns say, in the order of `Additions.columns`.
     """
 
     video: str
@@ -63,6 +63,14 @@ _REQUIRED = ("video", "label", "split", "frames", "fps", "height", "width")
 
 
 @dataclass(frozen=True)
+class Additions:
+    """What the user added to a data set folder, which is kept: columns of `videos.csv`, keys of `dataset.yaml`."""
+
+    columns: tuple[str, ...] = ()
+    keys: dict[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class Index:
     """A data set folder, opened.
 
@@ -74,8 +82,7 @@ class Index:
         videos: the rows.
         video_root: where the videos lie, relative to `root` or absolute.
         made_by: which command or importer made it, from what.
-        columns: names of the user's own columns of `videos.csv`, which are kept.
-        keys: the user's own keys of `dataset.yaml`, which are kept.
+        additions: the user's own columns and keys.
     """
 
     root: Path
@@ -85,8 +92,7 @@ class Index:
     videos: tuple[Video, ...] = field(repr=False)
     video_root: str = "."
     made_by: str = ""
-    columns: tuple[str, ...] = ()
-    keys: dict[str, Any] = field(default_factory=dict, hash=False)
+    additions: Additions = Additions()
 
     def path(self, video: Video) -> Path:
         """Where that video lies."""
@@ -144,13 +150,13 @@ def write_index(index: Index) -> None:
     }
     # the frame numbers of segments only where there are segments
     names = [n for n in _NAMES if n not in _FRAMES or any(getattr(video, n) is not None for video in index.videos)]
-    blank = ("",) * len(index.columns)
+    blank = ("",) * len(index.additions.columns)
     rows = (
         ["" if (value := getattr(video, name)) is None else value for name in names] + [*(video.others or blank)]
         for video in index.videos
     )
-    write_rows(index.root / "videos.csv", itertools.chain([[*names, *index.columns]], rows))
-    write_yaml(index.root / "dataset.yaml", {**about, **index.keys})
+    write_rows(index.root / "videos.csv", itertools.chain([[*names, *index.additions.columns]], rows))
+    write_yaml(index.root / "dataset.yaml", {**about, **index.additions.keys})
 
 
 def read_index(root: Path | str) -> Index:
@@ -188,8 +194,7 @@ def read_index(root: Path | str) -> Index:
         videos=videos,
         video_root=str(about.pop("video_root", ".")),
         made_by=str(about.pop("made_by", "")),
-        columns=columns.others,
-        keys={key: value for key, value in about.items() if key != "format"},
+        additions=Additions(columns.others, {key: value for key, value in about.items() if key != "format"}),
     )
 
 

@@ -52,12 +52,8 @@ def check_places(run: Run, stage_folder: Path | None) -> None:
     for method in run.trained_methods:
         if run.model_path(method).is_dir():
             raise Refused(f"Expected a free name for the model; {run.model_path(method)} is a folder. Move it.")
-    folders = [
-        run.root,
-        *(run.stage_path(method) for method in run.trained_methods),
-        *([] if stage_folder is None else [stage_folder]),
-    ]
-    for folder in folders:
+    stages = [run.stage_path(method) for method in run.trained_methods]
+    for folder in (run.root, *stages, *([] if stage_folder is None else [stage_folder])):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:

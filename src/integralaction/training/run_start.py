@@ -68,11 +68,7 @@ def check_free(root: Path) -> None:
 
 
 def _longer_stages(run: Run, values: dict[str, Any], earlier: dict[str, Any]) -> list[str]:
-    """The stages that have more epochs now than the run in the folder, whose settings and data are the same else.
-
-    Raises:
-        ValueError: they are not, with what differs.
-    """
+    """The stages that have more epochs now than the run in the folder, which is refused where anything else differs."""
     theirs = to_dict(from_dict(Recipe, earlier["recipe"], str(run.root / "settings.yaml")))
     ours = to_dict(run.recipe)
     names = ("appearance", "pose", "integration")
