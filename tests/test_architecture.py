@@ -37,6 +37,7 @@ LEVELS = (
             "data.pose_files",
             "data.sampling",
             "data.transforms",
+            "data.clips",
         ),
         *("draw", "openpose"),
     ),

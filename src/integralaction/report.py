@@ -10,7 +10,7 @@ from PIL import Image
 from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
 from integralaction.config import METHODS, SINGLE_STREAMS, Method
 from integralaction.console import say
-from integralaction.data.dataset import Source
+from integralaction.data.clips import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import read_frames, write_video

@@ -16,8 +16,8 @@ from PIL import Image
 
 from integralaction.analysis import right, same_videos, videos_where
 from integralaction.clip import Batch, Clip, collate
+from integralaction.data import sampling
 from integralaction.data.dataset import ClipReader
-from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
 from integralaction.evaluate import Predictions
@@ -163,11 +163,8 @@ def activation_figure(cases: Sequence[tuple[Example, ClipReader]], models: dict[
 
 def middle_clip(reader: ClipReader, number: int) -> Clip:
     """The middle one of a video's test clips, cut to the square that the model sees."""
-    starts, size = reader.starts(number), reader.clip.size
-    start = starts[len(starts) // 2]
-    clip = Clip(reader.frames(number, reader.wanted(number, start)), reader.joints(number, None, start))
-    crop = centre_crop(*reader.size(number), size)
-    return apply_crop(clip, crop, size, reader.skeleton.flip)
+    video = reader.video(number)
+    return video.read_clips(sampling.middle_clip(video.source.frames, video.clip))[0]
 
 
 Pictures = list[UInt8[np.ndarray, "_ _ 3"]]

@@ -19,9 +19,9 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.console import printable, progress, say
 from integralaction.data.csv_files import read_csv
-from integralaction.data.dataset import frames_between
 from integralaction.data.index import Index, Video, is_file_name, read_index, say_untrained_classes, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.sampling import frames_between
 from integralaction.data.video import VideoError, VideoInfo, frame_times, probe
 from integralaction.errors import Refused
 from integralaction.escapes import spreadsheet
