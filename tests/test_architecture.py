@@ -11,7 +11,7 @@ ROOT = Path(integralaction.__file__).parent
 LEVELS = (
     (
         *("interrupts", "errors", "files", "console", "escapes", "intervals", "downloads", "fonts"),
-        *("settings", "config", "skeleton", "pickles"),
+        *("settings", "format1", "skeleton", "pickles", "config", "recipe"),
     ),
     ("clip",),
     (

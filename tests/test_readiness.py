@@ -149,6 +149,6 @@ def test_bf16_without_units_is_said(
 
 
 def test_our_own_recipes_do_not_ask_for_bf16() -> None:
-    assert {make().precision for make in RECIPES.values()} == {"32-true"}
+    assert {make().optimizer.precision for make in RECIPES.values()} == {"32-true"}
     example = Path(__file__).parents[1] / "examples/penn_action/recipe.yaml"
     assert "bf16" not in example.read_text()

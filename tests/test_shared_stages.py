@@ -15,10 +15,9 @@ from toy import toy_recipe, write_toy_dataset
 from integralaction import train as training
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.format1 import leaves
 from integralaction.recipe import Recipe, Stage
 from integralaction.run import Run
-from integralaction.settings import changed, to_dict
+from integralaction.settings import changed, leaves, to_dict
 from integralaction.shared_stages import SharedStages, stage_recipe
 from integralaction.train import train
 from tests.toy import with_values

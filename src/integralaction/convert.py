@@ -8,12 +8,12 @@ from pathlib import Path
 from integralaction.config import IntegrationConfig, ModelConfig
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
-from integralaction.format1 import leaves
 from integralaction.model.checkpoint import is_ours
 from integralaction.model.foreign import Foreign, Mode, Told, read_foreign, recognise
 from integralaction.model.hub import MODEL_FILE, save_pretrained
 from integralaction.model.network import IntegralAction
 from integralaction.run import adopt_streams, load_model
+from integralaction.settings import leaves
 
 ACCOUNT = "conversion.csv"
 UNFINISHED = "conversion.unfinished"  # names the files that a call is writing

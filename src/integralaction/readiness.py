@@ -84,6 +84,6 @@ def slow_bf16() -> str:
     if not flags or flags & {"avx512_bf16", "amx_bf16", "bf16"}:
         return ""
     return (
-        "optimizer.precision=bf16-mixed: this processor has no units for bfloat16 and takes several times as long as with "
-        "optimizer.precision=32-true"
+        "optimizer.precision=bf16-mixed: this processor has no units for bfloat16 and takes several times as long as "
+        "with optimizer.precision=32-true"
     )

@@ -22,12 +22,12 @@ from typing import Any
 
 import torch
 
-from integralaction import format1
 from integralaction.config import Method, ModelConfig
 from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.data.index import Index
 from integralaction.errors import MissingFile, Refused
+from integralaction.format1 import recipe_settings
 from integralaction.model.checkpoint import is_ours, load
 from integralaction.model.foreign import Mode, Told, read_foreign
 from integralaction.model.hub import MODEL_FILE, download, is_hub_id
@@ -188,7 +188,7 @@ def read_settings(root: Path) -> dict[str, Any]:
     if number not in (1, FORMAT):
         raise Refused(f"Expected a run of format 1 or {FORMAT} in {path}; found {number!r:.100}.")
     if number == 1 and isinstance(values["recipe"], dict):
-        values = {"format": FORMAT, **values, "recipe": format1.recipe_settings(values["recipe"])}
+        values = {"format": FORMAT, **values, "recipe": recipe_settings(values["recipe"])}
     return values
 
 

@@ -44,7 +44,6 @@ from integralaction.epoch_progress import EpochProgress
 from integralaction.errors import Refused
 from integralaction.evaluate import digest
 from integralaction.files import write_whole
-from integralaction.format1 import leaves
 from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
 from integralaction.model.hub import ON_HUB, is_hub_id, pinned
 from integralaction.model.loss import (
@@ -70,7 +69,7 @@ from integralaction.run import (
     open_run,
 )
 from integralaction.run_start import check_free, start_run
-from integralaction.settings import changed, to_dict
+from integralaction.settings import changed, leaves, to_dict
 from integralaction.shared_stages import SharedStages
 
 
