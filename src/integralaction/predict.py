@@ -192,12 +192,12 @@ def _poses_of(source: PoseSource, whole: Source, model: ModelConfig) -> Poses:
 @contextmanager
 def _eval_mode(model: torch.nn.Module) -> Generator[None]:
     """In train mode an answer would depend on the other clips, and the batch statistics would be moved by them."""
-    training = [module for module in model.modules() if module.training]
+    modules = [module for module in model.modules() if module.training]
     model.eval()
     try:
         yield
     finally:
-        for module in training:
+        for module in modules:
             module.training = True
 
 

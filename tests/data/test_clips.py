@@ -14,11 +14,12 @@ from toy import toy_recipe, write_toy_dataset
 from integralaction.clip import Clip, Poses
 from integralaction.config import ClipConfig, ModelConfig
 from integralaction.data import sampling
-from integralaction.data.clips import Source
+from integralaction.data.clips import Source, VideoReader
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import Crop, apply_crop, centre_crop, random_crop, resize_joints, short_side
+from integralaction.data.video import probe, read_frames
 from integralaction.skeleton import skeleton_named
 from tests.toy import with_values
 
@@ -180,6 +181,30 @@ def test_a_part_of_a_video(tmp_path: Path) -> None:
     assert (Source.of(row, path).first, Source.of(row, path).frames) == (20, 30)
     with pytest.raises(ValueError, match="Expected frames between start and end"):
         Source.of(replace(row, start=20.0, end=21.0), path)
+
+
+def test_clips_of_a_part_of_a_video_without_an_index(reader: ClipReader) -> None:
+    """Against frames and poses one by one: from the first of the part, and past its end the last."""
+    path, poses = reader.index.path(reader.index.videos[0]), reader.poses(0)
+    config = with_values(MODEL, frames=4, pose_frame_factor=2)
+    video = VideoReader.for_model(Source(path, probe(path), first=3, frames=8), poses, config)
+    height, width = video.size
+    top, left = (height - 32) // 2, (width - 32) // 2
+    numbers = sampling.ten_clips(8, config.clip)
+    for clip, start in zip(video.read_clips(numbers), [(8 - 7) * t // 9 for t in range(10)], strict=True):
+        for t, frame in enumerate(clip.frames):
+            whole = read_frames(path, [3 + min(start + 2 * t, 7)], short_side=height)[0]
+            np.testing.assert_array_equal(frame, whole[top : top + 32, left : left + 32])
+        for t, joints in enumerate(clip.joints):
+            person = poses.at(np.array([3 + min(start + t, 7)]))[0, 0]
+            place = person[:, :2] * np.float32(height / 32) - (left, top)
+            np.testing.assert_allclose(joints[0, :, :2], np.where(person[:, 2:] > 0, place, 0), atol=1e-4)
+
+
+def test_a_missing_video_is_said_to_be_missing(reader: ClipReader) -> None:
+    index = replace(reader.index, videos=(replace(reader.index.videos[0], video="gone.mp4"), reader.index.videos[1]))
+    with pytest.raises(FileNotFoundError, match=r"gone\.mp4, found nothing"):
+        TestClips(ClipReader.for_model(index, PoseStore.of(index.root), MODEL))[0]
 
 
 def test_clips_are_those_of_the_released_loader(shared: Path, tmp_path: Path) -> None:

@@ -92,26 +92,18 @@ class ClipReader:
 
     def poses(self, number: int) -> Poses:
         """All poses of video `number`; nobody where the store has none of it."""
-        video = self.index.videos[number].video
-        if video not in self._store:
-            return Poses.nobody(self._pose_skeleton.name)
-        poses = self._store[video]
-        self._check_skeleton(video, poses.skeleton)
+        video, skeleton = self.index.videos[number].video, self._pose_skeleton.name
+        poses = self._store[video] if video in self._store else Poses.nobody(skeleton)
+        if poses.skeleton != skeleton:
+            raise Refused(f"Expected poses of {skeleton}, as {self.index.root} has it; {video} has {poses.skeleton}.")
         return poses
 
     def _poses_at(self, number: int, frames: np.ndarray) -> np.ndarray:
         """`Poses.at` of video `number`, without reading the poses of other frames where the store allows it."""
         video = self.index.videos[number].video
-        if not isinstance(self._store, PoseStore) or video not in self._store:
-            return self.poses(number).at(frames)
-        self._check_skeleton(video, self._store.skeleton)
-        return self._store.at(video, frames)
-
-    def _check_skeleton(self, video: str, skeleton: str) -> None:
-        if skeleton != self._pose_skeleton.name:
-            raise Refused(
-                f"Expected poses of {self._pose_skeleton.name}, as {self.index.root} has it; {video} has {skeleton}."
-            )
+        if isinstance(self._store, PoseStore) and video in self._store:
+            return self._store.at(video, frames)
+        return self.poses(number).at(frames)
 
     def label(self, number: int) -> int:
         """The class of video `number` in the order of `classes`, -1 where it is not among them."""

@@ -52,22 +52,21 @@ def random_clip(frames: int, clip: ClipConfig, random: np.random.Generator) -> C
 
 
 def ten_clips(frames: int, clip: ClipConfig) -> ClipFrames:
-    """The test clips: see `test_starts`."""
-    return clips_at(test_starts(frames, clip.span), frames, clip)
+    """The test clips: they start at floor((n - span) t / 9), t = 0..9; one clip where the video is shorter."""
+    return clips_at(_test_starts(frames, clip), frames, clip)
 
 
-def middle_clip(frames: int, clip: ClipConfig) -> ClipFrames:
+def middle_test_clip(frames: int, clip: ClipConfig) -> ClipFrames:
     """The middle one of the test clips."""
-    starts = test_starts(frames, clip.span)
+    starts = _test_starts(frames, clip)
     middle = len(starts) // 2
     return clips_at(starts[middle : middle + 1], frames, clip)
 
 
-def test_starts(frames: int, span: int) -> np.ndarray:
-    """First frames of the test clips: floor((n - span) t / 9), t = 0..9; one clip where the video is shorter."""
-    if frames < span:
+def _test_starts(frames: int, clip: ClipConfig) -> np.ndarray:
+    if frames < clip.span:
         return np.zeros(1, np.int64)
-    return (frames - span) * np.arange(TEST_CLIPS) // (TEST_CLIPS - 1)
+    return (frames - clip.span) * np.arange(TEST_CLIPS) // (TEST_CLIPS - 1)
 
 
 def frames_between(times: np.ndarray, start: float | None, end: float | None, name: str) -> tuple[int, int]:

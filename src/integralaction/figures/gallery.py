@@ -16,8 +16,8 @@ from PIL import Image
 
 from integralaction.analysis import right, same_videos, videos_where
 from integralaction.clip import Batch, Clip, collate
-from integralaction.data import sampling
 from integralaction.data.dataset import ClipReader
+from integralaction.data.sampling import middle_test_clip
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
 from integralaction.evaluate import Predictions
@@ -164,7 +164,7 @@ def activation_figure(cases: Sequence[tuple[Example, ClipReader]], models: dict[
 def middle_clip(reader: ClipReader, number: int) -> Clip:
     """The middle one of a video's test clips, cut to the square that the model sees."""
     video = reader.video(number)
-    return video.read_clips(sampling.middle_clip(video.source.frames, video.clip))[0]
+    return video.read_clips(middle_test_clip(video.source.frames, video.clip))[0]
 
 
 Pictures = list[UInt8[np.ndarray, "_ _ 3"]]
