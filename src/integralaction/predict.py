@@ -72,9 +72,9 @@ def predict_video(
     device = model.device
     source = poses if isinstance(poses, PoseSource) else pose_source(poses, config.method, device.type)
     whole = Source(video, info, 0, info.frames)
-    video_poses = _poses_of(source, whole, config)
+    video_poses = _find_poses(source, whole, config)
     reader = VideoReader.for_model(whole, video_poses, config)
-    _remark(video, info, config.clip.span)
+    _say_remarks(video, info, config.clip.span)
     numbers = ten_clips(info.frames, config.clip)
     clips = reader.read_clips(numbers)
     batch = collate(clips, [-1] * len(clips), [0] * len(clips))
@@ -82,7 +82,7 @@ def predict_video(
     joints = batch.joints.to(device) if config.pose is not None else None
     with torch.no_grad(), _eval_mode(model):
         output = model(frames, joints)
-    alone = {"appearance": output.appearance_probabilities, "pose": output.pose_probabilities}
+    stream_probabilities = {"appearance": output.appearance_probabilities, "pose": output.pose_probabilities}
     return Prediction(
         video=str(video),
         model=model.source,
@@ -90,14 +90,14 @@ def predict_video(
         clip_probabilities=output.probabilities.cpu().numpy(),
         frames=numbers.frames,
         gates=None if output.gate is None else output.gate.mean(dim=2).cpu().numpy(),
-        streams={name: p.mean(dim=0).cpu().numpy() for name, p in alone.items() if p is not None},
+        streams={name: p.mean(dim=0).cpu().numpy() for name, p in stream_probabilities.items() if p is not None},
         persons=Persons(
             source.name, video_poses, None if joints is None else _pose_share(batch.joints, config.clip.size)
         ),
     )
 
 
-def _remark(video: Path, info: VideoInfo, span: int) -> None:
+def _say_remarks(video: Path, info: VideoInfo, span: int) -> None:
     """Say what makes an answer about a video less than it seems."""
     if not info.timed and not video.is_dir():
         say(f"{video}: its times cannot be trusted; its frames are taken in the order of the decoder.")
@@ -168,7 +168,7 @@ def _estimator(name: Named, device: str) -> PoseEstimator:
     return estimator_named(name, (), device)
 
 
-def _poses_of(source: PoseSource, whole: Source, model: ModelConfig) -> Poses:
+def _find_poses(source: PoseSource, whole: Source, model: ModelConfig) -> Poses:
     """The poses of a whole video, of those frames at least that the model's clips show."""
     poses, video, frames = source.poses, whole.path, whole.frames
     if poses is None:
