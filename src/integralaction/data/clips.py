@@ -12,10 +12,10 @@ from integralaction.config import ClipConfig, ModelConfig
 from integralaction.data.index import Video
 from integralaction.data.sampling import ClipFrames, frames_between
 from integralaction.data.transforms import Crop, apply_crop, centre_crop, resize_joints, short_side
-from integralaction.data.video import VideoError, VideoInfo, frame_times, read_frames, resized
-from integralaction.data.video_info import FrameNumberError
 from integralaction.errors import Refused
 from integralaction.skeleton import Skeleton, convert_joints, skeleton_named
+from integralaction.video.frames import VideoError, VideoInfo, frame_times, read_frames, resized
+from integralaction.video.info import FrameNumberError
 
 
 @dataclass(frozen=True)
