@@ -30,7 +30,7 @@ LEVELS = (
     ("importers", "testing", "predict", "convert", "overview", "overlay"),
     ("training",),
     ("posing", "export"),
-    ("figures", "audit", "serve"),
+    ("figures", "serve"),
     ("report.page",),
     ("reproduce",),
     ("report", "app"),

@@ -132,23 +132,24 @@ def audit(
     device
         Where the model runs.
     """
-    from integralaction.audit import VideoVersions, audit_name, contact_sheet, print_audit, tested, write_audit
-    from integralaction.audit import audit as run_audit
     from integralaction.data.dataset import ClipReader
     from integralaction.data.index import read_index
     from integralaction.data.poses import PoseStore
     from integralaction.models import choose_device
+    from integralaction.testing.audit import audit as run_audit
+    from integralaction.testing.audit import audit_name, print_audit, write_audit
+    from integralaction.testing.context_swaps import ContextSwaps, contact_sheet
     from integralaction.training.run import open_run
 
     opened = open_run(run)
     index = read_index(data or opened.data)
-    found = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
-    print_audit(found, Tables())
-    show(f"tables: {write_audit(found, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
+    result = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
+    print_audit(result, Tables())
+    show(f"tables: {write_audit(result, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
     if sheet is not None:
-        tested = tested(index, tuple(split or ()))
-        reader = ClipReader.for_model(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
-        contact_sheet(VideoVersions(reader, seed), tested, sheet)
+        videos = audited_videos(index, tuple(split or ()))
+        reader = ClipReader.for_model(videos, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
+        contact_sheet(ContextSwaps(reader, seed), videos, sheet)
         show(f"pictures: {sheet}")
     return 0
 
