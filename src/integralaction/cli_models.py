@@ -193,27 +193,33 @@ def convert(
     classes
         A text file with the classes' names in order, one a line.
     """
-    from integralaction.convert import account, check_folder, merge, write
-    from integralaction.convert import convert as run_conversion
+    from integralaction.checkpoints.convert import (
+        check_folder,
+        convert_checkpoint,
+        format_account,
+        merge_streams,
+        write_conversion,
+    )
+    from integralaction.checkpoints.hints import CheckpointHints
     from integralaction.importers.sources import read_lines
     from integralaction.model.checkpoint import is_ours
-    from integralaction.model.foreign import Told
+    from integralaction.run import load_model
 
     names = None if classes is None else read_lines(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
+    hints = CheckpointHints(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
     if out is not None:
         check_folder(out)
     if other is None:
-        read = [run_conversion(file, told)]
-        model = read[0].model
+        checkpoints = [convert_checkpoint(file, hints)]
+        model = checkpoints[0].model
     else:
-        model, read = merge(file, other, told)
-    for foreign in read:
-        show(account(foreign) + "\n")
+        model, checkpoints = merge_streams(file, other, hints, load_model)
+    for checkpoint in checkpoints:
+        show(format_account(checkpoint) + "\n")
     if out is None:
         show("Nothing was written; give --out FOLDER.")
     else:
         foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
-        write(model, foreign_files, read, out)
-        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if read else ""))
+        write_conversion(model, foreign_files, checkpoints, out)
+        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if checkpoints else ""))
     return 0

@@ -22,15 +22,16 @@ from typing import Any
 
 import torch
 
+from integralaction.checkpoints.hints import CheckpointHints, Mode
+from integralaction.checkpoints.hub import MODEL_FILE, download, is_hub_id
+from integralaction.checkpoints.read import read_checkpoint
 from integralaction.config import Method, ModelConfig
 from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.data.index import Index
 from integralaction.errors import MissingFile, Refused
 from integralaction.format1 import recipe_settings
-from integralaction.model.checkpoint import is_ours, load
-from integralaction.model.foreign import Mode, Told, read_foreign
-from integralaction.model.hub import MODEL_FILE, download, is_hub_id
+from integralaction.model.checkpoint import copy_streams, is_ours, load
 from integralaction.model.network import IntegralAction
 from integralaction.recipe import Recipe
 from integralaction.settings import from_dict, read_yaml
@@ -118,7 +119,7 @@ class Run:
             self.check_trained(method)
             return load(self.model_path(method))
         model = IntegralAction(self.recipe.model.of_method("score-average")).eval()
-        adopt_streams(model, self.load("appearance-only"), self.load("pose-only"))
+        copy_streams(model, self.load("appearance-only"), self.load("pose-only"))
         return model
 
     def changes_of(self, index: Index) -> str:
@@ -141,14 +142,6 @@ def fingerprint(recipe: Recipe, index: Index) -> Fingerprint:
 def looks_at_poses(recipe: Recipe) -> bool:
     """Whether any of the recipe's models does."""
     return recipe.methods != ("appearance-only",)
-
-
-def adopt_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
-    """Give a model of two streams the streams of two single ones, with their classifiers."""
-    for name, source in (("appearance", appearance), ("pose", pose)):
-        for part in (name, f"{name}_classifier"):
-            if getattr(model, part) is not None:  # a model whose streams will change has no classifiers for them
-                model.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
 
 
 def open_run(root: Path | str) -> Run:
@@ -211,29 +204,29 @@ def load_model(
             of a model on the Hugging Face Hub, hf:OWNER/NAME or OWNER/NAME@REVISION. A name goes before a folder of
             that name, which is found as ./mime.
         mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
-        frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
-            taken for granted is said on standard error.
+        frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see
+            `CheckpointHints`. What was assumed is said on standard error.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
         ConnectionError: the hub cannot be reached.
         ValueError: what is there is not a model that this project reads, in whole and as told.
     """
-    named = None if classes is None else tuple(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, named)
+    class_names = None if classes is None else tuple(classes)
+    hints = CheckpointHints(mode, pose_gate, pose_frame_factor, frames, stride, shift, class_names)
     path = Path(source)
     if source not in EMBEDDED and path.is_file() and not is_ours(path):
-        foreign = read_foreign(path, told)
-        for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
+        checkpoint = read_checkpoint(path, hints)
+        for note in (f"{path}: {checkpoint.format_name}, {len(checkpoint.mappings)} tensors.", *checkpoint.notes):
             say(note)
-        return _named(foreign.model, source)
+        return _named(checkpoint.model, source)
     on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
     if source not in EMBEDDED and not path.exists() and not on_hub:
         raise MissingFile(
             f"Expected a run folder, a model file, an embedded model ({', '.join(EMBEDDED)}) or hf:OWNER/NAME, a model "
             f"of the hub; {path} is not there."
         )
-    if told != Told():
+    if hints != CheckpointHints():
         raise Refused(
             f"Expected options for another project's checkpoint alone; {source} is none: its settings travel with its "
             "weights. Leave the options out."

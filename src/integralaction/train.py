@@ -31,6 +31,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from integralaction.checkpoints.hub import ON_HUB, is_hub_id, pin_revision
 from integralaction.clip import Batch
 from integralaction.config import SINGLE_STREAMS, Method, ModelConfig
 from integralaction.console import say, track
@@ -44,8 +45,7 @@ from integralaction.epoch_progress import EpochProgress
 from integralaction.errors import Refused
 from integralaction.evaluate import digest
 from integralaction.files import write_whole
-from integralaction.model.checkpoint import is_ours, save, start_from_imagenet
-from integralaction.model.hub import ON_HUB, is_hub_id, pinned
+from integralaction.model.checkpoint import copy_streams, is_ours, save, start_from_imagenet
 from integralaction.model.loss import (
     classification_loss,
     gate_loss,
@@ -60,7 +60,6 @@ from integralaction.recipe import Recipe, Stage
 from integralaction.run import (
     EMBEDDED,
     Run,
-    adopt_streams,
     choose_device,
     fingerprint,
     load_model,
@@ -173,7 +172,7 @@ def _lasting(source: str, out: Path) -> str:
     hub_id = source.removeprefix(ON_HUB)
     # a run that goes on has its own copy, and asks nobody for the revision
     begun = open_run(out).recipe.start.init if (out / "settings.yaml").is_file() else ""
-    return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pinned(hub_id)
+    return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pin_revision(hub_id)
 
 
 def _run_stages(
@@ -210,7 +209,7 @@ def _run_stages(
             continue
         model = new_model(recipe, method, recipe.seed + 2, init)
         if recipe.stages.strategy != "joint":
-            adopt_streams(model, run.load("appearance-only"), run.load("pose-only"))
+            copy_streams(model, run.load("appearance-only"), run.load("pose-only"))
         if clips is None and (recipe.loading.augment_integration or recipe.stages.strategy != "fixed"):
             # free streams see what stages 1 and 2 show them
             loading, is_fixed = recipe.loading, recipe.stages.strategy == "fixed"
