@@ -354,24 +354,24 @@ def test_plain_resnets_classify_single_frames(tmp_path: Path, depth: int) -> Non
 
 @torch.no_grad()
 def test_a_new_format_is_one_value_in_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project that writes a ResNet's keys in capitals, with the classifier's sign turned."""
+    """A project that writes a ResNet below `encoder.`, with the classifier's sign turned."""
 
     def translate(tensors: snapshots.Weights, hints: CheckpointHints, path: Path) -> Translation:
-        plain = RESNET.translate({key.lower(): tensor for key, tensor in tensors.items()}, hints, path)
-        rules = {key.upper(): rule for key, rule in plain.rules.items()}
-        rules["FC.WEIGHT"] = replace(rules["FC.WEIGHT"], change="negated", sign=-1)
+        plain = RESNET.translate({key.removeprefix("encoder."): t for key, t in tensors.items()}, hints, path)
+        rules = {f"encoder.{key}": rule for key, rule in plain.rules.items()}
+        rules["encoder.fc.weight"] = replace(rules["encoder.fc.weight"], change="negated", sign=-1)
         return replace(plain, rules=rules)
 
-    loud_format = CheckpointFormat("loud ResNet", "CONV1", lambda keys: has_prefix(keys, "CONV1."), translate)
+    encoder = CheckpointFormat("ResNet below encoder", "encoder.", lambda k: has_prefix(k, "encoder."), translate)
     weights, video = tsm_weights(18), torch.rand(1, 8, 3, 64, 64)
-    loud_weights = {**weights, "fc.weight": -weights["fc.weight"]}
-    path = saved({key.upper(): tensor for key, tensor in loud_weights.items()}, tmp_path / "loud.pth")
-    with pytest.raises(ValueError, match=r"Expected the keys of one of these .*; found CONV1\.WEIGHT"):
+    content = {f"encoder.{key}": -tensor if key == "fc.weight" else tensor for key, tensor in weights.items()}
+    path = saved(content, tmp_path / "encoder.pth")
+    with pytest.raises(ValueError, match=r"Expected the keys of one of these .*; found encoder\.conv1\.weight"):
         load_model(path)
-    monkeypatch.setattr(read, "FORMATS", (*read.FORMATS, loud_format))
+    monkeypatch.setattr(read, "FORMATS", (*read.FORMATS, encoder))
     checkpoint = read_checkpoint(path, CheckpointHints())
-    assert checkpoint.format_name == "loud ResNet"
-    assert TensorMapping("FC.WEIGHT", "appearance_classifier.weight", "negated") in checkpoint.mappings
+    assert checkpoint.format_name == "ResNet below encoder"
+    assert TensorMapping("encoder.fc.weight", "appearance_classifier.weight", "negated") in checkpoint.mappings
     plain = load_model(saved(weights, tmp_path / "plain.pth"))
     assert torch.equal(checkpoint.model(video, None).probabilities, plain(video, None).probabilities)
 

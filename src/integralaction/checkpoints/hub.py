@@ -120,7 +120,7 @@ def download(name: str) -> Path:
         path = _fetch_model(library, repo_id, revision or None)
     except Exception as error:  # of the hub's library and of the one below it
         raise ConnectionError(
-            f"Expected the model {name} of the hub; it cannot be had ({_one_line(error)})."
+            f"Expected the model {name} of the hub; it cannot be downloaded ({_one_line(error)})."
         ) from error
     if not revision:  # the file lies in a folder that is named after its commit
         say(f"{repo_id}: the newest revision; {repo_id}@{path.parent.name} names it for good.")
