@@ -27,8 +27,8 @@ from integralaction.evaluate import (
 )
 from integralaction.intervals import share_interval
 from integralaction.model.network import IntegralAction
-from integralaction.run import Run, open_run
-from integralaction.train import train
+from integralaction.training.run import Run, open_run
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 CPU = torch.device("cpu")
@@ -202,8 +202,11 @@ def test_the_table_fits_a_narrow_terminal() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     testing.print_results(found, console)
     text = console.export_text()
-    assert "…" not in text and "mean gate of" in text and "out-of-context" in text
-    assert max(map(len, text.splitlines())) <= 80
+    lines = text.splitlines()
+    assert "…" not in text and "out-of-context" in text and max(map(len, lines)) <= 80
+    # the four splits side by side, two methods with a gate
+    assert sum(line.count("[") for line in lines if line.startswith(("appearance-only", "integral"))) == 2 * 4
+    assert text.count("0.25") == 2 * 4
 
 
 def test_both_protocols_stand_side_by_side(tmp_path: Path) -> None:
@@ -225,9 +228,7 @@ def test_both_protocols_stand_side_by_side(tmp_path: Path) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     print_results({"integral": predictions}, console)
     text = console.export_text()
-    assert (
-        "out-of-context (as released)" in text and "6 videos" in text and "40.0 [17, 69]" in text
-    )  # of 4 in 10, Wilson
+    assert "out-of-context (as released)" in text and "(6)" in text and "40.0 [17, 69]" in text  # of 4 in 10, Wilson
 
 
 def answers(run: Run) -> dict[str, bytes]:

@@ -9,24 +9,21 @@ import hashlib
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 import torch
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 from torch.utils.data import Subset
 
 from integralaction.clip import Batch
 from integralaction.config import Method
-from integralaction.console import printable, progress, say
+from integralaction.console import progress, say
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.fingerprint import poses_digest
 from integralaction.data.index import AS_RELEASED, Index, Video, say_untrained_classes
@@ -38,7 +35,9 @@ from integralaction.escapes import markdown, spreadsheet
 from integralaction.files import write_whole
 from integralaction.intervals import difference_interval, few_videos, share_interval
 from integralaction.model.network import IntegralAction, channels_last
-from integralaction.run import Run
+from integralaction.tables import Cell, Row, Table, emphasize_row, percent_cell, plain_columns, to_markdown
+from integralaction.terminal import print_table
+from integralaction.training.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
 RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps
@@ -411,7 +410,7 @@ def write_results(run: Run, index: Index) -> None:
             for split in splits:
                 writer.writerows(map(spreadsheet, row) for row in _per_class(p.of_split(split), split))
     with _aside(folder / f"{name}.md") as file:
-        file.write(results_table(scores, splits))
+        file.write(to_markdown(results_table(scores, splits)))
         lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)]
         file.write("\n" + "\n".join([*lines, *_few(scores)]) + "\n")
 
@@ -453,22 +452,22 @@ def _per_class(predictions: Predictions, split: str) -> list[list]:
     return rows
 
 
-def results_table(scores: list[Score], splits: list[str]) -> str:
-    """Methods by splits in Markdown: top-1 in per cent with its interval, mean gate."""
+def results_table(scores: Sequence[Score], splits: Sequence[str], digits: int = 1) -> Table:
+    """Methods by splits: top-1 in per cent with its interval, mean gate.
+
+    Args:
+        digits: of the intervals' ends.
+    """
     by_cell = {(s.method, s.split): s for s in scores}
     methods = list(dict.fromkeys(s.method for s in scores))
-    count = {split: by_cell[methods[0], split].videos for split in splits}
-    lines = [
-        "| method | " + " | ".join(f"{markdown(split)} ({count[split]})" for split in splits) + " |",
-        "|---" * (len(splits) + 1) + "|",
-    ]
+    columns = plain_columns([f"{split} ({by_cell[methods[0], split].videos})" for split in splits], digits=2)
+    rows = []
     for method in methods:
-        cells = [by_cell[method, split] for split in splits]
-        shown = [f"{100 * c.top1:.1f} [{100 * c.low:.1f}, {100 * c.high:.1f}]" for c in cells]
-        lines.append(f"| {method} | " + " | ".join(shown) + " |")
-        if not np.isnan(cells[0].gate):
-            lines.append(f"| {method}: mean gate | " + " | ".join(f"{c.gate:.2f}" for c in cells) + " |")
-    return "\n".join(lines) + "\n"
+        of_method = [by_cell[method, split] for split in splits]
+        rows.append(Row(method, tuple(percent_cell(s.top1, s.low, s.high, digits) for s in of_method)))
+        if not np.isnan(of_method[0].gate):
+            rows.append(Row(f"{method}: mean gate", tuple(Cell(s.gate) for s in of_method)))
+    return Table("results", "", "method", columns, tuple(rows))
 
 
 def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> list[str]:
@@ -494,37 +493,16 @@ def _few(scores: Sequence[Score]) -> list[str]:
 
 
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:
-    """The table of results for people: methods by splits, top-1 in per cent with its interval; what the gate did."""
-    first = next(iter(predictions.values()))
-    splits = protocols(first.videos)
-    counts = {split: len(first.of_split(split).videos) for split in splits}
-    table = Table(title=Text("top-1 in % [95 % interval]"), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
-    table.add_column("method", no_wrap=True)
-    for split in splits:
-        table.add_column(Text(printable(f"{split}\n{counts[split]} videos")), justify="right", no_wrap=True)
-    gates = []
-    for p in predictions.values():
-        scores = [score(p, split) for split in splits]
-        style = "bold" if p.method == "integral" else ""
-        cells = [Text(f"{100 * s.top1:.1f} [{100 * s.low:.0f}, {100 * s.high:.0f}]") for s in scores]
-        table.add_row(p.method, *cells, style=style)
-        if not np.isnan(scores[0].gate):
-            gates.append((p.method, [f"{s.gate:.2f}" for s in scores]))
-    table.add_section()
-    for i, (method, cells) in enumerate(gates):
-        if i == 0:
-            table.add_row("mean gate of")
-        table.add_row(f"  {method}", *cells)
-    console.print(table)
-    if gates:
-        _print(console, "The gate is 1 where appearance is let in and 0 where the pose alone answers.\n")
+    """The table of results for people, what the gate did, and what the differences may be worth."""
+    splits = protocols(next(iter(predictions.values())).videos)
+    scores = [score(p, split) for p in predictions.values() for split in splits]
     decisive = [split for split in splits if split.startswith("out-of-context")] or splits
-    for line in comparisons(predictions, decisive):
-        _print(console, f"- {line}")
-    if few := few_videos(counts):
-        _print(console, few)
-
-
-def _print(console: Console, line: str) -> None:
-    """A line as it is: a name in square brackets is no colour."""
-    console.print(Text(printable(line)))
+    has_gate = any(not np.isnan(s.gate) for s in scores)
+    notes = [
+        *(["The gate is 1 where appearance is let in and 0 where the pose alone answers."] if has_gate else []),
+        *(f"- {line}" for line in comparisons(predictions, decisive)),
+        few_videos({s.split: s.videos for s in scores}),
+    ]
+    table = emphasize_row(results_table(scores, splits, digits=0), "integral")
+    title = "top-1 in % [95 % interval]; videos in parentheses"
+    print_table(replace(table, title=title, notes=tuple(filter(None, notes))), console)

@@ -23,7 +23,7 @@ from integralaction.checkpoints.read import read_checkpoint
 from integralaction.checkpoints.resnet import RESNET
 from integralaction.checkpoints.tensors import read_tensors
 from integralaction.model.network import IntegralAction
-from integralaction.run import load_model
+from integralaction.models import load_model
 from tests.toy import with_values
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "released.npz"

@@ -15,7 +15,7 @@ import torch
 
 from integralaction.checkpoints import hub
 from integralaction.model.network import IntegralAction
-from integralaction.run import load_model
+from integralaction.models import load_model
 from integralaction.settings import to_dict
 from tests.toy import toy_model, with_values
 
@@ -208,14 +208,13 @@ def test_a_mistyped_run_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pyt
 
 def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on does not ask the hub again, whose newest revision may be another by then."""
-
-    from integralaction import train
     from integralaction.recipe import Recipe
-    from integralaction.run import Run
-    from integralaction.run_start import start_run
+    from integralaction.training import warm_start
+    from integralaction.training.run import Run
+    from integralaction.training.run_start import start_run
 
-    monkeypatch.setattr(train, "pin_revision", lambda name: f"{name}@newest")
-    assert train._lasting("hf:me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
+    monkeypatch.setattr(warm_start, "pin_revision", lambda name: f"{name}@newest")
+    assert warm_start.permanent_name("hf:me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
     start_run(Run(tmp_path / "run", with_values(Recipe(), init="me/tiny@first"), tmp_path / "data"))
-    assert train._lasting("hf:me/tiny", tmp_path / "run") == "me/tiny@first"
-    assert train._lasting("hf:me/other", tmp_path / "run") == "hf:me/other@newest"
+    assert warm_start.permanent_name("hf:me/tiny", tmp_path / "run") == "me/tiny@first"
+    assert warm_start.permanent_name("hf:me/other", tmp_path / "run") == "hf:me/other@newest"

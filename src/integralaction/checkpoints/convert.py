@@ -13,7 +13,7 @@ from integralaction.checkpoints.released import RELEASED
 from integralaction.config import IntegrationConfig, Method, ModelConfig
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
-from integralaction.model.checkpoint import copy_streams, is_ours
+from integralaction.model.checkpoint import is_ours, load_streams
 from integralaction.model.network import IntegralAction
 from integralaction.settings import leaves, to_dict
 
@@ -81,7 +81,7 @@ def merge_streams(
             "Train one of them with the other's settings, as model.NAME=VALUE."
         )
     model = IntegralAction(merged_config).eval()
-    copy_streams(model, *models)
+    load_streams(model, *models)
     return model, checkpoints
 
 

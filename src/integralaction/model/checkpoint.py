@@ -147,8 +147,8 @@ def copy_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], wher
     module.load_state_dict(weights)
 
 
-def copy_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
-    """Copy the streams of two single ones, with their classifiers, into a model of two streams."""
+def load_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
+    """Give a model of two streams the streams of two single ones, with their classifiers."""
     for name, source in (("appearance", appearance), ("pose", pose)):
         for part in (name, f"{name}_classifier"):
             if getattr(model, part) is not None:  # a model whose streams will change has no classifiers for them

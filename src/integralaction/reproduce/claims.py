@@ -9,21 +9,20 @@ many true ones, one in forty would be called false.
 
 import math
 import statistics
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from integralaction.analysis import RATIOS, averaged, oracle_right, right
 from integralaction.evaluate import Predictions
-from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.intervals import FEW, difference_interval, share_interval
 from integralaction.mime.acts import ACTS
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.published import average_ranks, published
 from integralaction.reproduce.tables import Skipped
+from integralaction.tables import Cell, Row, Table, plain_columns
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 SEEDS = 5  # that a verdict should rest on
@@ -351,7 +350,6 @@ def test_claims(seeds: Sequence[Measured]) -> tuple[list[Tested], dict[str, str]
 test_claims.__test__ = False  # ty: ignore[missing-attribute]
 
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
-_WIDE = 36  # characters of a claim in a line, so that a terminal of 80 columns holds the table
 
 
 def tally(verdicts: Sequence[str]) -> str:
@@ -383,12 +381,5 @@ def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     )
     if of_few := sum(0 < one.videos < FEW for one in tested):
         notes = (*notes, f"Too few videos to rely on: {of_few} of the claims rest on fewer than {FEW} videos a seed.")
-    columns = (Column("", "difference"), Column("", "verdict"))
+    columns = plain_columns(("difference", "verdict"))
     return Table("claims", "What the paper states, on these data", "claim", columns, tuple(rows), notes)
-
-
-def for_terminal(table: Table) -> Table:
-    """The table of claims with its claims in short lines."""
-    wrapped = ("\n".join(textwrap.wrap(row.label, _WIDE, break_on_hyphens=False)) for row in table.rows)
-    rows = tuple(replace(row, label=label) for row, label in zip(table.rows, wrapped, strict=True))
-    return replace(table, rows=rows)

@@ -13,11 +13,11 @@ import numpy as np
 from integralaction.analysis import by_class, gates_by_class, oracle_right, right
 from integralaction.evaluate import Predictions
 from integralaction.figures.architecture import architecture_table
-from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.intervals import few_videos, share_interval
 from integralaction.recipes import kinetics50, kinetics400
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.published import average_ranks, published
+from integralaction.tables import Cell, Column, Row, Table
 
 LABELS = {
     "integral": "integral (ours, λ = 1.5)",

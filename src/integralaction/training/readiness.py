@@ -9,7 +9,7 @@ from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
 from integralaction.files import write_rows
 from integralaction.recipe import Recipe
-from integralaction.run import Run, looks_at_poses
+from integralaction.training.run import Run, looks_at_poses
 
 WITHOUT_POSES = "without-poses.csv"
 CPUINFO = Path("/proc/cpuinfo")
