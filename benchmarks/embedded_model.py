@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 
 from integralaction.data.index import Index, read_index
-from integralaction.evaluate import evaluate, results_table, score
 from integralaction.mime.generate import generate
 from integralaction.mime.settings import MimeSettings
 from integralaction.recipes import mime_demo
 from integralaction.tables import to_markdown
+from integralaction.testing.evaluate import evaluate, results_table
+from integralaction.testing.scores import score
 from integralaction.training.run import Run, environment
 from integralaction.training.stages import train
 

@@ -16,11 +16,12 @@ from rich.console import Console
 from integralaction.assembly.issues import write_issues
 from integralaction.assembly.plan import ImportIssue
 from integralaction.escapes import latex, markdown, markup, spreadsheet
-from integralaction.evaluate import print_results, results_table, score
 from integralaction.page import page_width
 from integralaction.reproduce.table_files import from_json, to_json
 from integralaction.tables import Cell, Column, Row, Table, split_columns, to_csv, to_markdown
 from integralaction.terminal import print_table
+from integralaction.testing.evaluate import print_results, results_table
+from integralaction.testing.scores import score
 from integralaction.training.log import check_unreadable
 
 NAMES = (

@@ -20,8 +20,9 @@ from svm import svm_accuracy
 
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
-from integralaction.evaluate import Predictions, read_predictions, score
 from integralaction.tables import Cell, Row, Table, plain_columns, to_markdown
+from integralaction.testing.predictions import Predictions, read_predictions
+from integralaction.testing.scores import score
 from integralaction.training.run import Run, open_run
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "penn-action.md"

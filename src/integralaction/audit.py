@@ -30,7 +30,6 @@ from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.errors import Refused
-from integralaction.evaluate import NOT_TESTED, digest, predict_clips, results_name, weights_digest
 from integralaction.files import write_rows, write_text, write_whole
 from integralaction.fonts import fitting
 from integralaction.intervals import few_videos, share_interval
@@ -39,6 +38,8 @@ from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import Skeleton
 from integralaction.tables import Cell, Row, Table, emphasize_row, percent_cell, plain_columns, to_markdown
 from integralaction.terminal import print_table
+from integralaction.testing.evaluate import NOT_TESTED, predict_clips
+from integralaction.testing.predictions import digest, results_name, weights_digest
 from integralaction.training.run import Run, environment
 
 VERSIONS = ("as it is", "person only", "background only", "swapped")

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
 from integralaction.config import METHODS, SINGLE_STREAMS, Method
 from integralaction.console import say
 from integralaction.data.dataset import Source
@@ -16,16 +15,6 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.video import read_frames, write_video
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
-from integralaction.evaluate import (
-    NOT_TESTED,
-    Predictions,
-    comparisons,
-    paired_difference,
-    protocols,
-    read_predictions,
-    results_name,
-    score,
-)
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.gallery import Example, examples
 from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
@@ -48,6 +37,18 @@ from integralaction.page import (
 from integralaction.settings import read_yaml
 from integralaction.skeleton import skeleton_named
 from integralaction.tables import Cell, Column, Row, Table, percent_cell, plain_columns
+from integralaction.testing.evaluate import NOT_TESTED, comparisons
+from integralaction.testing.predictions import Predictions, protocols, read_predictions, results_name
+from integralaction.testing.scores import (
+    RATIOS,
+    by_class,
+    confusion,
+    gates_by_class,
+    is_correct,
+    paired_difference,
+    score,
+    score_sweep,
+)
 from integralaction.training.run import Run
 
 HEIGHT = 160  # of a preview, pixels
@@ -289,7 +290,7 @@ def _figures(found: Found) -> tuple[list[Section], list[str]]:
     parts = {m: {s: p.of_split(s) for s in found.splits} for m, p in found.predictions.items()}
     if {"integral", *SINGLE_STREAMS} <= parts.keys():
         sweeps = {s: score_sweep(parts["appearance-only"][s], parts["pose-only"][s]) for s in found.splits}
-        integral = {s: float(right(parts["integral"][s]).mean()) for s in found.splits}
+        integral = {s: float(is_correct(parts["integral"][s]).mean()) for s in found.splits}
         alt = "Top-1 of score averaging at " + "; ".join(
             f"{s}: {100 * values.min():.1f} to {100 * values.max():.1f} %, integral {100 * integral[s]:.1f} %"
             for s, values in sweeps.items()
@@ -361,7 +362,7 @@ def _classes(found: Found) -> Section:
     tables = []
     for split in found.splits:
         parts = [p.of_split(split) for p in found.predictions.values()]
-        shares = [by_class(right(part), part) for part in parts]
+        shares = [by_class(is_correct(part), part) for part in parts]
         rows = tuple(Row(name, tuple(Cell(100 * of_method[name]) for of_method in shares)) for name in shares[0])
         tables.append(
             table_markup(Table(f"classes-{split}", f"{split}: top-1 in %, by true class", "class", columns, rows))

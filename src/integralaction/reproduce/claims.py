@@ -15,14 +15,14 @@ from typing import Literal
 
 import numpy as np
 
-from integralaction.analysis import RATIOS, averaged, oracle_right, right
-from integralaction.evaluate import Predictions
 from integralaction.intervals import FEW, difference_interval, share_interval
 from integralaction.mime.acts import ACTS
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.published import average_ranks, published
 from integralaction.reproduce.tables import Skipped
 from integralaction.tables import Cell, Row, Table, plain_columns
+from integralaction.testing.predictions import Predictions
+from integralaction.testing.scores import RATIOS, average_scores, is_correct, is_oracle_correct
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 SEEDS = 5  # that a verdict should rest on
@@ -169,7 +169,7 @@ def better(ours: str, theirs: str, role: str) -> Callable[[Measured], Contrast]:
 
     def contrast(seed: Measured) -> Contrast:
         a, b = _predictions(seed, ours, role), _predictions(seed, theirs, role)
-        return _paired(right(a), right(b), a)
+        return _paired(is_correct(a), is_correct(b), a)
 
     return contrast
 
@@ -179,7 +179,7 @@ def _falls(name: str) -> Callable[[Measured], Contrast]:
 
     def contrast(seed: Measured) -> Contrast:
         a, b = (_predictions(seed, name, role) for role in ("in-context", "out-of-context"))
-        return Contrast(right(a).astype(np.float64), right(b).astype(np.float64), (*_names(a), *_names(b)))
+        return Contrast(is_correct(a).astype(np.float64), is_correct(b).astype(np.float64), (*_names(a), *_names(b)))
 
     return contrast
 
@@ -187,7 +187,7 @@ def _falls(name: str) -> Callable[[Measured], Contrast]:
 def _oracle(role: str) -> Callable[[Measured], Contrast]:
     def contrast(seed: Measured) -> Contrast:
         a, p, ours = (_predictions(seed, n, role) for n in ("appearance-only", "pose-only", "integral"))
-        return _paired(oracle_right(a, p), right(ours), ours)
+        return _paired(is_oracle_correct(a, p), is_correct(ours), ours)
 
     return contrast
 
@@ -198,7 +198,7 @@ def _beyond_both(seed: Measured) -> Contrast:
     for test in seed.tests:
         if not test.released:
             a, p, ours = (seed.predictions[n][test.name] for n in ("appearance-only", "pose-only", "integral"))
-            shares.append(right(ours) & ~oracle_right(a, p))
+            shares.append(is_correct(ours) & ~is_oracle_correct(a, p))
             names += _names(ours)
     return Contrast(np.concatenate(shares).astype(np.float64), np.zeros(0), tuple(names))
 
@@ -209,8 +209,8 @@ def _best_average(seed: Measured) -> Contrast:
         [_predictions(seed, n, role) for n in ("appearance-only", "pose-only", "integral")]
         for role in ("in-context", "out-of-context")
     )
-    best = max(RATIOS, key=lambda share: right(averaged(inside[0], inside[1], share)).mean())
-    return _paired(right(outside[2]), right(averaged(outside[0], outside[1], best)), outside[2])
+    best = max(RATIOS, key=lambda share: is_correct(average_scores(inside[0], inside[1], share)).mean())
+    return _paired(is_correct(outside[2]), is_correct(average_scores(outside[0], outside[1], best)), outside[2])
 
 
 def _rank(seed: Measured) -> Contrast:

@@ -12,21 +12,15 @@ import torch
 from rich.console import Console
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
-from integralaction import evaluate as testing
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import AS_RELEASED, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.evaluate import (
-    Predictions,
-    evaluate,
-    evaluate_together,
-    paired_difference,
-    print_results,
-    protocols,
-    score,
-)
 from integralaction.intervals import share_interval
 from integralaction.model.network import IntegralAction
+from integralaction.testing import evaluate as testing
+from integralaction.testing.evaluate import evaluate, evaluate_together, print_results
+from integralaction.testing.predictions import Predictions, protocols
+from integralaction.testing.scores import paired_difference, score
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train
 from tests.toy import with_values
@@ -301,15 +295,15 @@ def test_top_5_counts_the_first_five(rank: int, counts: float) -> None:
 def test_a_torn_part_of_an_evaluation_is_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     index = read_index(run.data)
     whole = evaluate(run, index, ("in-context",), CPU)["integral"]
-    write = testing._write_predictions
+    write = testing.write_predictions
 
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(testing, "_write_predictions", interrupted)
+    monkeypatch.setattr(testing, "write_predictions", interrupted)
     with pytest.raises(KeyboardInterrupt):
         evaluate(run, index, ("in-context",), CPU)
-    monkeypatch.setattr(testing, "_write_predictions", write)
+    monkeypatch.setattr(testing, "write_predictions", write)
     (part,) = (run.root / "predictions/toy/in-context").glob("part-*/*.safetensors")
     for content in (b"", part.read_bytes()[:-1]):
         part.parent.mkdir(exist_ok=True)

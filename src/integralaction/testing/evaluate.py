@@ -1,97 +1,56 @@
-"""Ten-clip testing: probabilities averaged over the clips (paper, section 3.5); top-1, top-5, per class.
+"""Ten-clip testing: probabilities average_scores over the clips (paper, section 3.5); top-1, top-5, per class.
 
 Predictions are kept in the run folder, so that tables need no second pass over the videos. Each method of a run is
 tested on the same stream features, computed once.
 """
 
 import csv
-import hashlib
 import shutil
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import torch
 from rich.console import Console
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from torch.utils.data import Subset
 
 from integralaction.clip import Batch
 from integralaction.config import Method
 from integralaction.console import progress, say
 from integralaction.data.dataset import ClipReader, TestClips
-from integralaction.data.fingerprint import poses_digest
-from integralaction.data.index import AS_RELEASED, Index, Video, say_untrained_classes
+from integralaction.data.index import Index, say_untrained_classes
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
-from integralaction.errors import MissingFile, Refused
+from integralaction.errors import Refused
 from integralaction.escapes import markdown, spreadsheet
-from integralaction.files import write_whole
-from integralaction.intervals import difference_interval, few_videos, share_interval
+from integralaction.intervals import few_videos
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.tables import Cell, Row, Table, emphasize_row, percent_cell, plain_columns, to_markdown
 from integralaction.terminal import print_table
+from integralaction.testing.predictions import (
+    Predictions,
+    check_classes,
+    digest,
+    is_tested,
+    is_whole,
+    open_whole,
+    predictions_folder,
+    protocols,
+    read_predictions,
+    results_name,
+    streams_digest,
+    weights_digest,
+    write_predictions,
+    write_tensors,
+)
+from integralaction.testing.scores import Score, paired_difference, score
 from integralaction.training.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
-RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps
 NOT_TESTED = ("train", "val")
-_KEY = "integralaction.videos"  # the name of what predictions depend on, of which older ones say the videos alone
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What one method says of the videos of a data set.
-
-    Attributes:
-        method: its name.
-        classes: class names, in the order of the probabilities.
-        videos: V rows of the index.
-        labels: (V,) the true classes.
-        probabilities: (V, classes) float32, averaged over the clips.
-        gate: (V,) float32, mean over clips, frames and channels; NaN for methods without a gate.
-    """
-
-    method: str
-    classes: tuple[str, ...]
-    videos: tuple[Video, ...]
-    labels: np.ndarray
-    probabilities: np.ndarray
-    gate: np.ndarray
-
-    def rank(self) -> np.ndarray:
-        """(V,) how many classes are more probable than the true one; equals, and NaN, count against it."""
-        truth = np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)
-        return (~(self.probabilities < truth)).sum(axis=1) - 1
-
-    def of_split(self, split: str) -> "Predictions":
-        """Those on the videos of one split, or on those that the released protocol keeps of it (see `protocols`)."""
-        name, released = split.removesuffix(RELEASED), split.endswith(RELEASED)
-        kept = np.array([v.split == name and (not released or v.note == AS_RELEASED) for v in self.videos])
-        videos = tuple(video for video, keep in zip(self.videos, kept, strict=True) if keep)
-        return Predictions(
-            self.method, self.classes, videos, self.labels[kept], self.probabilities[kept], self.gate[kept]
-        )
-
-
-@dataclass(frozen=True)
-class Score:
-    """One cell of a results table; shares in 0..1, `low` and `high` the 95 % interval of top-1."""
-
-    method: str
-    split: str
-    videos: int
-    top1: float
-    low: float
-    high: float
-    top5: float
-    gate: float
 
 
 def evaluate(run: Run, index: Index, splits: tuple[str, ...], device: torch.device) -> dict[Method, Predictions]:
@@ -130,7 +89,7 @@ def evaluate_together(
     wanted = tuple(dict.fromkeys(splits)) or tuple(name for name in index.splits if name not in NOT_TESTED)
     if not wanted:
         raise Refused(f"Expected a split to test on in {index.root}; it has {', '.join(index.splits)}. Name one.")
-    _check_classes(run, index, index.split(*wanted).videos)
+    check_classes(run, index, index.split(*wanted).videos)
     if index.root.resolve() == run.data.resolve():
         say_untrained_classes(index)
     models: list[dict[Method, IntegralAction]] = []
@@ -147,14 +106,6 @@ def evaluate_together(
     for folder in parts:
         shutil.rmtree(folder)
     return [{method: read_predictions(other, index, method, wanted) for method in other.methods} for other in runs]
-
-
-def _check_classes(run: Run, index: Index, videos: Sequence[Video]) -> None:
-    if unknown := sorted({video.label for video in videos} - set(run.recipe.model.classes)):
-        raise Refused(
-            f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
-            f"{index.root}. Test on a data set of the model's classes."
-        )
 
 
 def _share_streams(model: IntegralAction, streams: IntegralAction) -> None:
@@ -176,7 +127,7 @@ def _evaluate_split(
     run, by_name = runs[0], _by_name(models)
     store = PoseStore.of(index.root)
     weights = [weights_digest(other) for other in runs]
-    parts = _folder(run, index, split) / f"part-{digest(index, *weights, store.state)}"
+    parts = predictions_folder(run, index, split) / f"part-{digest(index, *weights, store.state)}"
     # the model with the most streams: both, where the run has both
     streams = models[0][run.methods[-1]]
     reader = ClipReader.for_model(index, store, streams.config)
@@ -191,21 +142,21 @@ def _evaluate_split(
             path = parts / f"{first:07d}.safetensors"
             paths.append(path)
             numbers = range(first, min(first + CHUNK, len(clips)))
-            if _is_whole(path):
+            if is_whole(path):
                 advance(len(numbers))
                 continue
             rows = []
             for batch in load_batches(Subset(clips, numbers), run.recipe.loading.workers, batch_bytes):
                 rows.append(predict_clips(by_name, streams, batch.to(device)))
                 advance(1)
-            _save({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
+            write_tensors({name: np.stack([row[name] for row in rows]) for name in rows[0]}, path, "")
     loaded = [load_file(path) for path in paths]
     tensors = {name: np.concatenate([chunk[name] for chunk in loaded]) for name in loaded[0]}
     for number, other in enumerate(runs):
         for method in other.methods:
             name = f"{number}.{method}"
             own = {part: tensors[f"{name}.{part}"] for part in ("probabilities", "gate") if f"{name}.{part}" in tensors}
-            _write_predictions(other, index, split, method, own)
+            write_predictions(other, index, split, method, own)
     return parts
 
 
@@ -234,210 +185,31 @@ def predict_clips(
     return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-def _folder(run: Run, index: Index, split: str) -> Path:
-    return run.root / "predictions" / results_name(run, index) / split
-
-
-def results_name(run: Run, index: Index) -> str:
-    """How results on a data set are called: by its name, and by its folder too where the run was trained on another."""
-    if index.root.resolve() == run.data.resolve():
-        return index.name
-    return f"{index.name}-in-{index.root.resolve().name}"
-
-
-def weights_digest(run: Run) -> str:
-    """A digest of all weights of a run.
-
-    Raises:
-        FileNotFoundError, ValueError: see `Run.check_trained`.
-    """
-    run.check_trained()
-    made = hashlib.sha256()
-    for method in run.trained:
-        made.update(run.model_path(method).read_bytes())
-    return made.hexdigest()
-
-
-def streams_digest(run: Run) -> str:
-    """A digest of the streams with which a run answers; of one that changes them in stage 3, of all its weights."""
-    if run.recipe.stages.strategy != "fixed":
-        return weights_digest(run)
-    made = hashlib.sha256()
-    for method in run.recipe.streams:
-        made.update(run.model_path(method).read_bytes())
-    return made.hexdigest()
-
-
-def digest(index: Index, *others: str) -> str:
-    """Of the rows of an index, and more: what was predicted for other ones is not taken for theirs."""
-    made = hashlib.sha256()
-    for part in (*index.videos, *others):
-        made.update(repr(part).encode())
-    return made.hexdigest()[:16]
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether a file of tensors is there, and not empty or cut off."""
-    try:
-        with safe_open(path, "numpy"):
-            return True
-    except (SafetensorError, OSError):
-        return False
-
-
-def _save(tensors: dict[str, np.ndarray], path: Path, of: str) -> None:
-    with write_whole(path) as aside:
-        save_file(tensors, aside, metadata={_KEY: of})
-
-
-def _basis(run: Run, index: Index, method: Method) -> tuple[str, str, str]:
-    """Digests of what predictions depend on: the videos of a split, their poses, the weights, these where all are
-    there."""
-    streams: tuple[Method, ...] = ("appearance-only", "pose-only")
-    paths = [run.model_path(name) for name in (streams if method == "score-average" else (method,))]
-    weights = [_file_digest(path, path.stat().st_mtime_ns) for path in paths if path.is_file()]
-    poses = "none" if method == "appearance-only" else poses_digest(index)
-    return digest(index), poses, "+".join(weights) if len(weights) == len(paths) else ""
-
-
-@lru_cache(maxsize=256)
-def _file_digest(path: Path, _changed: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _write_predictions(run: Run, index: Index, split: str, method: Method, tensors: dict[str, np.ndarray]) -> None:
-    probabilities = tensors["probabilities"]
-    if not np.isfinite(probabilities).all():
-        raise Refused(f"Expected finite probabilities of {method} of {run.root}; found NaN. Train it again.")
-    gate = tensors.get("gate", np.full(len(probabilities), np.nan, np.float32))
-    path = _folder(run, index, split) / f"{method}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _save({"probabilities": probabilities, "gate": gate}, path, " ".join(_basis(run, index, method)))
-    predictions = read_predictions(run, index, method, (split,))
-    rank, best = predictions.rank(), probabilities.argmax(axis=1)
-    with _aside(path.with_suffix(".csv")) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video", "start", "end", "label", "predicted", "probability", "rank_of_label", "gate"])
-        for i, video in enumerate(predictions.videos):
-            where = [video.video, video.start, video.end, video.label]
-            shown = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
-            answer = [predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown]
-            writer.writerow(map(spreadsheet, (*where, *answer)))
-
-
-def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, ...]) -> Predictions:
-    """The predictions on these splits that `evaluate` left in a run folder.
-
-    Raises:
-        FileNotFoundError: there are none.
-        ValueError: they were made of other videos or poses than the data set has now, by other weights than the run
-            has, or are damaged.
-    """
-    probabilities, gate, videos = [], [], []
-    for split in splits:
-        path = _folder(run, index, split) / f"{method}.safetensors"
-        if not path.is_file():
-            raise MissingFile(f"Expected predictions in {path}; make them with `integralaction evaluate {run.root}`.")
-        part = index.split(split)
-        again = f"Make them again: integralaction evaluate {run.root}."
-        try:
-            with safe_open(path, "numpy") as handle:
-                then = (handle.metadata() or {}).get(_KEY, "").split(" ")
-                probabilities.append(handle.get_tensor("probabilities"))
-                gate.append(handle.get_tensor("gate"))
-        except SafetensorError as error:
-            raise Refused(f"Expected predictions in {path}; it is empty or damaged. {again}") from error
-        now = _basis(run, part, method)
-        parts = (f"the videos of {index.root}", f"the poses of {index.root}", f"the model {method} of {run.root}")
-        changed = [what for what, a, b in zip(parts, then, now, strict=False) if b and a != b]
-        if changed:
-            raise Refused(
-                f"Expected predictions of {changed[0]} as now in {path}; found those of an earlier state. {again}"
-            )
-        videos += part.videos
-    classes = run.recipe.model.classes
-    _check_classes(run, index, videos)
-    labels = np.array([classes.index(video.label) for video in videos])
-    return Predictions(method, classes, tuple(videos), labels, np.concatenate(probabilities), np.concatenate(gate))
-
-
-def score(predictions: Predictions, split: str) -> Score:
-    """Top-1 with its interval, top-5 and mean gate on one split."""
-    part = predictions.of_split(split)
-    rank = part.rank()
-    low, high = share_interval(rank == 0)
-    gate = float(np.nanmean(part.gate)) if np.isfinite(part.gate).any() else float("nan")
-    return Score(
-        predictions.method,
-        split,
-        len(rank),
-        float((rank == 0).mean()),
-        low,
-        high,
-        float((rank < 5).mean()),
-        gate,
-    )
-
-
-def paired_difference(ours: Predictions, theirs: Predictions, split: str) -> tuple[float, float, float]:
-    """Top-1 of ours minus theirs on the same videos, with its 95 % interval: (difference, low, high)."""
-    a, b = ours.of_split(split), theirs.of_split(split)
-    if [v.video for v in a.videos] != [v.video for v in b.videos]:
-        raise Refused(f"Expected predictions on the same videos; {ours.method} and {theirs.method} differ.")
-    difference = (a.rank() == 0).astype(np.float64) - (b.rank() == 0)
-    return float(difference.mean()), *difference_interval(difference)
-
-
 def write_results(run: Run, index: Index) -> None:
     """Tables of every split that was tested: `NAME.csv` (all scores), `NAME-classes.csv`, `NAME.md` (to read)."""
     folder, name = run.root / "results", results_name(run, index)
     folder.mkdir(parents=True, exist_ok=True)
-    splits = [split for split in index.splits if _is_tested(run, index, split)]
+    splits = [split for split in index.splits if is_tested(run, index, split)]
     predictions = {method: read_predictions(run, index, method, tuple(splits)) for method in run.methods}
     splits = protocols(predictions[run.methods[0]].videos)
     scores = [score(p, split) for p in predictions.values() for split in splits]
-    with _aside(folder / f"{name}.csv") as file:
+    with open_whole(folder / f"{name}.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "videos", "top1", "low", "high", "top5", "gate"])
         for s in scores:
             numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
             gate = "" if np.isnan(s.gate) else f"{s.gate:.4f}"
             writer.writerow(map(spreadsheet, (s.method, s.split, s.videos, *numbers, gate)))
-    with _aside(folder / f"{name}-classes.csv") as file:
+    with open_whole(folder / f"{name}-classes.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "class", "videos", "top1", "gate"])
         for p in predictions.values():
             for split in splits:
                 writer.writerows(map(spreadsheet, row) for row in _per_class(p.of_split(split), split))
-    with _aside(folder / f"{name}.md") as file:
+    with open_whole(folder / f"{name}.md") as file:
         file.write(to_markdown(results_table(scores, splits)))
         lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)]
         file.write("\n" + "\n".join([*lines, *_few(scores)]) + "\n")
-
-
-def protocols(videos: Sequence[Video]) -> list[str]:
-    """The splits, and beside a split of which the released code leaves videos out its own protocol."""
-    names = []
-    for split in dict.fromkeys(video.split for video in videos):
-        marked = {video.note == AS_RELEASED for video in videos if video.split == split}
-        names += [split, *([split + RELEASED] if len(marked) == 2 else [])]
-    return names
-
-
-def _is_tested(run: Run, index: Index, split: str) -> bool:
-    """Whether predictions of all methods on the split as it is now are there."""
-    try:
-        for method in run.methods:
-            read_predictions(run, index, method, (split,))
-    except (FileNotFoundError, ValueError):
-        return False
-    return True
-
-
-@contextmanager
-def _aside(path: Path) -> Generator[TextIO]:
-    with write_whole(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        yield file
 
 
 def _per_class(predictions: Predictions, split: str) -> list[list]:
