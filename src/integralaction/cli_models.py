@@ -195,33 +195,21 @@ def convert(
     classes
         A text file with the classes' names in order, one a line.
     """
-    from integralaction.checkpoints.convert import (
-        check_folder,
-        convert_checkpoint,
-        format_account,
-        merge_streams,
-        write_conversion,
-    )
+    from integralaction.checkpoints import convert as conversion
     from integralaction.checkpoints.hints import CheckpointHints
     from integralaction.importers.sources import read_lines
-    from integralaction.model.checkpoint import is_ours
     from integralaction.models import load_model
 
     names = None if classes is None else read_lines(classes)
     hints = CheckpointHints(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
     if out is not None:
-        check_folder(out)
-    if other is None:
-        checkpoints = [convert_checkpoint(file, hints)]
-        model = checkpoints[0].model
-    else:
-        model, checkpoints = merge_streams(file, other, hints, load_model)
+        conversion.check_folder(out)
+    model, checkpoints = conversion.convert_files([file] if other is None else [file, other], hints, load_model)
     for checkpoint in checkpoints:
-        show(format_account(checkpoint) + "\n")
+        show(conversion.format_account(checkpoint) + "\n")
     if out is None:
         show("Nothing was written; give --out FOLDER.")
     else:
-        foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
-        write_conversion(model, foreign_files, checkpoints, out)
+        conversion.write_conversion(model, checkpoints, out)
         show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if checkpoints else ""))
     return 0

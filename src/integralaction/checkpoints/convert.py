@@ -21,16 +21,22 @@ ACCOUNT = "conversion.csv"
 UNFINISHED = "conversion.unfinished"  # names the files that a call is writing
 
 
-def convert_checkpoint(file: Path, hints: CheckpointHints) -> ConvertedCheckpoint:
-    """Another project's checkpoint as a model of ours, with the account of its tensors: see `read_checkpoint`.
+def convert_files(
+    files: Sequence[Path], hints: CheckpointHints, load_ours: Callable[[Path], IntegralAction]
+) -> tuple[IntegralAction, list[ConvertedCheckpoint]]:
+    """One checkpoint of another project as a model of ours, or two single streams as one model: see `merge_streams`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is a model of this project already, or `read_checkpoint` refuses it.
+        ValueError: the only file is a model of this project already, or is refused by `read_checkpoint`.
     """
+    if len(files) == 2:
+        return merge_streams(*files, hints, load_ours)
+    (file,) = files
     if file.is_file() and is_ours(file):
         raise Refused(f"Expected another project's checkpoint; {file} is a model of this project already.")
-    return read_checkpoint(file, hints)
+    checkpoint = read_checkpoint(file, hints)
+    return checkpoint.model, [checkpoint]
 
 
 def merge_streams(
@@ -125,15 +131,10 @@ def _unfinished_names(folder: Path) -> list[str]:
     return names if set(names) <= {MODEL_FILE, "config.json", ACCOUNT, "README.md"} else []
 
 
-def write_conversion(
-    model: IntegralAction, files: Sequence[Path], checkpoints: Sequence[ConvertedCheckpoint], folder: Path
-) -> None:
+def write_conversion(model: IntegralAction, checkpoints: Sequence[ConvertedCheckpoint], folder: Path) -> None:
     """Write the model as `save_pretrained` does, and the account of every foreign tensor as conversion.csv.
 
     A call that is stopped leaves a file that names what it was writing, by which the next one goes on.
-
-    Args:
-        files: where each of `checkpoints` is from.
 
     Raises:
         ValueError: there is a model in that folder already.
@@ -147,8 +148,8 @@ def write_conversion(
         (folder / name).unlink(missing_ok=True)
     if checkpoints:
         rows = [
-            (path.name, mapping.source, mapping.target or "", mapping.change)
-            for path, checkpoint in zip(files, checkpoints, strict=True)
+            (checkpoint.path.name, mapping.source, mapping.target or "", mapping.change)
+            for checkpoint in checkpoints
             for mapping in checkpoint.mappings
         ]
         write_rows(folder / ACCOUNT, [("file", "key", "became", "how"), *rows])

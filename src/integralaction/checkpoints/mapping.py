@@ -75,12 +75,14 @@ class ConvertedCheckpoint:
     """A checkpoint of another project, read.
 
     Attributes:
+        path: its file.
         format_name: whose it is.
         model: the same network, in eval mode.
         mappings: one for each tensor of the file, in its order.
         notes: what the hints said or what was assumed, a sentence each.
     """
 
+    path: Path
     format_name: str
     model: IntegralAction
     mappings: tuple[TensorMapping, ...]
@@ -126,7 +128,7 @@ def apply_rules(
         TensorMapping(key, rule.target, rule.change if rule.target else f"left out: {rule.change}")
         for key, rule in ((key, rules[key]) for key in tensors)
     )
-    return ConvertedCheckpoint(format_name, model.eval(), mappings, notes)
+    return ConvertedCheckpoint(path, format_name, model.eval(), mappings, notes)
 
 
 def _check_tensors(
