@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-# before the hook below: what is imported first within a hooked module is compiled anew by every process, and pickles,
-# which has no tensors, reads byte by byte, so that checked calls would be most of the time of its tests
-import lightning.pytorch  # noqa: F401
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
+# before the hook below: pickles has no tensors and reads byte by byte, so that checked calls would be most of the time
+# of its tests; what is imported first within a hooked module is compiled anew by every process
 import integralaction.pickles  # noqa: F401
 
 # every jaxtyping annotation of the package is checked while the tests run; in production they cost nothing
@@ -24,9 +23,8 @@ SHARED = Path(__file__).parents[2] / "shared"
 SLOW = (
     *("checkpoints/", "examples/", "figures/", "mime/", "reproduce/test_items.py", "tools/test_hardening.py"),
     *("importers/test_odd_pickles.py", "importers/test_stopped.py"),
-    *("test_audit.py", "test_bad_data.py", "test_docs_run.py", "test_evaluate.py"),
-    *("test_package.py", "test_posing.py", "test_report.py", "test_run_start.py", "test_shared_stages.py"),
-    "test_train.py",
+    *("test_audit.py", "test_bad_data.py", "test_docs_run.py", "testing/test_evaluate.py"),
+    *("test_package.py", "test_posing.py", "test_report.py", "training/"),
     "test_cli.py::test_a_real_network_sees_a_person_but_not_in_a_close_up",
     "test_pickles.py::test_hostile_pickles_are_read_or_refused_and_do_no_harm",
 )

@@ -19,7 +19,7 @@ from networks import write_network
 from toy import CLASSES, toy_recipe, with_values, write_toy_dataset
 
 from integralaction.checkpoints.hub import save_pretrained
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.recipes import recipe_named
 from integralaction.settings import override, to_dict
 from integralaction.training.warm_start import new_model

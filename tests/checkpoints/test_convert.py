@@ -12,7 +12,7 @@ from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction.checkpoints.hub import save_pretrained
 from integralaction.checkpoints.tensors import read_tensors
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.model.network import IntegralAction
 from integralaction.models import load_model
 from integralaction.training.stages import train

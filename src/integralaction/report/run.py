@@ -20,7 +20,7 @@ from integralaction.figures.gallery import Example, examples
 from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
 from integralaction.intervals import few_videos
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.page import (
+from integralaction.report.page import (
     Answer,
     Card,
     Fold,
