@@ -20,7 +20,7 @@ LEVELS = (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
         *("model.loss", "model.archive", "model.checkpoint"),
         *("data.index", "data.poses", "data.fingerprint", "data.pose_places", "data.pose_results", "data.pose_files"),
-        *("data.sampling", "data.transforms"),
+        *("data.sampling", "data.transforms", "data.clips"),
         *("draw", "openpose"),
     ),
     ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "mime"),
