@@ -47,7 +47,7 @@ ROOMS = {
         "draw",
     ),
     "estimators": ("openpose", "pose_estimation"),
-    "checkpoints": ("model.archive", "model.foreign", "model.hub", "convert"),
+    "checkpoints": ("model.archive",),
     "report": ("page",),
     "importers": ("posing",),
     "cli": ("cli_*", "__main__", "__init__"),

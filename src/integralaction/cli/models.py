@@ -137,7 +137,7 @@ def audit(
     from integralaction.data.poses import PoseStore
     from integralaction.models import choose_device
     from integralaction.testing.audit import audit as run_audit
-    from integralaction.testing.audit import audit_name, print_audit, write_audit
+    from integralaction.testing.audit import audit_name, audited_videos, print_audit, write_audit
     from integralaction.testing.context_swaps import ContextSwaps, contact_sheet
     from integralaction.training.run import open_run
 
@@ -196,27 +196,21 @@ def convert(
     classes
         A text file with the classes' names in order, one a line.
     """
-    from integralaction.convert import account, check_folder, merge, write
-    from integralaction.convert import convert as run_conversion
+    from integralaction.checkpoints import convert as conversion
+    from integralaction.checkpoints.hints import CheckpointHints
     from integralaction.importers.sources import read_lines
-    from integralaction.model.checkpoint import is_ours
-    from integralaction.model.foreign import Told
+    from integralaction.models import load_model
 
     names = None if classes is None else read_lines(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
+    hints = CheckpointHints(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
     if out is not None:
-        check_folder(out)
-    if other is None:
-        read = [run_conversion(file, told)]
-        model = read[0].model
-    else:
-        model, read = merge(file, other, told)
-    for foreign in read:
-        show(account(foreign) + "\n")
+        conversion.check_folder(out)
+    model, checkpoints = conversion.convert_files([file] if other is None else [file, other], hints, load_model)
+    for checkpoint in checkpoints:
+        show(conversion.format_account(checkpoint) + "\n")
     if out is None:
         show("Nothing was written; give --out FOLDER.")
     else:
-        foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
-        write(model, foreign_files, read, out)
-        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if read else ""))
+        conversion.write_conversion(model, checkpoints, out)
+        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if checkpoints else ""))
     return 0
