@@ -7,7 +7,7 @@ import integralaction
 
 ROOT = Path(integralaction.__file__).parent
 
-# a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
+# a line a level; within `model` and `data` in the order given; files of `PACKAGES` import each other freely
 LEVELS = (
     (
         *("interrupts", "errors", "files", "console", "escapes", "intervals", "downloads", "fonts"),
@@ -38,12 +38,12 @@ LEVELS = (
             "data.sampling",
             "data.transforms",
         ),
-        *("draw", "openpose"),
+        "draw",
     ),
-    ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "run", "mime"),
+    ("data.dataset", "data.loading", "estimators", "engines", "recipes", "run", "mime"),
     ("importers", "evaluate", "predict", "convert", "overview", "overlay"),
     ("shared_stages", "run_start", "readiness", "epoch_progress", "epoch_end"),
-    ("train", "posing", "analysis", "export"),
+    ("train", "analysis", "export"),
     ("figures", "audit", "serve"),
     ("page",),
     ("reproduce",),
@@ -54,14 +54,14 @@ LEVELS = (
     ("", "__main__"),
 )
 
+PACKAGES = ("mime", "estimators", "importers", "figures", "reproduce")
+
 
 def level(module: str) -> tuple[int, int]:
     """Line and place of a module; a package that stands for its files is found by its first name."""
     for line, names in enumerate(LEVELS):
         for place, name in enumerate(names):
-            if module == name or (
-                name in ("mime", "importers", "figures", "reproduce") and module.startswith(f"{name}.")
-            ):
+            if module == name or (name in PACKAGES and module.startswith(f"{name}.")):
                 return line, place
     raise AssertionError(f"{module} has no place in the design: give it one in LEVELS")
 
@@ -101,7 +101,7 @@ def test_imports_point_one_way() -> None:
             same_package = name.split(".")[0] == other.split(".")[0]
             if other == "" or other_line > line:
                 wrong.append(f"{name} imports {other or 'the package itself'}")
-            elif name.split(".")[0] in ("mime", "importers", "figures", "reproduce") and same_package:
+            elif name.split(".")[0] in PACKAGES and same_package:
                 continue  # the order inside is checked by the absence of circles
             elif other_line == line and line > 2:
                 wrong.append(f"{name} imports {other}, which is on its own line")

@@ -18,10 +18,12 @@ from integralaction.data.index import Index, Video
 from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.video import VideoInfo, probe
 from integralaction.errors import MissingFile, Refused
+from integralaction.estimators.choice import NAMES, load_estimator
+from integralaction.estimators.estimator import PoseEstimator
+from integralaction.estimators.rtmlib_networks import is_rtmlib_installed
+from integralaction.estimators.video_poses import estimate_poses
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.pose_estimation import NAMES, Named, PoseEstimator, estimate_poses, estimator_named
-from integralaction.pose_estimation import estimator_installed as is_estimator_installed
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
 
@@ -131,7 +133,7 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
             raise Refused(
                 f"Expected a data set folder or files of poses; {poses} is a network. Give an OpenPose network with "
                 "--pose-model, RTMO's or RTMPose's with --weights; in Python, OpenPose(Path(...)) of "
-                "integralaction.openpose."
+                "integralaction.estimators.openpose."
             )
         return PoseSource(str(poses), Path(poses))
     if isinstance(poses, PoseEstimator):
@@ -145,7 +147,7 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
 def _default_source(method: Method, device: str) -> PoseSource:
     """RTMO where it can be had; else, of a model that can do without, nobody."""
     lacking = "no estimator is installed (pip install 'integralaction[pose]') and none were given (--poses)."
-    if is_estimator_installed():
+    if is_rtmlib_installed():
         try:
             return PoseSource("rtmo", _estimator("rtmo", device))
         except (ConnectionError, ModuleNotFoundError) as error:  # nobody asked for it by name
@@ -158,9 +160,9 @@ def _default_source(method: Method, device: str) -> PoseSource:
 
 
 @lru_cache(maxsize=1)
-def _estimator(name: Named, device: str) -> PoseEstimator:
+def _estimator(name: str, device: str) -> PoseEstimator:
     """An estimator, built once for all videos."""
-    return estimator_named(name, (), device)
+    return load_estimator(name, (), device)
 
 
 def _poses_in(source: PoseSource, model: IntegralAction, video: Path, info: VideoInfo) -> Poses:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from networks import write_network
 
 from integralaction.data.video import read_frames
-from integralaction.openpose import LIMBS, OpenPose, group
+from integralaction.estimators.grouping import LIMBS, group_joints
+from integralaction.estimators.openpose import OpenPose
 
 CELLS = (46, 54)  # height and width of a network's maps
 FRAME = (8 * CELLS[0], 8 * CELLS[1])
@@ -64,7 +65,7 @@ def test_drawn_persons_are_found(x: float, x2: float, y: float, height: float, h
     persons = np.stack([standing(x, y, height), standing(x2, y + 20, height2)])
     if mirrored:
         persons[1, :, 0] = 2 * x2 - persons[1, :, 0]
-    found = group(*drawn(persons), 8.0)
+    found = group_joints(*drawn(persons), 8.0)
     assert len(found) == 2
     error = np.linalg.norm(matched(found, persons)[..., :2] - persons, axis=2)
     assert error.max() < 6 and error.mean() < 2  # a cell of the maps has 8 pixels
@@ -73,23 +74,23 @@ def test_drawn_persons_are_found(x: float, x2: float, y: float, height: float, h
 
 def test_place_follows_the_frame_not_the_maps() -> None:
     person = standing(200, 90, 250)[None]
-    small, large = group(*drawn(person), 8.0), group(*drawn(person), 16.0)
+    small, large = group_joints(*drawn(person), 8.0), group_joints(*drawn(person), 16.0)
     np.testing.assert_allclose((large[..., :2] + 0.5) / 2, small[..., :2] + 0.5, atol=1e-3)
 
 
 def test_joints_at_the_edge_of_the_frame_are_found() -> None:
     for x, y in ((95.5, 90), (FRAME[1] - 96.5, 90), (200, 166)):  # a wrist at the left, at the right; ankles below
-        (found,) = group(*drawn(standing(x, y, 250)[None]), 8.0)
+        (found,) = group_joints(*drawn(standing(x, y, 250)[None]), 8.0)
         error = np.linalg.norm(found[:, :2] - standing(x, y, 250), axis=1)
         assert error.max() < 8 and (found[:, 2] > 0).all()
 
 
 def test_nobody_and_parts_of_somebody() -> None:
     heatmaps, fields = drawn(standing(200, 90, 250)[None])
-    assert group(torch.zeros_like(heatmaps), fields, 8.0).shape == (0, 18, 3)
-    assert not len(group(heatmaps, torch.zeros_like(fields), 8.0))  # joints that no limb joins are no person
+    assert group_joints(torch.zeros_like(heatmaps), fields, 8.0).shape == (0, 18, 3)
+    assert not len(group_joints(heatmaps, torch.zeros_like(fields), 8.0))  # joints that no limb joins are no person
     lost = {3, 4, 10, 14}
-    (found,) = group(*drawn(standing(200, 90, 250)[None], lost), 8.0)
+    (found,) = group_joints(*drawn(standing(200, 90, 250)[None], lost), 8.0)
     assert {joint for joint in range(18) if found[joint, 2] == 0} == lost | {16}  # an ear hangs on its eye
     assert not found[3].any()
 
@@ -98,7 +99,7 @@ def test_two_halves_become_one_person() -> None:
     """Legs are found before the face: limbs that meet later make one person of two."""
     heatmaps, fields = drawn(standing(200, 90, 250)[None])
     fields[:2] = 0  # neck to right hip
-    (found,) = group(heatmaps, fields, 8.0)
+    (found,) = group_joints(heatmaps, fields, 8.0)
     assert (found[[8, 9, 10], 2] == 0).all() and (found[[1, 11, 12, 13], 2] > 0).all()
 
 
