@@ -54,7 +54,7 @@ def start(data: Path, network: Path, *more: str) -> subprocess.Popen:
     )
 
 
-def finished(running: subprocess.Popen, seconds: float = 120) -> str:
+def wait_for_output(running: subprocess.Popen, seconds: float = 120) -> str:
     try:
         output, _ = running.communicate(timeout=seconds)
     finally:
@@ -145,15 +145,15 @@ def test_a_killed_command_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture)
 
 
 def children(parent: int) -> list[int]:
-    found = []
+    processes = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = path.read_text()
         except OSError:
             continue
         if int(text.rpartition(")")[2].split()[1]) == parent:
-            found.append(int(path.parent.name))
-    return found
+            processes.append(int(path.parent.name))
+    return processes
 
 
 def command_line(process: int) -> str:
@@ -172,7 +172,7 @@ def test_one_of_several_processes_dies_and_nothing_is_lost(tmp_path: Path) -> No
     workers = [child for child in children(running.pid) if "spawn_main" in command_line(child)]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
-    output = finished(running)
+    output = wait_for_output(running)
     assert running.returncode == 0, output
     check_whole(tmp_path / "data", videos)
 
@@ -191,7 +191,7 @@ def test_a_ray_cluster_loses_a_worker_and_no_video(tmp_path: Path) -> None:
 
     wait_until(lambda: len(working()) >= 1)
     os.kill(working()[0], signal.SIGKILL)
-    output = finished(running)
+    output = wait_for_output(running)
     assert running.returncode == 0, output
     assert "kept, but" not in output
     check_whole(tmp_path / "data", videos)
@@ -280,25 +280,25 @@ def test_a_long_video_goes_on_within_it(tmp_path: Path, monkeypatch: pytest.Monk
         data_set(tmp_path / name, 1)
     estimate_data_set(read_index(tmp_path / "whole"), estimator)
 
-    seen: list[int] = []
+    frames_read: list[int] = []
     real = video_poses.read_in_parts
 
     def interrupted(path: Path, numbers: range, at_once: int) -> Iterator:
         for part, frames in real(path, numbers, at_once):
-            seen.extend(part)
+            frames_read.extend(part)
             yield part, frames
-            if len(seen) == 20:
+            if len(frames_read) == 20:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(video_poses, "read_in_parts", interrupted)
     with pytest.raises(KeyboardInterrupt):
         estimate_data_set(read_index(tmp_path / "data"), estimator)
-    kept = sorted((tmp_path / "data/pose.parts").glob("000000-0-*.safetensors"))
-    assert [path.stem for path in kept] == ["000000-0-000000000", "000000-0-000000008"]
+    parts = sorted((tmp_path / "data/pose.parts").glob("000000-0-*.safetensors"))
+    assert [path.stem for path in parts] == ["000000-0-000000000", "000000-0-000000008"]
     (tmp_path / "data/pose.parts/000000.begun").unlink()  # so that this process works on it, which can be looked at
-    seen.clear()
+    frames_read.clear()
     estimate_data_set(read_index(tmp_path / "data"), estimator)
-    assert seen == list(range(16, FRAMES))
+    assert frames_read == list(range(16, FRAMES))
     shard = "poses-00000.safetensors"
     assert (tmp_path / "data" / shard).read_bytes() == (tmp_path / "whole" / shard).read_bytes()
 
@@ -341,13 +341,13 @@ def test_what_a_killed_clean_up_left_is_no_plan(tmp_path: Path, capsys: pytest.C
 def test_a_clean_up_that_was_killed_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     data_set(tmp_path / "data", 2)
     write_pose_store(tmp_path / "data", [(f"v/{n}.mp4", Poses.nobody("coco17")) for n in range(2)])
-    left = tmp_path / "data/pose.finished"
-    left.mkdir()
-    (left / "plan.json").write_text("{}")
+    finished = tmp_path / "data/pose.finished"
+    finished.mkdir()
+    (finished / "plan.json").write_text("{}")
     network = rtmo_network(tmp_path / "n.onnx")
     assert run(["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]) == 0
     assert "All 2 videos of" in capsys.readouterr().err
-    assert not left.exists()
+    assert not finished.exists()
 
 
 def test_processes_that_cannot_begin_are_not_begun_for_ever(tmp_path: Path) -> None:
