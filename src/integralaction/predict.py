@@ -18,9 +18,8 @@ from integralaction.data.index import Index, Video
 from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.video import VideoInfo, probe
 from integralaction.errors import MissingFile, Refused
-from integralaction.estimators.choice import NAMES, load_estimator
+from integralaction.estimators.choice import NAMES, is_estimator_installed, load_estimator
 from integralaction.estimators.estimator import PoseEstimator
-from integralaction.estimators.rtmlib_networks import is_rtmlib_installed
 from integralaction.estimators.video_poses import estimate_poses
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
@@ -147,7 +146,7 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
 def _default_source(method: Method, device: str) -> PoseSource:
     """RTMO where it can be had; else, of a model that can do without, nobody."""
     lacking = "no estimator is installed (pip install 'integralaction[pose]') and none were given (--poses)."
-    if is_rtmlib_installed():
+    if is_estimator_installed():
         try:
             return PoseSource("rtmo", _estimator("rtmo", device))
         except (ConnectionError, ModuleNotFoundError) as error:  # nobody asked for it by name

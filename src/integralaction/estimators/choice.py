@@ -5,6 +5,7 @@ The command line imports this module: what takes long to import, an estimator's 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,11 @@ def load_estimator(name: str, weights: Sequence[Path], device: str) -> PoseEstim
     if name not in LOADERS:
         raise Refused(f"Expected the name of an estimator ({', '.join(NAMES)}); found {name!r}.")
     return LOADERS[name](weights, device)
+
+
+def is_estimator_installed() -> bool:
+    """Whether the extra integralaction[pose] is installed, on which rtmo runs: the choice where there is no other."""
+    return find_spec("rtmlib") is not None and find_spec("onnxruntime") is not None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import io
 from contextlib import redirect_stdout
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,6 @@ from integralaction.estimators.onnx_runtime import can_use_cuda, check_is_file, 
 
 # height, width of the images that a network gets where it takes any
 USUAL_SIZE = {"RTMO": (640, 640), "YOLOX": (640, 640), "RTMPose": (256, 192)}
-
-
-def is_rtmlib_installed() -> bool:
-    """Whether the extra integralaction[pose] is installed."""
-    return find_spec("rtmlib") is not None and find_spec("onnxruntime") is not None
 
 
 def import_rtmlib() -> Any:
