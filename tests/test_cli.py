@@ -21,8 +21,9 @@ from integralaction.cli import run
 from integralaction.cli_predict import video_paths
 from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
-from integralaction.data.video import write_video
+from integralaction.data.video import read_frames, write_video
 from integralaction.draw import LEAST_HEIGHT
+from integralaction.importers.pyskl import Pyskl
 from integralaction.recipe import Recipe
 from integralaction.recipes import RECIPES, recipe_named
 from integralaction.settings import override, to_dict
@@ -299,7 +300,10 @@ def test_real_videos_get_an_answer(made: Path, shared: Path, tmp_path: Path, cap
 def test_a_real_network_sees_a_person_but_not_in_a_close_up(
     shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    videos = [shared / "data/videos" / name for name in ("clean_and_jerk_k400.mp4", "v_ApplyEyeMakeup_g01_c01.avi")]
+    videos = []
+    for name in ("clean_and_jerk_k400.mp4", "v_ApplyEyeMakeup_g01_c01.avi"):
+        videos.append(tmp_path / f"{name[:-4]}.mp4")  # 30 frames, of which the clips show 16
+        write_video(videos[-1], read_frames(shared / "data/videos" / name, range(60, 90)), 25)
     network = shared / "data/pose_weights/openpose18_mobilenet_v2_small.onnx"
     frames = ["--pose-model", str(network), "--save-frames", str(tmp_path)]
     assert run(["predict", *map(str, videos), "--json", *frames]) == 0
@@ -321,7 +325,7 @@ def test_a_real_network_sees_a_person_but_not_in_a_close_up(
         ("report RUN --split train --split test", {"run": Path("RUN"), "split": ["train", "test"]}),
         ("reproduce table4 --out X a=1 --seeds 2 b=2", {"item": "table4", "items": ("a=1", "b=2"), "seeds": 2}),
         ("train R --data D a=1 --out O b=2", {"recipe": "R", "assignments": ("a=1", "b=2"), "data": Path("D")}),
-        ("import pyskl --split a=b c=d F --out O", {"pickle": Path("F"), "split": ["a=b", "c=d"]}),
+        ("import pyskl --split a=b c=d F --out O", {"importer": Pyskl(Path("F"), split=("a=b", "c=d"))}),
         ("convert a --out o b", {"file": Path("a"), "other": Path("b"), "out": Path("o")}),
     ],
 )

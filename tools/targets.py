@@ -172,7 +172,7 @@ def model_samples(root: Path) -> list[Path]:
 
 
 def read_model(path: Path) -> str:
-    from integralaction.run import load_model
+    from integralaction.models import load_model
 
     return _digest_of_model(load_model(path))
 
@@ -227,16 +227,15 @@ def pickle_samples(root: Path) -> list[Path]:
 
 def read_annotations(path: Path) -> str:
     """Import the whole of it, as `import pyskl` does without videos."""
+    from integralaction.assembly.build import build
     from integralaction.data.poses import PoseStore
-    from integralaction.importers import pyskl
-    from integralaction.importers.building import build
+    from integralaction.importers.pyskl import Pyskl
 
     out = path.parent / "out"
     shutil.rmtree(out, ignore_errors=True)
-    found = pyskl.find(path, None, splits=(), classes=None, keypoints=None, made_by="tools")
-    made = build(found, out)
+    result = build(Pyskl(path).find(), out, "tools")
     store = PoseStore.of(out)
-    return digest_of([made.index.videos, *(_digest_of_poses(store[name]) for name in store)])
+    return digest_of([result.index.videos, *(_digest_of_poses(store[name]) for name in store)])
 
 
 # ---- texts
@@ -283,25 +282,25 @@ def run_samples(root: Path) -> list[Path]:
         index = write_toy_dataset(folder / "data")
         recipe = replace(toy_recipe(), model=replace(toy_recipe().model, classes=CLASSES))
         write_yaml(folder / "run" / "settings.yaml", {"recipe": to_dict(recipe), "data": "../data"})
-        _write_predictions(folder / "run", read_index(index.root))
+        write_predictions(folder / "run", read_index(index.root))
         predictions = "run/predictions/toy/in-context/appearance-only.safetensors"
         paths.append(folder / ("run/settings.yaml", predictions)[number])
     return paths
 
 
-def _write_predictions(root: Path, index: Any) -> None:
-    from integralaction import evaluate
-    from integralaction.run import open_run
+def write_predictions(root: Path, index: Any) -> None:
+    from integralaction.testing import evaluate
+    from integralaction.training.run import open_run
 
     part = index.split("in-context")
     tensors = {"probabilities": np.full((len(part.videos), 3), 1 / 3, np.float32)}
-    evaluate._write_predictions(open_run(root), part, "in-context", "appearance-only", tensors)
+    evaluate.write_predictions(open_run(root), part, "in-context", "appearance-only", tensors)
 
 
 def read_run(path: Path) -> str:
     from integralaction.data.index import read_index
-    from integralaction.evaluate import read_predictions
-    from integralaction.run import open_run
+    from integralaction.testing.predictions import read_predictions
+    from integralaction.training.run import open_run
 
     root = next(folder for folder in path.parents if folder.name == "run")
     run = open_run(root)

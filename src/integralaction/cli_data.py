@@ -79,10 +79,10 @@ def pose(
     device
         Where the estimator runs.
     """
+    from integralaction.assembly.issues import summary
     from integralaction.data.index import read_index
-    from integralaction.importers.building import summary
     from integralaction.importers.pose import estimate_data_set
-    from integralaction.run import choose_device
+    from integralaction.models import choose_device
 
     if processes < 1:
         raise Refused(f"Expected at least one process; found {processes}.")

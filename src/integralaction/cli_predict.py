@@ -72,9 +72,9 @@ def predict(
         return 1
     from integralaction.data.pose_files import check_units
     from integralaction.estimators.estimator import PoseEstimator
+    from integralaction.models import choose_device, load_model
     from integralaction.overlay import save_frames as save
     from integralaction.predict import as_dict, as_text, predict_video
-    from integralaction.run import choose_device, load_model
 
     check_units(pose_units)
     target = choose_device(device)

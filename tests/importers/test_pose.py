@@ -240,7 +240,7 @@ units.estimate_all_poses = deadly
 units.TRIES = 2
 if __name__ == "__main__":
     done = estimate_data_set(read_index(sys.argv[1]), EstimatorChoice("rtmo", (sys.argv[2],), "cpu"), 2)
-    print(units.TRIES, [(remark.item, remark.detail) for remark in done.remarks])
+    print(units.TRIES, [(issue.item, issue.detail) for issue in done.issues])
 """
     )
     network = rtmo_network(tmp_path / "n.onnx")

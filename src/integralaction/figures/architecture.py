@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from integralaction.config import TRAINED_INTEGRATIONS, ModelConfig
 from integralaction.errors import Refused
-from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.model.integration import (
     Alignment,
     BatchAlignment,
@@ -24,6 +23,7 @@ from integralaction.model.integration import (
 from integralaction.model.network import Features, IntegralAction, Output
 from integralaction.model.streams import AppearanceStream, PoseStream
 from integralaction.model.tsm_resnet import BasicBlock, Bottleneck
+from integralaction.tables import Cell, Column, Row, Table
 
 LAYER_NAMES = {"LayerNorm": "layer normalization", "BatchNorm": "batch normalization"}  # as the paper's tables write
 

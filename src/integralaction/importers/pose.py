@@ -12,6 +12,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from integralaction.assembly.issues import ImportResult, write_issues
+from integralaction.assembly.plan import ImportIssue
+from integralaction.assembly.pose_files import as_skeleton
+from integralaction.assembly.pose_shards import LIST, next_shard
 from integralaction.clip import Poses
 from integralaction.console import progress, say
 from integralaction.data.index import Index, write_index
@@ -21,16 +25,13 @@ from integralaction.estimators.choice import EstimatorChoice
 from integralaction.estimators.units import UNIT_SIZE, Unit, load_once, read_json
 from integralaction.estimators.workers import work_in_processes, work_on_ray
 from integralaction.files import write_text
-from integralaction.importers.building import Imported, Remark, write_remarks
-from integralaction.importers.new_shards import LIST, next_shard
-from integralaction.importers.pose_files import as_skeleton
 
 PLAN = "plan.json"
 
 
 def estimate_data_set(
     index: Index, estimator: EstimatorChoice, processes: int = 1, ray_address: str | None = None
-) -> Imported:
+) -> ImportResult:
     """Give every video of a data set that has no poses those that an estimator finds in all its frames.
 
     Args:
@@ -39,7 +40,7 @@ def estimate_data_set(
             as many work as it has processors, or GPUs.
 
     Returns:
-        The data set, with the estimator's skeleton where it had no poses, and a remark for each video that failed.
+        The data set, with the estimator's skeleton where it had no poses, and an issue for each video that failed.
 
     Raises:
         ValueError: the folder holds parts of another estimation, or all videos failed.
@@ -50,7 +51,7 @@ def estimate_data_set(
     store = PoseStore.of(index.root)
     if not (parts / PLAN).is_file() and all(video.video in store for video in index.videos):
         say(f"All {len(store)} videos of {index.root} have their poses: nothing is left to do.")
-        return Imported(index, (), LIST)
+        return ImportResult(index, (), LIST)
     skeleton = store.skeleton
     own_skeleton = load_once(estimator).skeleton  # what is wrong with the estimator is said at once
     as_skeleton(Poses.nobody(own_skeleton), skeleton or own_skeleton)
@@ -61,9 +62,9 @@ def estimate_data_set(
     with progress("estimating poses", total, total - sum(len(unit.videos) for unit in todo)) as advance:
         for count in counts:
             advance(count)
-    remarks = _merge(index.root, first, units, skeleton)
+    issues = _merge(index.root, first, units, skeleton)
     store = PoseStore.of(index.root)
-    write_remarks(index.root, remarks, LIST)
+    write_issues(index.root, issues, LIST)
     if len(store):
         index = replace(index, skeleton=store.skeleton)
         write_index(index)
@@ -71,9 +72,9 @@ def estimate_data_set(
     shutil.rmtree(finished)
     if not len(store):
         raise Refused(
-            f"Expected poses of {total} videos; none could be estimated ({remarks[0].item}: {remarks[0].detail})"
+            f"Expected poses of {total} videos; none could be estimated ({issues[0].item}: {issues[0].detail})"
         )
-    return Imported(index, tuple(remarks), LIST)
+    return ImportResult(index, tuple(issues), LIST)
 
 
 def _plan(index: Index, estimator: EstimatorChoice, parts: Path) -> tuple[int, list[Unit]]:
@@ -104,15 +105,17 @@ def _describe(estimator: dict[str, Any]) -> str:
     return " ".join((estimator["name"], *estimator["files"]))
 
 
-def _merge(root: Path, first: int, units: Sequence[Unit], skeleton: str) -> list[Remark]:
+def _merge(root: Path, first: int, units: Sequence[Unit], skeleton: str) -> list[ImportIssue]:
     """The parts as shards, whose numbers the plan knows: a call that was stopped here writes the same ones again."""
-    remarks: list[Remark] = []
+    issues: list[ImportIssue] = []
     shard: list[tuple[str, Poses]] = []
     number = first
     for unit in units:
         part = Path(unit.part)
         failures = json.loads(unit.account.read_text(encoding="utf-8"))
-        remarks += [Remark(name, "no poses: it cannot be looked at", why, kept=True) for name, why in failures]
+        issues += [
+            ImportIssue(name, "no poses: it cannot be looked at", why, is_imported=True) for name, why in failures
+        ]
         store = PoseStore([part]) if part.is_file() else PoseStore([])
         shard += [(name, as_skeleton(store[name], skeleton or store.skeleton)) for name in store]
         while len(shard) >= SHARD:
@@ -120,4 +123,4 @@ def _merge(root: Path, first: int, units: Sequence[Unit], skeleton: str) -> list
             number, shard = number + 1, shard[SHARD:]
     if shard:
         write_shard(root / f"poses-{number:05d}.safetensors", shard)
-    return remarks
+    return issues

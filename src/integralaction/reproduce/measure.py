@@ -21,24 +21,23 @@ from integralaction.config import Method
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
-from integralaction.evaluate import (
-    NOT_TESTED,
+from integralaction.mime.generate import generate
+from integralaction.mime.settings import MimeSettings
+from integralaction.recipe import Recipe
+from integralaction.recipes import VARIANTS, method_of, variant_of
+from integralaction.settings import to_dict
+from integralaction.testing.evaluate import NOT_TESTED, evaluate_together
+from integralaction.testing.predictions import (
     RELEASED,
     Predictions,
     digest,
-    evaluate_together,
     protocols,
     read_predictions,
     results_name,
     streams_digest,
 )
-from integralaction.mime.generate import generate
-from integralaction.mime.settings import MimeSettings
-from integralaction.recipe import Recipe
-from integralaction.recipes import VARIANTS, method_of, variant_of
-from integralaction.run import Run
-from integralaction.settings import to_dict
-from integralaction.train import train
+from integralaction.training.run import Run
+from integralaction.training.stages import train
 
 BASELINES: tuple[Method, ...] = ("appearance-only", "pose-only", "score-average")  # come with the variant `integral`
 MIME = {"mime-demo": MimeSettings(), "mime-large": MimeSettings(size=256, fps=30.0)}  # rendered for these recipes
