@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-# before the hook below: what is imported first within a hooked module is compiled anew by every process, and pickles,
-# which has no tensors, reads byte by byte, so that checked calls would be most of the time of its tests
-import lightning.pytorch  # noqa: F401
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
+# before the hook below: pickles has no tensors and reads byte by byte, so that checked calls would be most of the time
+# of its tests; what is imported first within a hooked module is compiled anew by every process
 import integralaction.pickles  # noqa: F401
 
 # every jaxtyping annotation of the package is checked while the tests run; in production they cost nothing

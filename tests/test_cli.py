@@ -16,17 +16,18 @@ from networks import write_network
 from PIL import Image
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction import cli, predict
-from integralaction.cli import run
-from integralaction.cli_predict import video_paths
+from integralaction import predict
+from integralaction.cli import main as cli
+from integralaction.cli.main import run
+from integralaction.cli.predict import video_paths
 from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
-from integralaction.data.video import read_frames, write_video
 from integralaction.draw import LEAST_HEIGHT
 from integralaction.importers.pyskl import Pyskl
 from integralaction.recipe import Recipe
 from integralaction.recipes import RECIPES, recipe_named
 from integralaction.settings import override, to_dict
+from integralaction.video.frames import read_frames, write_video
 
 
 @pytest.fixture(scope="module")

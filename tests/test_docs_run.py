@@ -18,7 +18,7 @@ from model.snapshots import make, released_file, released_shapes
 from networks import write_network
 from toy import CLASSES, toy_recipe, with_values, write_toy_dataset
 
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.model.hub import save_pretrained
 from integralaction.recipes import recipe_named
 from integralaction.settings import override, to_dict

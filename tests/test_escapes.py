@@ -16,7 +16,7 @@ from rich.console import Console
 from integralaction.assembly.issues import write_issues
 from integralaction.assembly.plan import ImportIssue
 from integralaction.escapes import latex, markdown, markup, spreadsheet
-from integralaction.page import page_width
+from integralaction.report.page import page_width
 from integralaction.reproduce.table_files import from_json, to_json
 from integralaction.tables import Cell, Column, Row, Table, split_columns, to_csv, to_markdown
 from integralaction.terminal import print_table

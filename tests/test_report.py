@@ -19,21 +19,21 @@ import torch
 from PIL import Image
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
-from integralaction import report
 from integralaction.audit import audit, write_audit
-from integralaction.cli import run as cli
+from integralaction.cli.main import run as cli
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore
-from integralaction.data.video import write_video
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.style import save_figure
-from integralaction.report import HEIGHT, page_path, preview, write_report
+from integralaction.report import run as report
+from integralaction.report.run import HEIGHT, page_path, preview, write_report
 from integralaction.reproduce.page import write_reproduction_page
 from integralaction.reproduce.table_files import write_table
 from integralaction.tables import Cell, Column, Row, Table
 from integralaction.testing.evaluate import evaluate
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train
+from integralaction.video.frames import write_video
 from tests.toy import with_values
 
 CPU = torch.device("cpu")

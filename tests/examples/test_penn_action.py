@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.data.index import read_index
 from integralaction.data.poses import PoseStore
 

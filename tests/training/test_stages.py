@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction import console
-from integralaction.cli import run as command_line
+from integralaction.cli.main import run as command_line
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore

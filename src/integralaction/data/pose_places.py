@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from integralaction.clip import Poses
-from integralaction.data.video_info import VideoInfo
 from integralaction.errors import MissingFile, Refused
+from integralaction.video.info import VideoInfo
 
 # of a video's places: its pixels, 0..1 of it, -1..1 of it, or the pixels of pictures of another size, as 1920x1080
 Units = str
+Doubts = tuple[tuple[str, str], ...]  # in few words what may be wrong with poses, each with the detail
 # the errors that reading JSON of another make comes to
 ODD = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _UNIT_NAMES = ("pixels", "unit", "centred")
@@ -54,10 +55,10 @@ class PoseRequest:
 
 @dataclass(frozen=True)
 class ReadPoses:
-    """Poses, and in few words what may be wrong with them, each with the detail."""
+    """Poses, and what may be wrong with them."""
 
     poses: Poses
-    doubts: tuple[tuple[str, str], ...] = ()
+    doubts: Doubts = ()
 
 
 def check_units(units: str | None) -> None:
@@ -73,11 +74,7 @@ def check_units(units: str | None) -> None:
 
 
 def understand(
-    skeleton: str,
-    frames: dict[int, np.ndarray],
-    request: PoseRequest,
-    numbered: bool,
-    doubts: tuple[tuple[str, str], ...] = (),
+    skeleton: str, frames: dict[int, np.ndarray], request: PoseRequest, numbered: bool, doubts: Doubts = ()
 ) -> ReadPoses:
     """The poses of a video's frames, as others write them, in its pixels with scores of 0..1.
 
@@ -116,9 +113,7 @@ def fit(poses: Poses, request: PoseRequest) -> ReadPoses:
     return ReadPoses(replace(poses, joints=joints), doubts)
 
 
-def _count_from_zero(
-    frames: dict[int, np.ndarray], count: int
-) -> tuple[dict[int, np.ndarray], tuple[tuple[str, str], ...]]:
+def _count_from_zero(frames: dict[int, np.ndarray], count: int) -> tuple[dict[int, np.ndarray], Doubts]:
     """The frames counted from 0: files that count from 1 have no frame 0, and their last is the number of frames."""
     first, last = min(frames, default=0), max(frames, default=0)
     if 1 <= first < last == count:
@@ -152,9 +147,7 @@ def _guess_units(joints: np.ndarray, path: Path) -> Units:
     )
 
 
-def _to_pixels(
-    joints: np.ndarray, units: Units, request: PoseRequest
-) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+def _to_pixels(joints: np.ndarray, units: Units, request: PoseRequest) -> tuple[np.ndarray, Doubts]:
     info = request.info
     if info is None:
         if units == "pixels":
@@ -174,7 +167,7 @@ def _to_pixels(
     return joints, _check_inside(joints, size, request)
 
 
-def _check_inside(joints: np.ndarray, size: np.ndarray, request: PoseRequest) -> tuple[tuple[str, str], ...]:
+def _check_inside(joints: np.ndarray, size: np.ndarray, request: PoseRequest) -> Doubts:
     """What is doubtful about where the joints lie.
 
     Raises:

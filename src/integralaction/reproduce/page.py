@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from integralaction.errors import Refused
-from integralaction.page import Fold, Page, Picture, Section, data_uri, read_rows, table_markups, write_page
+from integralaction.report.page import Fold, Page, Picture, Section, data_uri, read_rows, table_markups, write_page
 from integralaction.reproduce.claims import tally
 from integralaction.reproduce.figures import FIGURES
 from integralaction.reproduce.items import REPRODUCTION, named

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from integralaction.errors import Refused
 from integralaction.files import write_text
-from integralaction.page import read_rows, to_html
+from integralaction.report.page import read_rows, to_html
 from integralaction.tables import (
     MORE_DIGITS,
     Cell,

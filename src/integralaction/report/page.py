@@ -220,7 +220,9 @@ def write_page(page: Page, out: Path) -> Path:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    template = environment.from_string(files("integralaction").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    template = environment.from_string(
+        files("integralaction.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    )
     write_text(out, template.render(page=page), errors="backslashreplace")
     return out
 
