@@ -207,8 +207,8 @@ def test_a_frame_without_a_pose_takes_that_of_the_nearest(tmp_path: Path) -> Non
     found = {t: standing(left=t) for t in (0, 1, 2, 3, 4, 16, 17, 18, 19)}
     write_pose_store(tmp_path, [(v.video, Poses.from_frames("openpose18", found)) for v in index.videos])
     model = with_values(toy_recipe().model, classes=CLASSES, size=64)
-    versions = audit.VideoVersions(ClipReader.for_model(index, PoseStore.of(tmp_path), model), seed=0)
-    joints = versions._near(0, np.array([2, 7, 10, 12]))  # at 10 frames a second, five frames away at most
+    video = ClipReader.for_model(index, PoseStore.of(tmp_path), model).video(0)
+    joints = audit._nearest_joints(video, np.array([2, 7, 10, 12]))  # at 10 frames a second, five frames away at most
     scale = 73 / 64  # a crop of 64 is taken of a short side of 73
     lefts = joints[:, 0, 0, 0] / scale - 0.5 * 40
     np.testing.assert_allclose(lefts[[0, 1, 3]], [2, 4, 16], atol=1e-3)

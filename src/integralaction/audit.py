@@ -23,12 +23,13 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 from torch.nn import functional as F
 
-from integralaction.clip import Batch, Clip, collate
+from integralaction.clip import Batch, collate
 from integralaction.console import say, track
+from integralaction.data.clips import VideoReader
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
-from integralaction.data.transforms import apply_crop, centre_crop
+from integralaction.data.sampling import ten_clips
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text, write_whole
 from integralaction.fonts import fitting
@@ -169,13 +170,13 @@ class VideoVersions:
 
     def __init__(self, reader: ClipReader, seed: int) -> None:
         self._reader, self._seed = reader, seed
-        self._flip, self._skeleton = reader.skeleton.flip, reader.skeleton
         self.labels = np.array([reader.label(number) for number in range(len(reader))])
 
     def posed(self, number: int) -> bool:
         """Whether enough of a video's frames have a pose for it to be taken apart."""
-        video = self._reader.source(number)
-        joints = self._at(number, np.arange(0, video.frames, max(1, video.frames // 16)))
+        video = self._reader.video(number)
+        count = video.source.frames
+        joints = video.read_joints(np.arange(0, count, max(1, count // 16)))
         people = (joints[..., 2] > MIN_SCORE).mean(axis=2) >= 0.5
         return bool(people.any(axis=1).mean() >= POSED)
 
@@ -186,50 +187,41 @@ class VideoVersions:
 
     def batches(self, number: int, partner: int) -> dict[str, Batch]:
         """By version, the ten clips."""
-        reader = self._reader
-        size = reader.clip.size
-        starts = reader.starts(number)
-        wanted = np.stack([reader.wanted(number, start) for start in starts])
-        needed, place = np.unique(wanted, return_inverse=True)
-        crop = centre_crop(*reader.size(number), size)
-        poses = [reader.joints(number, None, start) for start in starts]
+        video = self._reader.video(number)
+        numbers = ten_clips(video.source.frames, video.clip)
+        joints = video.read_joints(numbers.poses)
         batches = {}
-        for version, frames in self.frames(number, partner, needed).items():
-            clips = []
-            for rows, joints in zip(place.reshape(wanted.shape), poses, strict=True):
-                there = np.zeros_like(joints) if version == "background only" else joints  # nobody is left in it
-                clips.append(apply_crop(Clip(frames[rows], there), crop, size, self._flip))
-            count = len(clips)
-            batches[version] = collate(clips, [int(self.labels[number])] * count, [number] * count)
+        for version, frames in self.frames(number, partner, numbers.distinct).items():
+            persons = np.zeros_like(joints) if version == "background only" else joints  # nobody is left in it
+            clips = video.cut_clips(numbers, frames, persons)
+            batches[version] = collate(clips, [int(self.labels[number])] * len(clips), [number] * len(clips))
         return batches
 
-    def frames(self, number: int, partner: int, needed: np.ndarray) -> dict[str, np.ndarray]:
+    def frames(self, number: int, partner: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """By version, these frames of a video, resized as for testing."""
-        theirs = needed % self._reader.source(partner).frames
-        frames, other = self._frames(number, needed), self._frames(partner, theirs)
-        joints, other_joints = (self._near(n, wanted) for n, wanted in ((number, needed), (partner, theirs)))
-        return take_apart(frames, joints, self._skeleton, other, other_joints)
+        video, other = self._reader.video(number), self._reader.video(partner)
+        other_numbers = numbers % other.source.frames
+        frames, other_frames = _frames(video, numbers), _frames(other, other_numbers)
+        joints, other_joints = _nearest_joints(video, numbers), _nearest_joints(other, other_numbers)
+        return take_apart(frames, joints, video.skeleton, other_frames, other_joints)
 
-    def _frames(self, number: int, wanted: np.ndarray) -> np.ndarray:
-        distinct, place = np.unique(wanted, return_inverse=True)
-        frames = self._reader.frames(number, distinct)
-        if frames is None:
-            raise Refused("Expected a model that looks at frames; found pose-only, which the scene cannot fool.")
-        return frames[place]
 
-    def _at(self, number: int, wanted: np.ndarray) -> np.ndarray:
-        return self._reader.joints_at(number, wanted)
+def _frames(video: VideoReader, numbers: np.ndarray) -> np.ndarray:
+    frames = video.read_frames(numbers)
+    if frames is None:
+        raise Refused("Expected a model that looks at frames; found pose-only, which the scene cannot fool.")
+    return frames
 
-    def _near(self, number: int, wanted: np.ndarray) -> np.ndarray:
-        """The poses of these frames, or of the nearest in which somebody was found, within half a second."""
-        source = self._reader.source(number)
-        everything = self._at(number, np.arange(source.frames))
-        somebody = np.flatnonzero((everything[..., 2] > MIN_SCORE).any(axis=(1, 2)))
-        if not len(somebody):
-            return everything[wanted]
-        nearest = somebody[np.abs(somebody[None] - wanted[:, None]).argmin(axis=1)]
-        near = np.abs(nearest - wanted) <= source.video.fps / 2
-        return everything[np.where(near, nearest, wanted)]
+
+def _nearest_joints(video: VideoReader, numbers: np.ndarray) -> np.ndarray:
+    """The poses of these frames, or of the nearest in which there is somebody, within half a second."""
+    everything = video.read_joints(np.arange(video.source.frames))
+    somebody = np.flatnonzero((everything[..., 2] > MIN_SCORE).any(axis=(1, 2)))
+    if not len(somebody):
+        return everything[numbers]
+    nearest = somebody[np.abs(somebody[None] - numbers[:, None]).argmin(axis=1)]
+    is_near = np.abs(nearest - numbers) <= video.source.info.fps / 2
+    return everything[np.where(is_near, nearest, numbers)]
 
 
 # ---- asking
