@@ -7,7 +7,7 @@ import integralaction
 
 ROOT = Path(integralaction.__file__).parent
 
-# a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
+# a line a level; within `model` and `data` in the order given; files of `FREE` import each other freely
 LEVELS = (
     (
         *("interrupts", "errors", "files", "csv_files", "console", "escapes", "intervals", "downloads", "fonts"),
@@ -21,15 +21,15 @@ LEVELS = (
         *("model.loss", "model.archive", "model.checkpoint"),
         *("data.index", "data.poses", "data.fingerprint", "data.pose_places", "data.pose_results", "data.pose_files"),
         *("data.sampling", "data.transforms", "data.clips"),
-        *("draw", "openpose"),
+        "draw",
     ),
-    ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "mime"),
+    ("data.dataset", "data.loading", "estimators", "engines", "recipes", "mime"),
     ("assembly", "checkpoints"),
     ("training.run",),
     ("models",),
     ("importers", "testing", "predict", "overview", "overlay"),
     ("training",),
-    ("posing", "export"),
+    ("export",),
     ("figures", "serve"),
     ("report.page",),
     ("reproduce",),
@@ -38,10 +38,9 @@ LEVELS = (
     ("", "__main__"),
 )
 
-
 # packages whose files import each other freely; the absence of circles orders them
 FREE = (
-    *("video", "mime", "assembly", "checkpoints", "importers", "training", "testing"),
+    *("video", "mime", "estimators", "assembly", "checkpoints", "importers", "training", "testing"),
     *("figures", "reproduce", "report", "cli"),
 )
 

@@ -128,7 +128,7 @@ def folder(miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A copy of the miniature, as the working directory; no estimator is installed, so that none is downloaded."""
     shutil.copytree(miniature, tmp_path / "here", symlinks=True)
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    monkeypatch.setattr("integralaction.estimators.choice.find_spec", lambda name: None)
     return tmp_path / "here"
 
 

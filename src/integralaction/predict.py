@@ -17,10 +17,11 @@ from integralaction.data.clips import Source, VideoReader
 from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.sampling import ten_clips
 from integralaction.errors import MissingFile, Refused
+from integralaction.estimators.choice import NAMES, is_estimator_installed, load_estimator
+from integralaction.estimators.estimator import PoseEstimator
+from integralaction.estimators.video_poses import estimate_poses
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.pose_estimation import NAMES, Named, PoseEstimator, estimate_poses, estimator_named
-from integralaction.pose_estimation import estimator_installed as is_estimator_installed
 from integralaction.video.frames import VideoInfo, probe
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
@@ -136,7 +137,7 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
             raise Refused(
                 f"Expected a data set folder or files of poses; {poses} is a network. Give an OpenPose network with "
                 "--pose-model, RTMO's or RTMPose's with --weights; in Python, OpenPose(Path(...)) of "
-                "integralaction.openpose."
+                "integralaction.estimators.openpose."
             )
         return PoseSource(str(poses), Path(poses))
     if isinstance(poses, PoseEstimator):
@@ -163,9 +164,9 @@ def _default_source(method: Method, device: str) -> PoseSource:
 
 
 @lru_cache(maxsize=1)
-def _estimator(name: Named, device: str) -> PoseEstimator:
+def _estimator(name: str, device: str) -> PoseEstimator:
     """An estimator, built once for all videos."""
-    return estimator_named(name, (), device)
+    return load_estimator(name, (), device)
 
 
 def _find_poses(source: PoseSource, whole: Source, model: ModelConfig) -> Poses:
