@@ -32,7 +32,7 @@ from integralaction.video.frames import read_frames, write_video
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data set and a run, both made by commands."""
+    """A folder with a data set and a run, both root by commands."""
     root = tmp_path_factory.mktemp("cli")
     write_toy_dataset(root / "data")
     (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
@@ -67,9 +67,9 @@ def test_poses_are_all_that_a_pose_stream_has(
     call = ["predict", str(root / "data/in-context/009.mp4"), "--model", str(root / "run/pose-only.safetensors")]
     assert run([*call, "--poses", str(root / "data")]) == 0
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
+    monkeypatch.setattr("integralaction.estimators.network_files.MODELS", "file:///nowhere/")
     assert run(call) == 1 and "Expected to download" in capsys.readouterr().err
-    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    monkeypatch.setattr("integralaction.estimators.choice.find_spec", lambda name: None)
     for arguments in (call, [*call, "--poses", "none"]):
         assert run(arguments) == 2
         captured = capsys.readouterr()
@@ -80,7 +80,7 @@ def test_poses_are_all_that_a_pose_stream_has(
 def test_without_an_estimator_it_says_so_and_goes_on(
     root: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    monkeypatch.setattr("integralaction.estimators.choice.find_spec", lambda name: None)
     assert run(["predict", str(root / "data/in-context/009.mp4"), "--model", str(root / "run")]) == 0
     captured = capsys.readouterr()
     assert "pip install 'integralaction[pose]'" in captured.err and "The model sees nobody" in captured.err
@@ -92,7 +92,7 @@ def test_a_download_that_fails_is_said_and_the_model_goes_on(
 ) -> None:
     """Nobody asked for the estimator by name; who does gets an error."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
+    monkeypatch.setattr("integralaction.estimators.network_files.MODELS", "file:///nowhere/")
     call = ["predict", str(root / "data/in-context/009.mp4"), "--model", str(root / "run")]
     assert run(call) == 0
     captured = capsys.readouterr()
@@ -214,7 +214,7 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
         ),
         (["predict", "x.mp4", "--model", "RUN", "--pose-model", "a"], "Expected the file of a pose network; a is not"),
         (["train", "kinetix", "--data", "d", "--out", "o"], "Expected a recipe (kinetics50, kinetics400"),
-        (["mime", ".", "--train", "1"], "to be new, empty or made by mime"),
+        (["mime", ".", "--train", "1"], "to be new, empty or root by mime"),
         (["mime", "file", "--train", "1"], "is a file"),
         (["mime", "out", "--processes", "0"], "Expected at least one process"),
         (["train", "kinetics50", "sed=1", "--data", "d", "--out", "o"], "did you mean 'seed'?"),

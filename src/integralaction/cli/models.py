@@ -1,16 +1,13 @@
 """The commands that make and test models: train, evaluate, audit, convert."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from integralaction.console import Tables, show
 from integralaction.errors import Refused
 from integralaction.recipes import RECIPES, VARIANTS
-
-if TYPE_CHECKING:
-    from integralaction.model.foreign import Told
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Splits = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)]
@@ -135,23 +132,24 @@ def audit(
     device
         Where the model runs.
     """
-    from integralaction.audit import VideoVersions, audit_name, contact_sheet, print_audit, tested, write_audit
-    from integralaction.audit import audit as run_audit
     from integralaction.data.dataset import ClipReader
     from integralaction.data.index import read_index
     from integralaction.data.poses import PoseStore
     from integralaction.models import choose_device
+    from integralaction.testing.audit import audit as run_audit
+    from integralaction.testing.audit import audit_name, audited_videos, print_audit, write_audit
+    from integralaction.testing.context_swaps import ContextSwaps, contact_sheet
     from integralaction.training.run import open_run
 
     opened = open_run(run)
     index = read_index(data or opened.data)
-    found = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
-    print_audit(found, Tables())
-    show(f"tables: {write_audit(found, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
+    result = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
+    print_audit(result, Tables())
+    show(f"tables: {write_audit(result, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
     if sheet is not None:
-        tested = tested(index, tuple(split or ()))
-        reader = ClipReader.for_model(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
-        contact_sheet(VideoVersions(reader, seed), tested, sheet)
+        videos = audited_videos(index, tuple(split or ()))
+        reader = ClipReader.for_model(videos, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
+        contact_sheet(ContextSwaps(reader, seed), videos, sheet)
         show(f"pictures: {sheet}")
     return 0
 
@@ -198,31 +196,21 @@ def convert(
     classes
         A text file with the classes' names in order, one a line.
     """
+    from integralaction.checkpoints import convert as conversion
+    from integralaction.checkpoints.hints import CheckpointHints
     from integralaction.importers.sources import read_lines
-    from integralaction.model.foreign import Told
+    from integralaction.models import load_model
 
     names = None if classes is None else read_lines(classes)
-    _convert(file, other, Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names), out)
-    return 0
-
-
-def _convert(file: Path, other: Path | None, hints: "Told", out: Path | None) -> None:
-    """Print the account of each file, and write the model where there is a folder for it."""
-    from integralaction.convert import account, check_folder, convert, merge, write
-    from integralaction.model.checkpoint import is_ours
-
+    hints = CheckpointHints(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
     if out is not None:
-        check_folder(out)
-    if other is None:
-        conversions = [convert(file, hints)]
-        model = conversions[0].model
-    else:
-        model, conversions = merge(file, other, hints)
-    for conversion in conversions:
-        show(account(conversion) + "\n")
+        conversion.check_folder(out)
+    model, checkpoints = conversion.convert_files([file] if other is None else [file, other], hints, load_model)
+    for checkpoint in checkpoints:
+        show(conversion.format_account(checkpoint) + "\n")
     if out is None:
         show("Nothing was written; give --out FOLDER.")
     else:
-        foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
-        write(model, foreign_files, conversions, out)
-        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if conversions else ""))
+        conversion.write_conversion(model, checkpoints, out)
+        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if checkpoints else ""))
+    return 0

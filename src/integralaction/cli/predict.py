@@ -88,8 +88,8 @@ def _predict_each(
     paths: list[Path], network: "IntegralAction", source: "PoseSource", as_json: bool, save_frames: Path | None
 ) -> int:
     """Show what each video shows; how many could not be read."""
+    from integralaction.estimators.estimator import PoseEstimator
     from integralaction.overlay import save_frames as save
-    from integralaction.pose_estimation import PoseEstimator
     from integralaction.predict import as_dict, as_text, predict_video
 
     if save_frames is not None:
@@ -157,8 +157,8 @@ def _source(
     videos: list[Path], poses: str | None, weights: list[Path], pose_model: Path | None, device: str, method: Method
 ) -> "PoseSource":
     """Where the persons are from, as the options say."""
-    from integralaction.openpose import OpenPose
-    from integralaction.pose_estimation import estimator_named
+    from integralaction.estimators.choice import NAMES, load_estimator
+    from integralaction.estimators.openpose import OpenPose
     from integralaction.predict import PoseSource, pose_source
 
     if method == "appearance-only":
@@ -171,9 +171,9 @@ def _source(
         return PoseSource(f"openpose ({pose_model})", OpenPose(pose_model, device))
     if weights:
         name = poses or ("rtmo" if len(weights) == 1 else "rtmpose")
-        if name not in ("rtmo", "rtmpose"):
-            raise Refused(f"Expected --poses rtmo or --poses rtmpose with --weights; found --poses {poses}.")
-        return PoseSource(f"{name} ({', '.join(map(str, weights))})", estimator_named(name, weights, device))
+        if name not in NAMES:
+            raise Refused(f"Expected --poses {' or --poses '.join(NAMES)} with --weights; found --poses {poses}.")
+        return PoseSource(f"{name} ({', '.join(map(str, weights))})", load_estimator(name, weights, device))
     source = pose_source("auto" if poses is None else poses, method, device)
     if isinstance(source.poses, Path) and source.poses.is_file() and source.poses.suffix == ".json" and len(videos) > 1:
         raise Refused(
