@@ -4,7 +4,6 @@ Predictions are kept in the run folder, so that tables need no second pass over 
 tested on the same stream features, computed once.
 """
 
-import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
 from integralaction.errors import Refused
 from integralaction.escapes import markdown, spreadsheet
+from integralaction.files import write_rows, write_text
 from integralaction.intervals import few_videos
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.tables import Cell, Row, Table, emphasize_row, percent_cell, plain_columns, to_markdown
@@ -36,7 +36,6 @@ from integralaction.testing.predictions import (
     digest,
     is_tested,
     is_whole,
-    open_whole,
     predictions_folder,
     protocols,
     read_predictions,
@@ -193,26 +192,21 @@ def write_results(run: Run, index: Index) -> None:
     predictions = {method: read_predictions(run, index, method, tuple(splits)) for method in run.methods}
     splits = protocols(predictions[run.methods[0]].videos)
     scores = [score(p, split) for p in predictions.values() for split in splits]
-    with open_whole(folder / f"{name}.csv") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["method", "split", "videos", "top1", "low", "high", "top5", "gate"])
-        for s in scores:
-            numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
-            gate = "" if np.isnan(s.gate) else f"{s.gate:.4f}"
-            writer.writerow(map(spreadsheet, (s.method, s.split, s.videos, *numbers, gate)))
-    with open_whole(folder / f"{name}-classes.csv") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["method", "split", "class", "videos", "top1", "gate"])
-        for p in predictions.values():
-            for split in splits:
-                writer.writerows(map(spreadsheet, row) for row in _rows_by_class(p.of_split(split), split))
-    with open_whole(folder / f"{name}.md") as file:
-        file.write(to_markdown(results_table(scores, splits)))
-        lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)]
-        file.write("\n" + "\n".join([*lines, *_few_videos_lines(scores)]) + "\n")
+    rows: list[tuple] = [("method", "split", "videos", "top1", "low", "high", "top5", "gate")]
+    for s in scores:
+        numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
+        rows.append((s.method, s.split, s.videos, *numbers, "" if np.isnan(s.gate) else f"{s.gate:.4f}"))
+    write_rows(folder / f"{name}.csv", (tuple(map(spreadsheet, row)) for row in rows))
+    rows = [("method", "split", "class", "videos", "top1", "gate")]
+    for p in predictions.values():
+        for split in splits:
+            rows += _rows_by_class(p.of_split(split), split)
+    write_rows(folder / f"{name}-classes.csv", (tuple(map(spreadsheet, row)) for row in rows))
+    lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)] + _few_videos_lines(scores)
+    write_text(folder / f"{name}.md", to_markdown(results_table(scores, splits)) + "\n" + "\n".join(lines) + "\n")
 
 
-def _rows_by_class(predictions: Predictions, split: str) -> list[list]:
+def _rows_by_class(predictions: Predictions, split: str) -> list[tuple]:
     is_right = predictions.rank() == 0
     rows = []
     for number, name in enumerate(predictions.classes):
@@ -221,7 +215,7 @@ def _rows_by_class(predictions: Predictions, split: str) -> list[list]:
             gate = predictions.gate[of_class].mean()
             gate_text = "" if np.isnan(gate) else f"{gate:.4f}"
             top1 = f"{is_right[of_class].mean():.4f}"
-            rows.append([predictions.method, split, name, of_class.sum(), top1, gate_text])
+            rows.append((predictions.method, split, name, of_class.sum(), top1, gate_text))
     return rows
 
 

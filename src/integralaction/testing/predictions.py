@@ -1,13 +1,10 @@
 """Predictions at rest: what each method says of the videos of a split, in the run folder, and what they depend on."""
 
-import csv
 import hashlib
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -18,7 +15,7 @@ from integralaction.data.fingerprint import poses_digest
 from integralaction.data.index import AS_RELEASED, Index, Video
 from integralaction.errors import MissingFile, Refused
 from integralaction.escapes import spreadsheet
-from integralaction.files import write_whole
+from integralaction.files import write_rows, write_whole
 from integralaction.training.run import Run
 
 RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps
@@ -150,14 +147,12 @@ def write_predictions(run: Run, index: Index, split: str, method: Method, tensor
     write_tensors({"probabilities": probabilities, "gate": gate}, path, " ".join(_dependencies(run, index, method)))
     predictions = read_predictions(run, index, method, (split,))
     rank, best = predictions.rank(), probabilities.argmax(axis=1)
-    with open_whole(path.with_suffix(".csv")) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video", "start", "end", "label", "predicted", "probability", "rank_of_label", "gate"])
-        for i, video in enumerate(predictions.videos):
-            where = [video.video, video.start, video.end, video.label]
-            gate_text = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
-            answer = [predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], gate_text]
-            writer.writerow(map(spreadsheet, (*where, *answer)))
+    rows: list[tuple] = [("video", "start", "end", "label", "predicted", "probability", "rank_of_label", "gate")]
+    for i, video in enumerate(predictions.videos):
+        answer = (predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i])
+        gate_text = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
+        rows.append((video.video, video.start, video.end, video.label, *answer, gate_text))
+    write_rows(path.with_suffix(".csv"), (tuple(map(spreadsheet, row)) for row in rows))
 
 
 def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, ...]) -> Predictions:
@@ -212,9 +207,3 @@ def check_classes(run: Run, index: Index, videos: Sequence[Video]) -> None:
             f"Expected classes that the model of {run.root} knows; found {', '.join(map(repr, unknown))} in "
             f"{index.root}. Test on a data set of the model's classes."
         )
-
-
-@contextmanager
-def open_whole(path: Path) -> Generator[TextIO]:
-    with write_whole(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        yield file

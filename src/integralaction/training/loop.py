@@ -1,7 +1,6 @@
 """The epochs of one stage: a plain loop that continues exactly where it was stopped, on one device or on several."""
 
 import io
-import warnings
 import zipfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -72,9 +71,7 @@ class _Loop:
         self._log.start_epoch(self._optimizer.param_groups[0]["lr"])
         title = f"{self._training.model.config.method}: batches of epoch {len(self._log.rows) + 1}"
         show_progress = progress(title, len(loader)) if is_first() else nullcontext(lambda count: None)
-        with heeded_loaders(), show_progress as advance, warnings.catch_warnings():
-            # the schedule counts a step that the scaler leaves out, as it may the first
-            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        with heeded_loaders(), show_progress as advance:
             for number, batch in enumerate(loader, start=1):
                 is_last = number % self._accumulate == 0
                 batch = batch.to(self._device, non_blocking=True)
@@ -83,7 +80,7 @@ class _Loop:
                     self._scaler.step(self._optimizer)
                     self._scaler.update()
                     self._optimizer.zero_grad()
-                    self._schedule.step()
+                    self._schedule.step()  # also past a step that the scaler leaves out, of which PyTorch warns
                 self._log.add(measures, getattr(batch, "replaced", ()))
                 advance(1)
         self._log.end_epoch()
@@ -109,13 +106,11 @@ class _Loop:
 
     def resume(self, path: Path) -> None:
         """Take up a checkpoint, where there is one that is whole and of this model."""
-        state = _read_checkpoint(path) if path.is_file() else None
-        if state is not None and _shapes(state["model"]) == _shapes(self._training.model.state_dict()):
+        if state := _read_checkpoint(path, self._training.model.state_dict()):
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
         elif path.is_file() and is_first():
             say(f"{path} is empty or damaged: the stage begins anew")
-            path.unlink()
         wait_for_all()
 
     def _parts(self) -> dict[str, Any]:
@@ -128,26 +123,26 @@ class _Loop:
         }
 
 
-def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in tensors.items()}
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any] | None:
-    """The parts in a checkpoint, also of format 1, which Lightning wrote; None: it is damaged."""
+def _read_checkpoint(path: Path, weights: dict[str, torch.Tensor]) -> dict[str, Any] | None:
+    """The parts in a checkpoint, also of format 1, which Lightning wrote; None: it is not there, damaged or of other
+    weights."""
     try:
         with zipfile.ZipFile(path) as archive:  # whose sums PyTorch does not check
             if archive.testzip() is not None:
                 return None
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if "format" in state:
-            return state
-        return {
-            "model": {tensor_name(name.removeprefix("model.")): t for name, t in state["state_dict"].items()},
-            "optimizer": state["optimizer_states"][0],
-            "schedule": state["lr_schedulers"][0],
-            "scaler": state.get("MixedPrecision", {}),
-            "log": state["callbacks"]["EpochEnd"],
-        }
+        if "format" not in state:
+            state = {
+                "model": {tensor_name(name.removeprefix("model.")): t for name, t in state["state_dict"].items()},
+                "optimizer": state["optimizer_states"][0],
+                "schedule": state["lr_schedulers"][0],
+                "scaler": state.get("MixedPrecision", {}),
+                "log": state["callbacks"]["EpochEnd"],
+            }
+        shapes, ours = ({name: t.shape for name, t in tensors.items()} for tensors in (state["model"], weights))
+        return state if shapes == ours else None
+    except MemoryError:
+        raise
     except Exception:  # of a damaged file the unpickler fails in whatever way it comes to
         return None
 
