@@ -70,10 +70,10 @@ def predict(
         say(f"integralaction: Expected a video or a folder of images at {path}, found nothing; check the path.")
     if not paths:
         return 1
-    from integralaction.data.pose_files import check_units
     from integralaction.estimators.estimator import PoseEstimator
     from integralaction.models import choose_device, load_model
     from integralaction.overlay import save_frames as save
+    from integralaction.pose_files.read import check_units
     from integralaction.predict import as_dict, as_text, predict_video
 
     check_units(pose_units)
