@@ -28,7 +28,7 @@ LEVELS = (
     ("assembly", "checkpoints"),
     ("training.run",),
     ("models",),
-    ("importers", "testing", "predict", "overview", "overlay"),
+    ("importers", "testing", "predict", "overview"),
     ("training",),
     ("export",),
     ("figures", "serve"),
@@ -41,7 +41,18 @@ LEVELS = (
 
 # packages whose files import each other freely; the absence of circles orders them
 FREE = (
-    *("video", "pose_files", "mime", "estimators", "assembly", "checkpoints", "importers", "training", "testing"),
+    *(
+        "video",
+        "pose_files",
+        "mime",
+        "estimators",
+        "assembly",
+        "checkpoints",
+        "importers",
+        "training",
+        "testing",
+        "predict",
+    ),
     *("figures", "reproduce", "report", "cli"),
 )
 
