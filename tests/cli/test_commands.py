@@ -16,7 +16,6 @@ from networks import write_network
 from PIL import Image
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction import predict
 from integralaction.cli import main as cli
 from integralaction.cli.main import run
 from integralaction.cli.predict import video_paths
@@ -24,6 +23,7 @@ from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
 from integralaction.draw import LEAST_HEIGHT
 from integralaction.importers.pyskl import Pyskl
+from integralaction.predict import video as predict
 from integralaction.recipe import Recipe
 from integralaction.recipes import RECIPES, recipe_named
 from integralaction.settings import override, to_dict
@@ -32,7 +32,7 @@ from integralaction.video.frames import read_frames, write_video
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data set and a run, both root by commands."""
+    """A folder with a data set and a run, both made by commands."""
     root = tmp_path_factory.mktemp("cli")
     write_toy_dataset(root / "data")
     (root / "toy.yaml").write_text(yaml.safe_dump(to_dict(toy_recipe())))
@@ -214,7 +214,7 @@ def test_each_bad_video_is_one_sentence_and_the_good_one_is_answered(
         ),
         (["predict", "x.mp4", "--model", "RUN", "--pose-model", "a"], "Expected the file of a pose network; a is not"),
         (["train", "kinetix", "--data", "d", "--out", "o"], "Expected a recipe (kinetics50, kinetics400"),
-        (["mime", ".", "--train", "1"], "to be new, empty or root by mime"),
+        (["mime", ".", "--train", "1"], "to be new, empty or made by mime"),
         (["mime", "file", "--train", "1"], "is a file"),
         (["mime", "out", "--processes", "0"], "Expected at least one process"),
         (["train", "kinetics50", "sed=1", "--data", "d", "--out", "o"], "did you mean 'seed'?"),

@@ -19,7 +19,7 @@ from integralaction.errors import Refused
 
 if TYPE_CHECKING:
     from integralaction.model.network import IntegralAction
-    from integralaction.predict import PoseSource
+    from integralaction.predict.video import PoseSource
 
 
 def predict(
@@ -71,8 +71,8 @@ def predict(
         say(f"integralaction: Expected a video or a folder of images at {name}, found nothing; check the path.")
     if not paths:
         return 1
-    from integralaction.data.pose_files import check_units
     from integralaction.models import choose_device, load_model
+    from integralaction.pose_files.read import check_units
 
     check_units(pose_units)
     target = choose_device(device)
@@ -89,8 +89,9 @@ def _predict_each(
 ) -> int:
     """Show what each video shows; how many could not be read."""
     from integralaction.estimators.estimator import PoseEstimator
-    from integralaction.overlay import save_frames as save
-    from integralaction.predict import as_dict, as_text, predict_video
+    from integralaction.predict.exports import as_dict, as_text
+    from integralaction.predict.overlay import save_frames as save
+    from integralaction.predict.video import predict_video
 
     if save_frames is not None:
         save_frames.mkdir(parents=True, exist_ok=True)
@@ -159,7 +160,7 @@ def _source(
     """Where the persons are from, as the options say."""
     from integralaction.estimators.choice import NAMES, load_estimator
     from integralaction.estimators.openpose import OpenPose
-    from integralaction.predict import PoseSource, pose_source
+    from integralaction.predict.video import PoseSource, pose_source
 
     if method == "appearance-only":
         if weights or pose_model is not None or poses not in (None, "none"):
