@@ -20,24 +20,9 @@ from integralaction.format1 import MODEL_NAMES
 from integralaction.skeleton import skeleton_named
 
 Integration = Literal["integral", "gate-free", "appearance-gate", "both-gate", "feature-fuse", "score-average"]
-Method = Literal[
-    "integral",
-    "gate-free",
-    "appearance-gate",
-    "both-gate",
-    "feature-fuse",
-    "score-average",
-    "appearance-only",
-    "pose-only",
-]
+Method = Literal[Integration, "appearance-only", "pose-only"]
 METHODS: tuple[Method, ...] = get_args(Method)
-TRAINED_INTEGRATIONS: tuple[Method, ...] = (
-    "integral",
-    "gate-free",
-    "appearance-gate",
-    "both-gate",
-    "feature-fuse",
-)
+TRAINED_INTEGRATIONS: tuple[Method, ...] = tuple(name for name in get_args(Integration) if name != "score-average")
 SINGLE_STREAMS: tuple[Method, ...] = ("appearance-only", "pose-only")  # stages 1 and 2
 
 Depth = Literal[18, 34, 50, 101]

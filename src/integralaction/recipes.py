@@ -187,7 +187,7 @@ def trust_prior(base: Recipe) -> Recipe:
 
 
 def outcome_prior(base: Recipe) -> Recipe:
-    """The gate told in each frame which stream was right: the paper's try, of which it says that it "did not improve
+    """The gate learns in each frame which stream was right: the paper's try, of which it says that it "did not improve
     the action recognition accuracy in a meaningful margin" (section 4.3). Cost: stage 3."""
     return replace(base, methods=("integral",), stages=replace(base.stages, gate_prior="outcome"))
 
