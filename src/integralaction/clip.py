@@ -216,7 +216,7 @@ class Prediction:
 
     Attributes:
         video: its path.
-        model: what the model was loaded from, as `load_model` was told.
+        model: what the model was loaded from, as `load_model` got it.
         classes: all class names, in the model's order.
         clip_probabilities: (N, classes) of each clip.
         frames: (N, T) int64, the frames of each clip.

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from integralaction.clip import Batch
 from integralaction.config import ModelConfig
 from integralaction.data import loading
-from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
+from integralaction.data.loading import bytes_of_clips, load_batches, usable_workers, watch_loaders
 
 MEGABYTE = 2**20
 
@@ -82,12 +82,12 @@ def test_all_batches_come_in_order(workers: int) -> None:
 
 
 def test_a_process_that_dies_is_a_sentence() -> None:
-    with pytest.raises(ChildProcessError, match="Expected loader processes to live; one died"), heeded_loaders():
+    with pytest.raises(ChildProcessError, match="Expected loader processes to live; one died"), watch_loaders():
         list(load_batches(Dying(), 1, 1))
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="something else"), heeded_loaders():
+    with pytest.raises(RuntimeError, match="something else"), watch_loaders():
         raise RuntimeError("something else")
 
 
@@ -103,7 +103,7 @@ class Large(Clips):
 
 loading.free_shared_memory = lambda: None  # as if what is free had been taken meanwhile
 try:
-    with loading.heeded_loaders():
+    with loading.watch_loaders():
         print(len(list(loading.load_batches(Large(), 1, 1))))
 except ChildProcessError as error:
     print(error)

@@ -62,12 +62,12 @@ def _call(arguments: list[str]) -> int:
         return app(arguments) or 0
     except MissingArgumentError:
         # an option of many values before them has taken those that stand for themselves: --split train RUN
-        if (reordered := _value_first(arguments)) is None:
+        if (reordered := _move_value_first(arguments)) is None:
             raise
         return app(reordered) or 0
 
 
-def _value_first(arguments: list[str]) -> list[str] | None:
+def _move_value_first(arguments: list[str]) -> list[str] | None:
     """The command line with the last value of the last option of many before all options; None: there is none."""
     first = 2 if arguments[:1] == ["import"] else 1
     for place in range(len(arguments) - 1, first, -1):

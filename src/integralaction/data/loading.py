@@ -22,7 +22,7 @@ from integralaction.skeleton import SKELETONS, skeleton_named
 
 SHARED_MEMORY = Path("/dev/shm")  # where Linux keeps it; elsewhere it is not limited
 AHEAD = 2  # batches that wait for each loader process
-TAKEN = 2  # batches that are being used or copied
+IN_USE = 2  # batches that are being used or copied
 PAGES = 2**14  # bytes that a batch takes beside its own, as each of its tensors fills whole pages
 QUEUES = 2**15  # bytes that a loader process takes beside its batches
 _ADVICE = "Give loading.workers=0, or a container more of it (docker run --shm-size=2g)."
@@ -41,7 +41,7 @@ def load_batches(clips: Dataset, workers: int, batch_bytes: int, **options: Any)
     if usable:
         options |= {"prefetch_factor": AHEAD}
     with _quiet():
-        return DataLoader(Shared(clips), batch_size=None, num_workers=usable, **options)
+        return DataLoader(InSharedMemory(clips), batch_size=None, num_workers=usable, **options)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def usable_workers(workers: int, batch_bytes: int) -> int:
         return workers
     free //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # other processes of the same training share it
     batch_bytes += PAGES
-    usable = max(0, min(workers, (free - TAKEN * batch_bytes) // (AHEAD * batch_bytes + QUEUES)))
+    usable = max(0, min(workers, (free - IN_USE * batch_bytes) // (AHEAD * batch_bytes + QUEUES)))
     if usable < workers:
         _say_once(
             f"{usable} of {workers} loader processes are used: {SHARED_MEMORY} has no room for the batches of more. "
@@ -82,7 +82,7 @@ def free_shared_memory() -> int | None:
     return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else None
 
 
-class Shared(Dataset):
+class InSharedMemory(Dataset):
     """A data set whose batches are put into shared memory where they are made: an error there reaches the training,
     which would wait for ever for a batch that was lost on its way."""
 
@@ -105,7 +105,7 @@ class Shared(Dataset):
 
 
 @contextmanager
-def heeded_loaders() -> Generator[None]:
+def watch_loaders() -> Generator[None]:
     """While batches are taken: a loader process that dies is one sentence.
 
     Raises:

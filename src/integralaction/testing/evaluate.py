@@ -20,7 +20,7 @@ from integralaction.config import Method
 from integralaction.console import progress, say
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, say_untrained_classes
-from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches
+from integralaction.data.loading import bytes_of_clips, load_batches, watch_loaders
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
 from integralaction.errors import Refused
@@ -136,7 +136,7 @@ def _evaluate_split(
     parts.mkdir(parents=True, exist_ok=True)
     paths = []
     batch_bytes = bytes_of_clips(streams.config, TEST_CLIPS)
-    with progress(f"testing {index.name} {split}", len(clips)) as advance, heeded_loaders():
+    with progress(f"testing {index.name} {split}", len(clips)) as advance, watch_loaders():
         for start in range(0, len(clips), CHUNK):
             path = parts / f"{start:07d}.safetensors"
             paths.append(path)

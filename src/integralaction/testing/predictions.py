@@ -78,7 +78,7 @@ def predictions_folder(run: Run, index: Index, split: str) -> Path:
 
 
 def digest(index: Index, *others: str) -> str:
-    """Of the rows of an index, and more: what was predicted for other ones is not taken for theirs."""
+    """A digest of the rows of an index and of more, by which predictions for other rows are recognised."""
     sha256 = hashlib.sha256()
     for part in (*index.videos, *others):
         sha256.update(repr(part).encode())

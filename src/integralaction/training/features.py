@@ -13,7 +13,7 @@ from integralaction.clip import Batch
 from integralaction.console import say, track
 from integralaction.data.dataset import ClipReader, ReadableClips, TestClips
 from integralaction.data.index import Index
-from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches
+from integralaction.data.loading import bytes_of_clips, load_batches, watch_loaders
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
 from integralaction.files import write_whole
@@ -82,7 +82,7 @@ def stream_features(
     faults: dict[str, str] = {}
     model = channels_last(model).to(device).eval()
     appearance, pose, trust, labels, first = [], [], [], [], [0]
-    with heeded_loaders():
+    with watch_loaders():
         for batch in track(loader, "computing features", len(clips)):
             if not isinstance(batch, Batch):
                 faults.update([batch])

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from integralaction.console import progress, say
 from integralaction.data.dataset import TrainClips
-from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
+from integralaction.data.loading import bytes_of_clips, load_batches, usable_workers, watch_loaders
 from integralaction.data.sampling import MicroBatches
 from integralaction.files import write_whole
 from integralaction.format1 import tensor_name
@@ -71,7 +71,7 @@ class _Loop:
         self._log.start_epoch(self._optimizer.param_groups[0]["lr"])
         title = f"{self._training.model.config.method}: batches of epoch {len(self._log.rows) + 1}"
         show_progress = progress(title, len(loader)) if is_first() else nullcontext(lambda count: None)
-        with heeded_loaders(), show_progress as advance:
+        with watch_loaders(), show_progress as advance:
             for number, batch in enumerate(loader, start=1):
                 is_last = number % self._accumulate == 0
                 batch = batch.to(self._device, non_blocking=True)

@@ -47,8 +47,7 @@ def start_run(run: Run) -> None:
 
 
 def check_free(root: Path) -> None:
-    """Refuse a folder that holds what is not ours; hidden files are in nobody's way, nor is what a killed beginning
-    left.
+    """Refuse a folder with files that are not ours; hidden ones and what a killed start left do not count.
 
     Raises:
         ValueError: it holds other files and no run.

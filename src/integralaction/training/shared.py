@@ -53,7 +53,7 @@ class SharedStages:
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def take(self, run: Run, method: Method) -> bool:
-        """Copy a stage into a run, where it is there; whether it was."""
+        """Copy a stage into a run; whether the folder has it."""
         folder = self.root / self.key(run.recipe, method)
         model = folder / f"{method}.safetensors"
         if not is_ours(model):

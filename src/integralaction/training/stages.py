@@ -135,7 +135,7 @@ def _run_stages(
             elif shared.take(run, method):
                 say(f"{method}: trained before with these settings")
     wait_for_all()
-    # decided once and by all: a process that is late must not take a model just made for one to be left out
+    # all processes decide before any of them trains: one that is late must not take a new model for a finished stage
     todo = _methods_to_train(run)
     wait_for_all()
     for number, method in enumerate(SINGLE_STREAMS):
