@@ -15,7 +15,7 @@ LEVELS = (
     ),
     ("clip",),
     (
-        *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
+        *("model.pose_maps", "model.layers", "model.tsm_resnet", "model.backbones", "model.streams", "model.integration", "model.network"),
         *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
         *(
             "data.video_info",

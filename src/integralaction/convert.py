@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from integralaction.config import IntegrationConfig, ModelConfig
+from integralaction.config import IntegrationConfig, ModelConfig, ResNetConfig
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
 from integralaction.format1 import leaves
@@ -168,7 +168,8 @@ def _group(name: str | None) -> str:
 
 def _depths(config: ModelConfig) -> str:
     parts = {"appearance": config.appearance, "pose": config.pose}
-    return ", ".join(f"-{part.backbone.depth} ({stream})" for stream, part in parts.items() if part is not None)
+    backbones = {stream: part.backbone for stream, part in parts.items() if part is not None}
+    return ", ".join(f"-{b.depth} ({stream})" for stream, b in backbones.items() if isinstance(b, ResNetConfig))
 
 
 def _short(value: object) -> str:

@@ -16,7 +16,7 @@ MODEL_NAMES: dict[str, str] = {
     "width": "appearance.backbone.width pose.backbone.width",
     "shift": "appearance.backbone.shift pose.backbone.shift",
     "shift_first": "appearance.backbone.shift_first pose.backbone.shift_first",
-    "normalised": "appearance.normalised",
+    "normalised": "appearance.mean appearance.deviation",
     "pose_input": "pose.input",
     "frames": "clip.frames",
     "stride": "clip.stride",
@@ -45,7 +45,7 @@ _SINGLE = {"appearance-only": "pose", "pose-only": "appearance"}  # and the stre
 
 def model_settings(values: dict[str, Any]) -> dict[str, Any]:
     """A model's settings of format 1, nested as they are now; what they leave out stays left out."""
-    nested = _nest(values, MODEL_NAMES)
+    nested = _nest(_with_colours(values), MODEL_NAMES)
     method = values.get("method")
     if isinstance(method, str) and method in _SINGLE:
         nested |= {_SINGLE[method]: None, "integration": None}
@@ -57,7 +57,7 @@ def recipe_settings(values: dict[str, Any]) -> dict[str, Any]:
     model = values.get("model")
     if isinstance(model, dict):
         of_streams = {name: value for name, value in model.items() if name != "method" or value not in [*_SINGLE]}
-        values = {**values, "model": of_streams}
+        values = {**values, "model": _with_colours(of_streams)}
     return _nest(dict(leaves(values)), RECIPE_NAMES)
 
 
@@ -73,6 +73,15 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _with_colours(values: dict[str, Any]) -> dict[str, Any]:
+    """A model's settings in which `normalised`, ImageNet's colours or none, is the mean and the deviation of them."""
+    if not isinstance(values.get("normalised"), bool):
+        return values
+    colours = {"appearance.mean": [0.0] * 3, "appearance.deviation": [1.0] * 3}
+    rest = {name: value for name, value in values.items() if name != "normalised"}
+    return rest if values["normalised"] else {**rest, **colours}
 
 
 def _nest(values: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

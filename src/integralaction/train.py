@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from integralaction.clip import Batch
-from integralaction.config import SINGLE_STREAMS, Method, ModelConfig
+from integralaction.config import SINGLE_STREAMS, EncoderConfig, Method, ModelConfig, ResNetConfig
 from integralaction.console import say, track
 from integralaction.data.dataset import ClipReader, ReadableClips, TestClips, TrainClips
 from integralaction.data.index import Index, read_index, say_untrained_classes
@@ -279,17 +279,19 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
             f"{recipe.start.init}, whose classifiers are kept; found {found}. Give --head new to start new "
             "classifiers, or name its classes as the data set does (integralaction convert --classes)."
         )
-    theirs, before = dict(leaves(to_dict(init))), dict(leaves(to_dict(ours)))
-    shifts = [part.backbone.shift for part in (init.appearance, init.pose) if part is not None]
-    of_clip = ["vote", *(name for name in theirs if name.startswith("clip."))] if any(shifts) else []
+    theirs, before = _settings_by_name(init, ours), _settings_by_name(ours, init)
+    is_temporal = any(part.backbone.is_temporal for part in (init.appearance, init.pose) if part is not None)
+    of_clip = ["vote", *(name for name in theirs if name.startswith("clip."))] if is_temporal else []
     needed = [name for name in theirs if name.startswith(("appearance.", "pose."))]
     if init.pose is None:
         of_clip = [name for name in of_clip if not name.startswith("clip.pose_")]
-    if not any(shifts):
+    if not is_temporal:
         needed = [name for name in needed if not name.endswith((".shift", ".shift_first"))]
     if init.method == ours.method and init.integration is not None:
         needed += [name for name in theirs if name.startswith(("integration.", "clip.pose_"))]
     changes = {name: theirs[name] for name in (*of_clip, *needed) if theirs[name] != before.get(name)}
+    of_whole = {name for name in asked if name.startswith("appearance.backbone.") and name not in theirs}
+    asked = (*asked, *(["appearance.backbone"] if of_whole else []))
     if refused := sorted(set(asked) & set(needed) & changes.keys()):
         wanted = ", ".join(f"model.{name}={changes[name]}" for name in refused)
         raise Refused(f"Expected what the weights of {recipe.start.init} need, {wanted}; found others. Leave it out.")
@@ -300,6 +302,17 @@ def made_like(recipe: Recipe, init: ModelConfig, asked: tuple[str, ...] = ()) ->
     if ours.integration is not None:
         changes["integration.stream_answers"] = True
     return changed(ours, changes, recipe.start.init)
+
+
+def _settings_by_name(config: ModelConfig, other: ModelConfig) -> dict[str, Any]:
+    """Each setting by its dotted name. A backbone is one setting where that of either model is an encoder, whose
+    settings belong together."""
+    values = to_dict(config)
+    whole = {}
+    parts = [model.appearance for model in (config, other)]
+    if any(part is not None and isinstance(part.backbone, EncoderConfig) for part in parts) and values["appearance"]:
+        whole["appearance.backbone"] = values["appearance"].pop("backbone")
+    return {**dict(leaves(values)), **whole}
 
 
 def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | None = None) -> IntegralAction:
@@ -316,6 +329,12 @@ def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | 
     if recipe.start.weights != "random" and (alone or recipe.stages.strategy == "joint"):
         for name, part in (("appearance", config.appearance), ("pose", config.pose)):
             if part is not None and (init is None or getattr(init, name) is None):
+                if not isinstance(part.backbone, ResNetConfig):
+                    raise Refused(
+                        "Expected start.weights=random, or start.init with a model of this backbone, where the "
+                        f"appearance stream has an encoder; found start.weights={recipe.start.weights}, which are "
+                        "weights of ResNets."
+                    )
                 start_from_imagenet(getattr(model, name).backbone, part.backbone.depth, recipe.start.weights)
     if init is not None:
         _adopt(model, init, recipe.start.head == "keep")

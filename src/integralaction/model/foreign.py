@@ -426,7 +426,7 @@ def _released_settings(
             "pose_frame_factor": told.pose_frame_factor,
             "pose_pooling": "convolution" if told.pose_frame_factor > 1 else "mean",
         },
-        "appearance": {"backbone": {"depth": appearance, **shift}, "normalised": False},
+        "appearance": {"backbone": {"depth": appearance, **shift}, "mean": [0, 0, 0], "deviation": [1, 1, 1]},
         "pose": {"backbone": {"depth": pose, **shift}, "skeleton": skeletons[maps]},
         "integration": {
             "channels": channels,

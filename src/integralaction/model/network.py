@@ -8,6 +8,8 @@ joints (B, T', P, K, 3) -> maps -> pose stream -> F_P (B, T', C_P) +
 B clips, T RGB frames, T' pose frames (T times pose_frame_factor), P persons, K joints, C channels
 """
 
+# ruff: noqa: RUF001 (the marks that the paper's tables use)
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,9 @@ from torch import Tensor, nn
 
 from integralaction.config import ModelConfig
 from integralaction.errors import Refused
-from integralaction.model.integration import PosePooling, build_integration, new_linear
+from integralaction.model.backbones import build_backbone
+from integralaction.model.integration import FeatureIntegration, PosePooling, build_integration, new_linear
+from integralaction.model.layers import Layer
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.model.streams import AppearanceStream, PoseStream
 from integralaction.skeleton import Skeleton
@@ -75,7 +79,8 @@ class IntegralAction(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """
         Raises:
-            ValueError: fewer than two classes.
+            ModuleNotFoundError: an encoder without the extra `transformers`.
+            ValueError: fewer than two classes, or a backbone that cannot be built or does not fit the clip.
         """
         super().__init__()
         if len(config.classes) < 2:
@@ -89,7 +94,9 @@ class IntegralAction(nn.Module):
         self.pose_classifier: nn.Linear | None = None
         has_stream_answers = config.integration is None or config.integration.stream_answers
         if config.appearance is not None:
-            self.appearance = AppearanceStream(config.appearance, config.clip)
+            part = config.appearance
+            backbone = build_backbone(part.backbone, config.clip)
+            self.appearance = AppearanceStream(backbone, config.clip.frames, part.mean, part.deviation)
             if has_stream_answers:
                 self.appearance_classifier = new_linear(self.appearance.channels, classes)
         if config.pose is not None:
@@ -97,7 +104,7 @@ class IntegralAction(nn.Module):
             if has_stream_answers:
                 self.pose_classifier = new_linear(self.pose.channels, classes)
         self.pose_pooling: PosePooling | None = None
-        self.integration: nn.Module | None = None
+        self.integration: FeatureIntegration | None = None
         self.classifier: nn.Linear | None = None
         if config.integration is not None and self.appearance is not None and self.pose is not None:
             integration = build_integration(config.integration, self.appearance.channels, self.pose.channels)
@@ -203,6 +210,15 @@ class IntegralAction(nn.Module):
             return self.pose_pooling(pose)
         return pose.unflatten(1, (self.config.clip.frames, -1)).mean(dim=2)
 
+    def pooling_layers(self) -> tuple[Layer, ...]:
+        """How F_P comes from T' to T frames; nothing where they are equal."""
+        if self.pose_pooling is not None:
+            return self.pose_pooling.layers()
+        factor = self.config.clip.pose_frame_factor
+        if factor == 1:
+            return ()
+        return (Layer(f"average\nof {factor}", f"{factor}×1² avg pool,\nstride {factor}×1²"),)
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
@@ -282,4 +298,7 @@ def _check_tensor(value: object, name: str, device: torch.device) -> None:
 
 def channels_last(model: IntegralAction) -> IntegralAction:
     """The model with its weights laid out as the streams lay out their maps: faster convolutions, same numbers."""
-    return model.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload] (torch omits it)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):  # the layout is one of four dimensions
+            module.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload] (torch omits it)
+    return model
