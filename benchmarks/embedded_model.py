@@ -18,8 +18,8 @@ from integralaction.evaluate import evaluate, results_table, score
 from integralaction.mime.generate import generate
 from integralaction.mime.settings import MimeSettings
 from integralaction.recipes import mime_demo
-from integralaction.run import Run, environment
-from integralaction.train import train
+from integralaction.training.run import Run, environment
+from integralaction.training.stages import train
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "integralaction" / "weights"
 SPLITS = ("val", "in-context", "out-of-context", "no-pose", "ambiguous")

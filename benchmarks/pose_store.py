@@ -28,7 +28,7 @@ from integralaction.config import ModelConfig
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import read_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
-from integralaction.run import environment
+from integralaction.training.run import environment
 
 FRAMES, JOINTS, CLASSES = 300, 18, 400
 ROUNDS, OURS, THEIRS = 40, 200, 10  # reads in turns

@@ -16,9 +16,9 @@ from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.data.video import write_video
-from integralaction.run import Run
 from integralaction.skeleton import skeleton_named
-from integralaction.train import train
+from integralaction.training.run import Run
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 SKELETON = skeleton_named("openpose18")

@@ -15,7 +15,7 @@ from toy import toy_recipe, write_toy_dataset
 
 from integralaction.cli import run
 from integralaction.settings import to_dict
-from integralaction.train import train
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 

@@ -23,6 +23,7 @@ from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
 from integralaction.data.video import write_video
 from integralaction.draw import LEAST_HEIGHT
+from integralaction.importers.pyskl import Pyskl
 from integralaction.recipe import Recipe
 from integralaction.recipes import RECIPES, recipe_named
 from integralaction.settings import override, to_dict
@@ -321,7 +322,7 @@ def test_a_real_network_sees_a_person_but_not_in_a_close_up(
         ("report RUN --split train --split test", {"run": Path("RUN"), "split": ["train", "test"]}),
         ("reproduce table4 --out X a=1 --seeds 2 b=2", {"item": "table4", "items": ("a=1", "b=2"), "seeds": 2}),
         ("train R --data D a=1 --out O b=2", {"recipe": "R", "assignments": ("a=1", "b=2"), "data": Path("D")}),
-        ("import pyskl --split a=b c=d F --out O", {"pickle": Path("F"), "split": ["a=b", "c=d"]}),
+        ("import pyskl --split a=b c=d F --out O", {"importer": Pyskl(Path("F"), split=("a=b", "c=d"))}),
         ("convert a --out o b", {"file": Path("a"), "other": Path("b"), "out": Path("o")}),
     ],
 )

@@ -14,8 +14,9 @@ from integralaction.cli import run
 from integralaction.model.foreign import read_tensors
 from integralaction.model.hub import save_pretrained
 from integralaction.model.network import IntegralAction
-from integralaction.run import load_model
-from integralaction.train import made_like, new_model, train
+from integralaction.models import load_model
+from integralaction.training.stages import train
+from integralaction.training.warm_start import match_config_to_weights, new_model
 from tests.toy import with_values
 
 
@@ -178,7 +179,7 @@ def test_weights_of_single_frames_start_the_recipes_clips(tmp_path: Path) -> Non
         head="new",
     )
     init = load_model(tmp_path / "resnet18.pth")
-    config = made_like(recipe, init.config)
+    config = match_config_to_weights(recipe, init.config)
     assert config.clip.size == 32 and config.integration.channels == 8
     assert (config.appearance.backbone.shift, config.clip.frames, config.clip.stride, config.vote) == (
         8,

@@ -13,6 +13,8 @@ import pytest
 from reproduce.fakes import CLASSES, predictions
 from rich.console import Console
 
+from integralaction.assembly.issues import write_issues
+from integralaction.assembly.plan import ImportIssue
 from integralaction.escapes import latex, markdown, markup, spreadsheet
 from integralaction.evaluate import print_results, results_table, score
 from integralaction.figures.table import (
@@ -26,8 +28,7 @@ from integralaction.figures.table import (
     to_csv,
     to_json,
 )
-from integralaction.importers.building import Remark, write_remarks
-from integralaction.train import check_failed
+from integralaction.training.log import check_unreadable
 
 NAMES = (
     "[red]in[/red]",
@@ -57,8 +58,8 @@ def test_numbers_and_plain_words_stay(value: object) -> None:
 def test_lists_of_other_peoples_files_are_neutral(tmp_path: Path) -> None:
     """What was left out of an import, and what could not be read in training, by the names of the files."""
     name = "=cmd|' /C calc'!A0.mp4"
-    write_remarks(tmp_path, [Remark(name, "a reason", "-1 frames of \x1b[31m")])
-    check_failed({name: "@fault"}, 100, 0.5, tmp_path)
+    write_issues(tmp_path, [ImportIssue(name, "a reason", "-1 frames of \x1b[31m")])
+    check_unreadable({name: "@fault"}, 100, 0.5, tmp_path)
     for file in ("import.csv", "failed.csv"):
         cells = [cell for row in csv.reader((tmp_path / file).read_text().splitlines()) for cell in row]
         assert f"'{name}" in cells and not any(cell.startswith(("=", "@", "-", "+")) for cell in cells)

@@ -27,8 +27,8 @@ from integralaction.evaluate import (
 )
 from integralaction.intervals import share_interval
 from integralaction.model.network import IntegralAction
-from integralaction.run import Run, open_run
-from integralaction.train import train
+from integralaction.training.run import Run, open_run
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 CPU = torch.device("cpu")

@@ -260,7 +260,7 @@ posing.poses_of_video = deadly
 posing.TRIES = 2
 if __name__ == "__main__":
     done = posing.estimate_data_set(read_index(sys.argv[1]), posing.Estimator("rtmo", (sys.argv[2],), "cpu"), 2)
-    print(posing.TRIES, [(remark.item, remark.detail) for remark in done.remarks])
+    print(posing.TRIES, [(issue.item, issue.detail) for issue in done.issues])
 """
     )
     network = rtmo_network(tmp_path / "n.onnx")

@@ -9,15 +9,15 @@ import pytest
 import torch
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
-from integralaction import readiness
-from integralaction import train as training
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.model.network import IntegralAction
 from integralaction.recipe import Recipe, Stage
 from integralaction.recipes import RECIPES
-from integralaction.run import Run
-from integralaction.train import train
+from integralaction.training import readiness
+from integralaction.training import stages as training
+from integralaction.training.run import Run
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 NONE = Stage(epochs=0, lr=1)
@@ -149,6 +149,6 @@ def test_bf16_without_units_is_said(
 
 
 def test_our_own_recipes_do_not_ask_for_bf16() -> None:
-    assert {make().precision for make in RECIPES.values()} == {"32-true"}
+    assert {make().optimizer.precision for make in RECIPES.values()} == {"32-true"}
     example = Path(__file__).parents[1] / "examples/penn_action/recipe.yaml"
     assert "bf16" not in example.read_text()

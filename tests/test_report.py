@@ -31,8 +31,8 @@ from integralaction.figures.style import save_figure
 from integralaction.figures.table import Cell, Column, Row, Table, write_table
 from integralaction.report import HEIGHT, page_path, preview, write_report
 from integralaction.reproduce.page import write_reproduction_page
-from integralaction.run import Run, open_run
-from integralaction.train import train
+from integralaction.training.run import Run, open_run
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 CPU = torch.device("cpu")

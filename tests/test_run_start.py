@@ -19,12 +19,13 @@ from integralaction.data.fingerprint import WHOLE, Fingerprint, poses_digest
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.evaluate import evaluate, read_predictions
+from integralaction.models import load_model
 from integralaction.recipe import Recipe, Stage
 from integralaction.recipes import recipe_named
 from integralaction.report import page_path
-from integralaction.run import Run, load_model, open_run
 from integralaction.settings import override, to_dict
-from integralaction.train import train
+from integralaction.training.run import Run, open_run
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 NONE = Stage(epochs=0, lr=1)

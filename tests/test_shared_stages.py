@@ -12,15 +12,14 @@ import torch
 from safetensors.torch import load_file
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction import train as training
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.format1 import leaves
 from integralaction.recipe import Recipe, Stage
-from integralaction.run import Run
-from integralaction.settings import changed, to_dict
-from integralaction.shared_stages import SharedStages, stage_recipe
-from integralaction.train import train
+from integralaction.settings import changed, leaves, to_dict
+from integralaction.training import features as training
+from integralaction.training.run import Run
+from integralaction.training.shared import SharedStages, stage_recipe
+from integralaction.training.stages import train
 from tests.toy import with_values
 
 STREAMS = ("appearance-only", "pose-only")

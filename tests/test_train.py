@@ -6,9 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ import yaml
 from safetensors.torch import load_file
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
+from integralaction import console
 from integralaction.cli import run as command_line
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import read_index, write_index
@@ -24,11 +27,15 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.evaluate import evaluate
 from integralaction.model.loss import pose_trust
+from integralaction.models import load_model
 from integralaction.predict import predict_video
 from integralaction.recipe import Recipe, Stage
-from integralaction.run import Run, load_model, open_run
 from integralaction.settings import to_dict
-from integralaction.train import FeatureBatch, FeatureClips, StageTraining, new_model, stream_features, train
+from integralaction.training.features import FeatureClips, stream_features
+from integralaction.training.run import Run, open_run
+from integralaction.training.stage import FeatureBatch, StageTraining
+from integralaction.training.stages import train
+from integralaction.training.warm_start import new_model
 from tests.toy import with_values
 
 
@@ -492,7 +499,7 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
     model = new_model(recipe, "integral", 0)
     clips = TrainClips(ClipReader.for_model(read_index(data).split("train"), PoseStore.of(data), config), False, seed=0)
     batch = clips[[(0, number) for number in range(9)]]
-    training = StageTraining(model, recipe, recipe.stages.integration, steps=1)  # whose streams are in eval mode
+    training = StageTraining(model, recipe)  # whose streams are in eval mode
     with torch.no_grad():
         features = model.features(batch.frames, batch.joints)
         # streams that answer this and that, a gate that opens here and there
@@ -506,7 +513,7 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
             answers[name] = classifier(feature)
         logits = model.integrate(features).gate_logits
         seen = pose_trust(batch.joints, config.clip.size, config.clip.size)
-    found = training.training_step(batch, 0)
+    loss, found = training(batch)
 
     def at(values: torch.Tensor, frame: int) -> torch.Tensor:
         """What T' values are in one of T frames: their mean over its time, or the one at its time."""
@@ -533,8 +540,9 @@ def test_a_gate_prior_weighs_the_frames(data: Path, prior: str, shape: str) -> N
     assert float(found["total"]) == pytest.approx(float(found["classification"]) + 1.5 * wanted, rel=1e-4)
 
     cached = FeatureBatch(features.appearance, features.pose, seen, batch.labels)
-    again = training.training_step(cached, 0)
-    for name in ("loss", "gate_loss", "classification"):
+    loss_again, again = training(cached)
+    torch.testing.assert_close(loss_again, loss)
+    for name in ("gate_loss", "classification"):
         torch.testing.assert_close(again[name], found[name])
 
 
@@ -583,3 +591,20 @@ def test_gate_priors_train_other_gates(data: Path, tmp_path: Path, kept: Path, s
         assert changed_parts(made["uniform"]["integral"], made[prior]["integral"]) == {"integration", "classifier"}
         for stage in ("appearance-only", "pose-only"):
             assert changed_parts(made["uniform"][stage], made[prior][stage]) == set()
+
+
+def test_a_long_epoch_says_how_far_it_is(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    forward = StageTraining.forward
+
+    def slow_forward(training: StageTraining, batch: Any) -> Any:
+        time.sleep(0.1)
+        return forward(training, batch)
+
+    monkeypatch.setattr(StageTraining, "forward", slow_forward)
+    monkeypatch.setattr(console, "EVERY", 0.06)
+    train(with_values(toy_recipe(), methods=("appearance-only",)), data, tmp_path / "run", "cpu")
+    lines = [line for line in capsys.readouterr().err.splitlines() if ": batches of epoch" in line]
+    assert any(" of epoch 1: " in line for line in lines) and any(" of epoch 2: " in line for line in lines)
+    assert all(line.startswith("appearance-only: ") and " of 3 after " in line for line in lines)

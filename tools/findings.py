@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from integralaction.files import write_rows, write_text
-from integralaction.run import environment
+from integralaction.training.run import environment
 from tools import fuzz, tears
 from tools.fuzz import Fuzzed
 from tools.kills import Killed

@@ -172,7 +172,7 @@ def model_samples(root: Path) -> list[Path]:
 
 
 def read_model(path: Path) -> str:
-    from integralaction.run import load_model
+    from integralaction.models import load_model
 
     return _digest_of_model(load_model(path))
 
@@ -227,16 +227,15 @@ def pickle_samples(root: Path) -> list[Path]:
 
 def read_annotations(path: Path) -> str:
     """Import the whole of it, as `import pyskl` does without videos."""
+    from integralaction.assembly.build import build
     from integralaction.data.poses import PoseStore
-    from integralaction.importers import pyskl
-    from integralaction.importers.building import build
+    from integralaction.importers.pyskl import Pyskl
 
     out = path.parent / "out"
     shutil.rmtree(out, ignore_errors=True)
-    found = pyskl.find(path, None, splits=(), classes=None, keypoints=None, made_by="tools")
-    made = build(found, out)
+    result = build(Pyskl(path).find(), out, "tools")
     store = PoseStore.of(out)
-    return digest_of([made.index.videos, *(_digest_of_poses(store[name]) for name in store)])
+    return digest_of([result.index.videos, *(_digest_of_poses(store[name]) for name in store)])
 
 
 # ---- texts
@@ -291,7 +290,7 @@ def run_samples(root: Path) -> list[Path]:
 
 def _write_predictions(root: Path, index: Any) -> None:
     from integralaction import evaluate
-    from integralaction.run import open_run
+    from integralaction.training.run import open_run
 
     part = index.split("in-context")
     tensors = {"probabilities": np.full((len(part.videos), 3), 1 / 3, np.float32)}
@@ -301,7 +300,7 @@ def _write_predictions(root: Path, index: Any) -> None:
 def read_run(path: Path) -> str:
     from integralaction.data.index import read_index
     from integralaction.evaluate import read_predictions
-    from integralaction.run import open_run
+    from integralaction.training.run import open_run
 
     root = next(folder for folder in path.parents if folder.name == "run")
     run = open_run(root)

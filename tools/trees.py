@@ -7,7 +7,6 @@ from pathlib import Path
 # files that may differ between two unbroken runs, and why
 LEFT_OUT = {
     "environment.yaml": "the command, the machine, versions",
-    "hparams.yaml": "of the training library's logger; nobody reads it",
     "events.out.tfevents.*": "TensorBoard's file: names and lines hold the time; each call that goes on has its own",
 }
 # files that are compared in part

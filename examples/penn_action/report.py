@@ -21,7 +21,7 @@ from svm import svm_accuracy
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.evaluate import Predictions, read_predictions, score
-from integralaction.run import Run, open_run
+from integralaction.training.run import Run, open_run
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "penn-action.md"
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from integralaction.clip import Clip, Poses, Prediction
     from integralaction.config import ModelConfig
     from integralaction.model.network import IntegralAction, Output
+    from integralaction.models import load_model
     from integralaction.predict import predict_video
-    from integralaction.run import load_model
 
     __version__: str
 
@@ -22,7 +22,7 @@ _HOMES = {
     "Output": "integralaction.model.network",
     "Poses": "integralaction.clip",
     "Prediction": "integralaction.clip",
-    "load_model": "integralaction.run",
+    "load_model": "integralaction.models",
     "predict_video": "integralaction.predict",
 }
 

@@ -40,8 +40,8 @@ from integralaction.fonts import fitting
 from integralaction.intervals import few_videos, share_interval
 from integralaction.model.network import channels_last
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.run import Run, environment
 from integralaction.skeleton import Skeleton
+from integralaction.training.run import Run, environment
 
 VERSIONS = ("as it is", "person only", "background only", "swapped")
 POSED = 0.5  # share of a video's looked-at frames in which a person must have a pose to be taken apart

@@ -8,7 +8,6 @@ import sys
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from integralaction.cli_data import mime, pose, show_data
-from integralaction.cli_import import imports
 from integralaction.cli_models import audit, convert, evaluate, train
 from integralaction.cli_paper import report, reproduce
 from integralaction.cli_predict import predict
@@ -28,9 +27,14 @@ app = App(
     default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
 )
-for command in (predict, mime, imports, pose, train, evaluate, audit, reproduce, report, convert):
+for command in (predict, mime, pose, train, evaluate, audit, reproduce, report, convert):
     app.command(command)
 app.command(show_data, name="data")
+app.command(
+    "integralaction.cli_import:imports",  # by its name, as it needs all importers: they are loaded when it is called
+    name="import",
+    help="Make a data set folder of a public data set, of a folder of videos, or of pose files.",
+)
 
 
 def run(arguments: list[str]) -> int:

@@ -78,10 +78,10 @@ def pose(
     device
         Where the estimator runs.
     """
+    from integralaction.assembly.issues import summary
     from integralaction.data.index import read_index
-    from integralaction.importers.building import summary
+    from integralaction.models import choose_device
     from integralaction.posing import Estimator, estimate_data_set
-    from integralaction.run import choose_device
 
     if processes < 1:
         raise Refused(f"Expected at least one process; found {processes}.")

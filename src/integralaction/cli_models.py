@@ -52,7 +52,7 @@ def train(
 
     from integralaction.recipes import recipe_named
     from integralaction.settings import override
-    from integralaction.train import train as run_training
+    from integralaction.training.stages import train as run_training
 
     given = (recipe, *assignments)
     recipe = next((word for word in given if "=" not in word), recipe)  # settings may stand before it
@@ -94,7 +94,8 @@ def evaluate(
     from integralaction.data.index import read_index
     from integralaction.evaluate import evaluate as run_evaluation
     from integralaction.evaluate import print_results
-    from integralaction.run import choose_device, open_run
+    from integralaction.models import choose_device
+    from integralaction.training.run import open_run
 
     opened = open_run(run)
     index = read_index(on or opened.data)
@@ -136,7 +137,8 @@ def audit(
     from integralaction.data.dataset import ClipReader
     from integralaction.data.index import read_index
     from integralaction.data.poses import PoseStore
-    from integralaction.run import choose_device, open_run
+    from integralaction.models import choose_device
+    from integralaction.training.run import open_run
 
     opened = open_run(run)
     index = read_index(data or opened.data)

@@ -38,7 +38,7 @@ def report(
     from integralaction.report import write_report
     from integralaction.reproduce.items import REPRODUCTION
     from integralaction.reproduce.page import write_reproduction_page
-    from integralaction.run import open_run
+    from integralaction.training.run import open_run
 
     if previews < 0:
         raise Refused(f"Expected no negative number of previews; found {previews}. Take 0 for none.")
@@ -85,10 +85,10 @@ def reproduce(
     device
         Where to train and test.
     """
+    from integralaction.models import choose_device
     from integralaction.reproduce.items import Asked, expanded
     from integralaction.reproduce.items import reproduce as run_reproduction
     from integralaction.reproduce.measure import DataPart
-    from integralaction.run import choose_device
 
     if seeds < 1:
         raise Refused(f"Expected at least one seed; found {seeds}.")

@@ -71,10 +71,10 @@ def predict(
     if not paths:
         return 1
     from integralaction.data.pose_files import check_units
+    from integralaction.models import choose_device, load_model
     from integralaction.overlay import save_frames as save
     from integralaction.pose_estimation import PoseEstimator
     from integralaction.predict import as_dict, as_text, predict_video
-    from integralaction.run import choose_device, load_model
 
     check_units(pose_units)
     target = choose_device(device)

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import ConfigDict, Discriminator, Tag
 from pydantic.dataclasses import dataclass
 
-from integralaction import format1
 from integralaction.errors import Refused
+from integralaction.format1 import MODEL_NAMES
 from integralaction.skeleton import skeleton_named
 
 Integration = Literal["integral", "gate-free", "appearance-gate", "both-gate", "feature-fuse", "score-average"]
@@ -277,7 +277,7 @@ class ModelConfig:
             softmax, as in the released code.
     """
 
-    FORMER_NAMES: ClassVar[dict[str, str]] = format1.MODEL_NAMES
+    FORMER_NAMES: ClassVar[dict[str, str]] = MODEL_NAMES
 
     classes: tuple[str, ...] = ()
     clip: ClipConfig = ClipConfig()

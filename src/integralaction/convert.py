@@ -8,12 +8,13 @@ from pathlib import Path
 from integralaction.config import IntegrationConfig, ModelConfig, ResNetConfig
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
-from integralaction.format1 import leaves
 from integralaction.model.checkpoint import is_ours
 from integralaction.model.foreign import Foreign, Mode, Told, read_foreign, recognise
 from integralaction.model.hub import MODEL_FILE, save_pretrained
 from integralaction.model.network import IntegralAction
-from integralaction.run import adopt_streams, load_model
+from integralaction.models import load_model
+from integralaction.settings import leaves
+from integralaction.training.run import load_streams
 
 ACCOUNT = "conversion.csv"
 UNFINISHED = "conversion.unfinished"  # names the files that a call is writing
@@ -80,7 +81,7 @@ def merge(appearance: Path, pose: Path, told: Told) -> tuple[IntegralAction, lis
         )
     config = replace(p, appearance=a.appearance, integration=IntegrationConfig(method="score-average"))
     model = IntegralAction(config).eval()
-    adopt_streams(model, *models)
+    load_streams(model, *models)
     return model, read
 
 

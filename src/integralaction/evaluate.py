@@ -38,7 +38,7 @@ from integralaction.escapes import markdown, spreadsheet
 from integralaction.files import write_whole
 from integralaction.intervals import difference_interval, few_videos, share_interval
 from integralaction.model.network import IntegralAction, channels_last
-from integralaction.run import Run
+from integralaction.training.run import Run
 
 CHUNK = 256  # videos after which an evaluation can be continued
 RELEASED = " (as released)"  # after a split's name: only the videos that the released code's protocol keeps

@@ -4,8 +4,9 @@ Checkpoints and runs that say format 1, or no format, are in it.
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any
+
+from integralaction.settings import leaves
 
 # each name of format 1 and what it is called now; of two streams that share a value, both
 MODEL_NAMES: dict[str, str] = {
@@ -64,15 +65,6 @@ def recipe_settings(values: dict[str, Any]) -> dict[str, Any]:
 def tensor_name(name: str) -> str:
     """What a tensor of a model of format 1 is called now."""
     return re.sub(r"^(appearance|pose)\.resnet\.", r"\1.backbone.", name)
-
-
-def leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """The values in nested settings with their dotted names."""
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _with_colours(values: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from integralaction.assembly.issues import ImportResult, write_issues
+from integralaction.assembly.plan import ImportIssue
+from integralaction.assembly.pose_files import as_skeleton
+from integralaction.assembly.pose_shards import next_shard
 from integralaction.clip import Poses
 from integralaction.console import one_line, progress, say
 from integralaction.data.index import Index, write_index
@@ -38,9 +42,6 @@ from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.data.video import probe, read_in_parts
 from integralaction.errors import MissingExtra, Refused
 from integralaction.files import write_text
-from integralaction.importers.building import Imported, Remark, write_remarks
-from integralaction.importers.new_shards import next_shard
-from integralaction.importers.pose_files import as_skeleton
 from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
@@ -99,7 +100,7 @@ class _Unit:
 
 def estimate_data_set(
     index: Index, estimator: Estimator, processes: int = 1, ray_address: str | None = None
-) -> Imported:
+) -> ImportResult:
     """Give every video of a data set that has no poses those that an estimator finds in all its frames.
 
     Args:
@@ -108,7 +109,7 @@ def estimate_data_set(
             as many work as it has processors, or GPUs.
 
     Returns:
-        The data set, with the estimator's skeleton where it had no poses, and a remark for each video that failed.
+        The data set, with the estimator's skeleton where it had no poses, and an issue for each video that failed.
 
     Raises:
         ValueError: the folder holds parts of another estimation, or all videos failed.
@@ -119,7 +120,7 @@ def estimate_data_set(
     there = PoseStore.of(index.root)
     if not (parts / PLAN).is_file() and all(video.video in there for video in index.videos):
         say(f"All {len(there)} videos of {index.root} have their poses: nothing is left to do.")
-        return Imported(index, (), LIST)
+        return ImportResult(index, (), LIST)
     held = there.skeleton  # what is wrong with the estimator is said at once
     as_skeleton(Poses.nobody(_built(estimator).skeleton), held or _built(estimator).skeleton)
     first, units = _plan(index, estimator, parts)
@@ -127,9 +128,9 @@ def estimate_data_set(
     total = sum(len(unit.videos) for unit in units)
     working = _by_ray(todo, ray_address) if ray_address is not None else _by_processes(todo, processes)
     _watch(working, total - sum(len(unit.videos) for unit in todo), total)
-    remarks = _merge(index.root, first, units, held)
+    issues = _merge(index.root, first, units, held)
     store = PoseStore.of(index.root)
-    write_remarks(index.root, remarks, LIST)
+    write_issues(index.root, issues, LIST)
     if len(store):
         index = replace(index, skeleton=store.skeleton)
         write_index(index)
@@ -137,9 +138,9 @@ def estimate_data_set(
     shutil.rmtree(finished)
     if not len(store):
         raise Refused(
-            f"Expected poses of {total} videos; none could be estimated ({remarks[0].item}: {remarks[0].detail})"
+            f"Expected poses of {total} videos; none could be estimated ({issues[0].item}: {issues[0].detail})"
         )
-    return Imported(index, tuple(remarks), LIST)
+    return ImportResult(index, tuple(issues), LIST)
 
 
 def _plan(index: Index, estimator: Estimator, parts: Path) -> tuple[int, list[_Unit]]:
@@ -426,15 +427,17 @@ def _by_ray(todo: Sequence[_Unit], address: str) -> Iterator[int]:
 # ---- from parts to shards
 
 
-def _merge(root: Path, first: int, units: Sequence[_Unit], skeleton: str) -> list[Remark]:
+def _merge(root: Path, first: int, units: Sequence[_Unit], skeleton: str) -> list[ImportIssue]:
     """The parts as shards, whose numbers the plan knows: a call that was stopped here writes the same ones again."""
-    remarks: list[Remark] = []
+    issues: list[ImportIssue] = []
     shard: list[tuple[str, Poses]] = []
     number = first
     for unit in units:
         part = Path(unit.part)
         failed = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
-        remarks += [Remark(name, "no poses: it cannot be looked at", told, kept=True) for name, told in failed]
+        issues += [
+            ImportIssue(name, "no poses: it cannot be looked at", told, is_imported=True) for name, told in failed
+        ]
         store = PoseStore([part]) if part.is_file() else PoseStore([])
         shard += [(name, as_skeleton(store[name], skeleton or store.skeleton)) for name in store]
         while len(shard) >= SHARD:
@@ -442,4 +445,4 @@ def _merge(root: Path, first: int, units: Sequence[_Unit], skeleton: str) -> lis
             number, shard = number + 1, shard[SHARD:]
     if shard:
         write_shard(root / f"poses-{number:05d}.safetensors", shard)
-    return remarks
+    return issues

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from integralaction import format1
 from integralaction.config import SINGLE_STREAMS, STRICT, TRAINED_INTEGRATIONS, Method, ModelConfig
 from integralaction.errors import Refused
+from integralaction.format1 import RECIPE_NAMES
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Head = Literal["keep", "new"]
@@ -161,7 +161,7 @@ class Recipe:
         seed: of initialisation, order and augmentation.
     """
 
-    FORMER_NAMES: ClassVar[dict[str, str]] = format1.RECIPE_NAMES
+    FORMER_NAMES: ClassVar[dict[str, str]] = RECIPE_NAMES
 
     name: str = "custom"
     model: ModelConfig = ModelConfig()

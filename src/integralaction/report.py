@@ -47,9 +47,9 @@ from integralaction.page import (
     table_markup,
     write_page,
 )
-from integralaction.run import Run
 from integralaction.settings import read_yaml
 from integralaction.skeleton import skeleton_named
+from integralaction.training.run import Run
 
 HEIGHT = 160  # of a preview, pixels
 SECONDS, FPS = 4, 15  # a preview's length and rate at most

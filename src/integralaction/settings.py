@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from integralaction.errors import Refused
 from integralaction.files import write_text
-from integralaction.format1 import leaves
 
 LARGEST = 2**24  # bytes of a file of settings: that of a data set of 100,000 classes is smaller
 MOST = 1_000_000  # values in it, those that aliases repeat counted each time
@@ -140,6 +139,15 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise Refused(f"{where}: {_sentence(kind, error)}") from error
+
+
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """The values in nested settings with their dotted names."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def changed(settings: T, values: Mapping[str, Any], where: str) -> T:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from integralaction.data.images import image_series, is_animation
 from integralaction.data.video import VideoError, probe, read_frames
-from integralaction.importers.folder import find_in_folder
+from integralaction.importers.folder import Folder
 
 
 def picture(shade: int) -> Image.Image:
@@ -180,13 +180,13 @@ def test_pictures_are_no_videos_but_animations_are(tmp_path: Path) -> None:
     picture(0).save(tmp_path / "run" / "move.gif", save_all=True, append_images=[picture(90)])
     picture(0).save(tmp_path / "run" / "move.png", save_all=True, append_images=[picture(90)])
     assert is_animation(tmp_path / "run" / "move.png") and not is_animation(tmp_path / "run" / "photo.bmp")
-    found = find_in_folder(tmp_path, val=0, test=0.5, group=None, seed=0)
-    assert sorted(entry.video for entry in found.entries) == [
+    plan = Folder(tmp_path, test=0.5).find()
+    assert sorted(entry.video for entry in plan.entries) == [
         *("jump/jump0", "jump/jump1", "run/move.gif", "run/move.png", "run/run0", "run/run1"),
     ]
-    left_out = sorted(remark.item for remark in found.remarks if not remark.kept)
-    assert left_out == ["run/phone.heic", "run/photo.bmp"]
-    doubtful = {remark.item: remark.detail for remark in found.remarks if remark.kept}
+    others = sorted(issue.item for issue in plan.issues if not issue.is_imported)
+    assert others == ["run/phone.heic", "run/photo.bmp"]
+    doubtful = {issue.item: issue.detail for issue in plan.issues if issue.is_imported}
     assert doubtful == {f"jump/jump{i}": "one after another: in#, out#" for i in range(2)}
 
 
@@ -196,4 +196,4 @@ def test_frames_of_other_kinds_become_no_videos_of_a_data_set(tmp_path: Path, en
     folder.mkdir(parents=True)
     name_frames(folder, f"1.{ending}", f"2.{ending}")
     with pytest.raises(ValueError, match=rf"Expected folders of frames as JPEG or PNG .* run/run0/1\.{ending}"):
-        find_in_folder(tmp_path, val=0, test=0.5, group=None, seed=0)
+        Folder(tmp_path, test=0.5).find()

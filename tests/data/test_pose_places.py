@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from integralaction.assembly.pose_files import add_poses
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.pose_files import read_poses, tails
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.data.video import write_video
-from integralaction.importers.pose_files import add_poses
 
 FRAMES, HEIGHT, WIDTH = 6, 48, 64
 
@@ -240,8 +240,7 @@ def test_files_lie_as_the_videos_do(tmp_path: Path) -> None:
         write_json(poses / f"{place}.json", [row(t, person(x)) for t in range(FRAMES)])
     write_openpose(poses / "lie" / "4", [person(23, joints=18)], "4")
     write_openpose(poses / "fly", [person(24, joints=18)], "5")
-    imported = add_poses(index, poses, None)
-    assert not imported.remarks
+    assert not add_poses(index, poses, None).issues
     assert places_of(index) == dict(zip(names, (20, 21, 22, 23, 24), strict=True))
 
 
@@ -260,11 +259,11 @@ def test_a_file_of_one_video_is_not_everybodys(tmp_path: Path) -> None:
     assert places_of(index) == {"run/a.mp4": 20, "run/b.mp4": 30}
 
 
-def test_doubts_are_remarks(tmp_path: Path) -> None:
+def test_doubts_are_issues(tmp_path: Path) -> None:
     index = write_dataset(tmp_path, "run/a.mp4")
     write_json(tmp_path / "poses/a.json", [row(t + 1, person()) for t in range(FRAMES)])
-    (remark,) = add_poses(index, tmp_path / "poses", None).remarks
-    assert remark.kept and remark.reason == "poses of frames numbered from 1"
+    (issue,) = add_poses(index, tmp_path / "poses", None).issues
+    assert issue.is_imported and issue.reason == "poses of frames numbered from 1"
 
 
 def test_poses_of_a_data_set_of_larger_videos_are_scaled(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_other_methods() -> None:
     assert rows(TOY.of_method("appearance-gate"))["gating"][0].startswith("G: 1×1², 8")
     released = rows(with_values(TOY, alignment="batch", pose_frame_factor=2, pose_pooling="convolution"))
     assert released["feature"][1] == "5×1², 64, stride 2×1² 1×1², 8 batch normalization ReLU"
-    deepest = rows(with_values(TOY, appearance_depth=101))
+    deepest = rows(with_values(TOY, depth=101))
     assert deepest["res4"][0].startswith("[TSM in 12 of 23")
     assert "TSM" not in rows(with_values(TOY, shift=0))["res3"][0]
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from integralaction.assembly import build as building
+from integralaction.assembly.plan import Entry
 from integralaction.cli import run
 from integralaction.clip import Poses
 from integralaction.config import ModelConfig
@@ -20,8 +22,7 @@ from integralaction.data.index import AS_RELEASED, Index, read_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.data.video import write_video
 from integralaction.importers import kinetics, ntu
-from integralaction.importers.building import Entry
-from integralaction.importers.folder import divide
+from integralaction.importers.division import divide
 
 
 def video(path: Path, frames: int = 6, size: tuple[int, int] = (20, 40), fps: float = 10) -> Path:
@@ -37,13 +38,13 @@ def images(folder: Path, frames: int, size: tuple[int, int] = (20, 40)) -> Path:
     return folder
 
 
-def remarks(out: Path, name: str = "import.csv") -> dict[str, tuple[str, str]]:
-    """Reason and whether kept, by item."""
+def reasons(out: Path, name: str = "import.csv") -> dict[str, tuple[str, str]]:
+    """Reason and the column `kept`, by item."""
     rows = csv.DictReader((out / name).read_text(encoding="utf-8").splitlines())
     return {row["item"]: (row["reason"], row["kept"]) for row in rows}
 
 
-def imported(out: Path, *command: str | Path) -> Index:
+def import_data(out: Path, *command: str | Path) -> Index:
     assert run(["import", *map(str, command), "--out", str(out)]) == 0
     return read_index(out)
 
@@ -69,13 +70,13 @@ def test_a_folder_of_classes_with_odd_names_and_bad_videos(tmp_path: Path, capsy
     images(bad / "odd size", 4, (21, 33))
     (root / "a b/thumbnail.jpg").write_bytes((bad / "odd size/000001.jpg").read_bytes())
     (root / "stray.mp4").write_bytes(good)
-    index = imported(tmp_path / "out", "folder", root, "--test", "0.4", "--seed", "3")
+    index = import_data(tmp_path / "out", "folder", root, "--test", "0.4", "--seed", "3")
     assert index.classes == tuple(sorted(ODD_NAMES)) and len(index.videos) == 23
-    told = remarks(tmp_path / "out")
+    issues = reasons(tmp_path / "out")
     unreadable = {f"{ODD_NAMES[0]}/{name}" for name in ("truncated.mp4", "empty.mp4", "notes.txt")}
-    assert {name for name, (reason, _) in told.items() if reason == "cannot be read as a video"} == unreadable
-    assert told["stray.mp4"] == ("not in a folder of a class", "no")
-    assert told["a b/thumbnail.jpg"] == ("an image beside other files", "no")
+    assert {name for name, (reason, _) in issues.items() if reason == "cannot be read as a video"} == unreadable
+    assert issues["stray.mp4"] == ("not in a folder of a class", "no")
+    assert issues["a b/thumbnail.jpg"] == ("an image beside other files", "no")
     printed = capsys.readouterr().out
     assert (
         "left out: 3 cannot be read as a video, 1 an image beside other files, 1 not in a folder of a class" in printed
@@ -85,7 +86,7 @@ def test_a_folder_of_classes_with_odd_names_and_bad_videos(tmp_path: Path, capsy
     assert {(v.height, v.width) for v in index.videos} == {(20, 40), (21, 33)}
     by_split = {(v.label, v.split) for v in index.videos}
     assert by_split == {(name, split) for name in ODD_NAMES for split in ("train", "test")}
-    again = imported(tmp_path / "again", "folder", root, "--test", "0.4", "--seed", "3")
+    again = import_data(tmp_path / "again", "folder", root, "--test", "0.4", "--seed", "3")
     assert [v.split for v in again.videos] == [v.split for v in index.videos]
     assert run(["import", "folder", str(root), "--out", str(tmp_path / "out")]) == 2
     assert "to be new or empty; it holds other files" in capsys.readouterr().err
@@ -95,7 +96,7 @@ def test_folders_of_splits_and_of_images(tmp_path: Path) -> None:
     video(tmp_path / "v/Train/run/a.mp4")
     images(tmp_path / "v/validation/run/frames of b", 4)
     images(tmp_path / "v/test/jump/c", 3)
-    index = imported(tmp_path / "out", "folder", tmp_path / "v")
+    index = import_data(tmp_path / "out", "folder", tmp_path / "v")
     assert [(v.video, v.split, v.label, v.frames) for v in index.videos] == [
         ("Train/run/a.mp4", "train", "run", 6),
         ("test/jump/c", "test", "jump", 3),
@@ -110,15 +111,15 @@ def test_a_table_of_paths_and_labels(tmp_path: Path, capsys: pytest.CaptureFixtu
     rows += ["a.mp4,run,train,0,1,g1", "a.mp4,jump,train,1,2,g1", "b.mp4,run,TEST,,,g2", "c.mp4,,test,,,"]
     rows += ["a.mp4,run,train,0,1,g1", "d.mp4,run,test,soon,2,", "lost.mp4,run,test,,,"]
     (tmp_path / "list.csv").write_text("\ufeff" + "\n".join(rows), encoding="utf-8")
-    index = imported(tmp_path / "out", "folder", tmp_path / "v", "--csv", tmp_path / "list.csv")
-    found = [(v.video, v.label, v.split, v.start, v.end, v.group) for v in index.videos]
-    assert found == [
+    index = import_data(tmp_path / "out", "folder", tmp_path / "v", "--csv", tmp_path / "list.csv")
+    rows = [(v.video, v.label, v.split, v.start, v.end, v.group) for v in index.videos]
+    assert rows == [
         ("a.mp4", "run", "train", 0, 1, "g1"),
         ("a.mp4", "jump", "train", 1, 2, "g1"),
         ("b.mp4", "run", "test", None, None, "g2"),
     ]
-    told = {name: reason for name, (reason, _) in remarks(tmp_path / "out").items()}
-    assert told == {
+    reason_of = {name: reason for name, (reason, _) in reasons(tmp_path / "out").items()}
+    assert reason_of == {
         "a.mp4": "named twice",
         "c.mp4": "no label",
         "d.mp4": "start or end is no number",
@@ -132,39 +133,37 @@ def test_a_table_of_paths_and_labels(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_groups_are_not_divided() -> None:
     entries = [Entry(f"{g}/{i}", "ab"[g % 2], "", group=str(g)) for g in range(20) for i in range(1 + g % 3)]
-    divided = divide(entries, val=0.2, test=0.3, seed=0)
+    entries = divide(entries, val=0.2, test=0.3, seed=0)
     splits: dict[str, set] = {}
-    for entry in divided:
+    for entry in entries:
         splits.setdefault(entry.group, set()).add(entry.split)
-    assert all(len(found) == 1 for found in splits.values())
+    assert all(len(of_group) == 1 for of_group in splits.values())
     for label in "ab":
-        of_class = [e.split for e in divided if e.label == label]
+        of_class = [e.split for e in entries if e.label == label]
         assert 0.15 <= of_class.count("test") / len(of_class) <= 0.33 and of_class.count("train") > 0
     alone = divide([Entry("x", "c", "")], val=0.4, test=0.5, seed=0)
     assert alone[0].split == "train"  # a class of one video is for training
 
 
 def test_an_import_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from integralaction.importers import building
-
     for number in range(5):
         video(tmp_path / f"v/run/{number}.mp4")
     monkeypatch.setattr(building, "SHARD", 2)
-    looked: list[str] = []
-    look = building._look
+    videos: list[str] = []
+    inspect_entry = building.inspect_entry
 
-    def counted(entry: Entry, found: Any) -> Any:
-        looked.append(entry.video)
-        if len(looked) == 4:
+    def count(entry: Entry, plan: Any) -> Any:
+        videos.append(entry.video)
+        if len(videos) == 4:
             raise KeyboardInterrupt
-        return look(entry, found)
+        return inspect_entry(entry, plan)
 
-    monkeypatch.setattr(building, "_look", counted)
+    monkeypatch.setattr(building, "inspect_entry", count)
     arguments = ["import", "folder", str(tmp_path / "v"), "--out", str(tmp_path / "out"), "--test", "0"]
     assert run(arguments) == 130
-    looked[:] = ["x"] * 10
+    videos[:] = ["x"] * 10
     assert run(arguments) == 0
-    assert looked[10:] == ["run/2.mp4", "run/3.mp4", "run/4.mp4"]
+    assert videos[10:] == ["run/2.mp4", "run/3.mp4", "run/4.mp4"]
     assert [v.video for v in read_index(tmp_path / "out").videos] == [f"run/{n}.mp4" for n in range(5)]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["dataset.yaml", "import.csv", "videos.csv"]
 
@@ -207,14 +206,14 @@ def test_kinetics_by_its_csv(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     skeleton_json(tmp_path / "s/kinetics_train/aaaaaaaaaaa.json", {t: [[t / 240, 0.25]] for t in range(1, 121)})
     skeleton_json(tmp_path / "s/kinetics_val/-b_bbbbbbbb_000005_000015.json", {t: [[t / 240, 0.5]] for t in range(300)})
     command = ("kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "s")
-    index = imported(tmp_path / "out", *command, "--kinetics50")
+    index = import_data(tmp_path / "out", *command, "--kinetics50")
     assert [(v.label, v.split, v.note) for v in index.videos] == [
         (label, "train", AS_RELEASED),
         ("archery", "in-context", AS_RELEASED),
     ]
-    told = remarks(tmp_path / "out")
-    assert told["ddddddddddd_000005_000015"][0] == "no such video"
-    assert told["ccccccccccc"] == ("not of Kinetics50", "no")
+    issues = reasons(tmp_path / "out")
+    assert issues["ddddddddddd_000005_000015"][0] == "no such video"
+    assert issues["ccccccccccc"] == ("not of Kinetics50", "no")
     store = PoseStore.of(tmp_path / "out")
     first = store[index.videos[0].video]
     assert first.frame_index.tolist() == list(range(60))
@@ -225,14 +224,14 @@ def test_kinetics_by_its_csv(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     second = store[index.videos[1].video]
     np.testing.assert_allclose(second.joints[:, 0, 0], np.arange(60) / 240 * 40, atol=1e-4)
     # as the released code does it: by number, one late and twice too slow
-    released = imported(tmp_path / "released", *command, "--kinetics50", "--as-released")
-    late = PoseStore.of(tmp_path / "released")[released.videos[0].video]
+    by_number = import_data(tmp_path / "released", *command, "--kinetics50", "--as-released")
+    late = PoseStore.of(tmp_path / "released")[by_number.videos[0].video]
     assert late.frame_index.tolist() == list(range(1, 60))
     np.testing.assert_allclose(late.joints[:, 0, 0], np.arange(1, 60) / 240 * 40, atol=1e-4)
-    everything = imported(tmp_path / "all", *command)
+    everything = import_data(tmp_path / "all", *command)
     assert everything.classes == ("abseiling", "archery", label)
     assert everything.videos[-1].note == ""  # too short for the released protocol
-    assert remarks(tmp_path / "all")["val/abseiling/ccccccccccc_000001_000011.mp4"] == ("no poses", "yes")
+    assert reasons(tmp_path / "all")["val/abseiling/ccccccccccc_000001_000011.mp4"] == ("no poses", "yes")
 
 
 def test_bad_skeletons_are_counted_and_the_videos_kept(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -257,10 +256,10 @@ def test_bad_skeletons_are_counted_and_the_videos_kept(tmp_path: Path, capsys: p
     skeleton_json(tmp_path / "s/crowd_000001_000011.json", thirty)
     rows.append(("archery", "crowd", 1, 11, "val"))
     table = kinetics_csv(tmp_path / "list.csv", rows)
-    index = imported(tmp_path / "out", "kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "s")
+    index = import_data(tmp_path / "out", "kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "s")
     assert len(index.videos) == 5
-    told = {Path(name).stem.partition("_")[0]: reason for name, reason in remarks(tmp_path / "out").items()}
-    assert told == {
+    reason_of = {Path(name).stem.partition("_")[0]: reason for name, reason in reasons(tmp_path / "out").items()}
+    assert reason_of == {
         **dict.fromkeys(("truncated", "nan", "joints"), ("poses cannot be read", "yes")),
         "nobody": ("poses that end before the video", "yes"),
     }
@@ -286,7 +285,7 @@ def test_kinetics_skeleton_as_arrays(tmp_path: Path) -> None:
     (tmp_path / "val_label.pkl").write_bytes(pickle.dumps((["other.json", "name_000001_000011.json"], [3, 5])))
     table = kinetics_csv(tmp_path / "list.csv", [("archery", "name", 1, 11, "val")])
     command = ("kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "val_data.npy")
-    index = imported(tmp_path / "out", *command)
+    index = import_data(tmp_path / "out", *command)
     poses = PoseStore.of(tmp_path / "out")[index.videos[0].video]
     assert np.diff(poses.frame_offsets).tolist() == [1, 2] * 15
     np.testing.assert_allclose(poses.joints[0, :, :2], places[0, 0] * (40, 20), atol=1e-4)
@@ -305,11 +304,11 @@ def test_the_released_layout_gives_the_released_tensors(shared: Path, tmp_path: 
     expected = np.load(shared / "reference" / "kinetics_mini_expected.npz")
     annotations, skeletons = root / "Kinetics50_val.json", root / "kinetics-skeleton"
     command = ("kinetics", root / "frames", "--annotations", annotations, "--skeletons", skeletons)
-    index = imported(tmp_path / "out", *command)
+    index = import_data(tmp_path / "out", *command)
     assert index.classes == ("archery", "bowling", "hurdling")
     assert [v.frames for v in index.videos] == [70, 95, 300] and index.splits == ("in-context",)
     clips = TestClips(ClipReader.for_model(index, PoseStore.of(tmp_path / "out"), ModelConfig(classes=index.classes)))
-    checked = 0
+    count = 0
     for name in [name for name in expected.files if name.startswith("start_")]:
         i = name.removeprefix("start_")
         number = int(expected[f"img_id_{i}"])
@@ -324,8 +323,8 @@ def test_the_released_layout_gives_the_released_tensors(shared: Path, tmp_path: 
                 if there.any():
                     ours = batch.joints[clip, t, place].numpy()[there]
                     np.testing.assert_allclose(ours[:, :2] * 56 / 224, coordinates[t, person, there], atol=1e-3)
-                    checked += 1
-    assert checked > 20
+                    count += 1
+    assert count > 20
 
 
 def test_mimetics_keeps_all_and_marks_the_released_protocol(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -342,13 +341,13 @@ def test_mimetics_keeps_all_and_marks_the_released_protocol(tmp_path: Path, caps
     rows.append("archery,gone,1,3,test,0")
     (tmp_path / "mimetics_v1.0.csv").write_text("\n".join(rows))
     command = ("mimetics", tmp_path / "v", "--csv", tmp_path / "mimetics_v1.0.csv", "--poses", tmp_path / "p")
-    index = imported(tmp_path / "out", *command)
+    index = import_data(tmp_path / "out", *command)
     assert index.classes == kinetics.KINETICS50
     assert [(v.label, v.split, v.note) for v in index.videos] == [
         (label, "out-of-context", AS_RELEASED),
         (label, "out-of-context", ""),
     ]
-    assert remarks(tmp_path / "out")["gone_000001_000003"][0] == "no such video"
+    assert reasons(tmp_path / "out")["gone_000001_000003"][0] == "no such video"
     poses = PoseStore.of(tmp_path / "out")[index.videos[0].video]
     assert np.diff(poses.frame_offsets).tolist() == [0, 1, 2]
     np.testing.assert_allclose(poses.joints[[0, 2], 0], [[10, 5, 0.4], [10, 5, 0.8]], atol=1e-6)
@@ -362,9 +361,9 @@ def test_mimetics_keeps_all_and_marks_the_released_protocol(tmp_path: Path, caps
     (tmp_path / "p/archery").mkdir()
     (tmp_path / "p/shooting_goal__soccer_/long_000001_000003").rename(tmp_path / "p/archery/long_000001_000003")
     command = ("mimetics", tmp_path / "f", "--annotations", tmp_path / "Mimetics50.json", "--poses", tmp_path / "p")
-    index = imported(tmp_path / "out2", *command)
+    index = import_data(tmp_path / "out2", *command)
     assert [(v.video, v.split) for v in index.videos] == [("archery/long_000001_000003", "out-of-context")]
-    assert remarks(tmp_path / "out2")["8"][0] == "annotation without an image"
+    assert reasons(tmp_path / "out2")["8"][0] == "annotation without an image"
     joints = PoseStore.of(tmp_path / "out2")["archery/long_000001_000003"].joints
     np.testing.assert_allclose(joints[0, 0], [5, 2.5, 0.4], atol=1e-6)
 
@@ -405,23 +404,23 @@ def test_ntu_places_joints_in_the_colour_video(tmp_path: Path) -> None:
     (tmp_path / f"s/{names[2]}.skeleton").write_text("3\n1\n72057 0 1\n25\n0.1 0.2")
     (tmp_path / "missing.txt").write_text("S001C001P001R001A003\nS002C001P001R001A001\n")
     command = ["ntu", tmp_path / "v", "--skeletons", tmp_path / "s", "--missing", tmp_path / "missing.txt"]
-    index = imported(tmp_path / "out", *command)
+    index = import_data(tmp_path / "out", *command)
     assert len(index.classes) == 60
     assert [(v.label, v.split, v.group) for v in index.videos] == [
         ("A001", "train", "P001"),
         ("A060", "test", "P003"),
         ("A002", "train", "P001"),
     ]
-    told = remarks(tmp_path / "out")
-    assert told["S001C001P001R001A003_rgb.avi"][0] == "in the list of samples without a skeleton"
-    assert told["unknown.avi"][0] == "no name of a sample"
-    assert told[f"{names[0]}_ir.avi"][0] == "not the colour video of a sample"
-    assert told["S001C003P001R002A002_rgb.avi"] == ("poses cannot be read", "yes")
+    issues = reasons(tmp_path / "out")
+    assert issues["S001C001P001R001A003_rgb.avi"][0] == "in the list of samples without a skeleton"
+    assert issues["unknown.avi"][0] == "no name of a sample"
+    assert issues[f"{names[0]}_ir.avi"][0] == "not the colour video of a sample"
+    assert issues["S001C003P001R002A002_rgb.avi"] == ("poses cannot be read", "yes")
     poses = PoseStore.of(tmp_path / "out")[index.videos[0].video]
     assert np.diff(poses.frame_offsets).tolist() == [1, 0, 2] and poses.skeleton == "ntu25"
     assert poses.joints[0, 4].tolist() == [0, 0, 0]
     np.testing.assert_allclose(poses.joints[0, 7], [107 * 96 / 1920, 200 * 54 / 1080, 1], rtol=1e-5)
-    view = imported(tmp_path / "view", *command, "--protocol", "xview")
+    view = import_data(tmp_path / "view", *command, "--protocol", "xview")
     assert [v.split for v in view.videos] == ["test", "train", "train"]
     assert run(["import", *map(str, command), "--protocol", "xset", "--out", "x"]) == 2
 
@@ -464,15 +463,15 @@ def test_pyskl_joins_poses_to_videos(tmp_path: Path, capsys: pytest.CaptureFixtu
     command = ["pyskl", file, "--videos", tmp_path / "v"]
     assert run(["import", *map(str, command), "--out", str(tmp_path / "x")]) == 2
     assert "it has xsub_train, xsub_val, xview_train, xview_val" in capsys.readouterr().err
-    index = imported(tmp_path / "out", *command, "--split", "xsub_train=train", "xsub_val=test")
+    index = import_data(tmp_path / "out", *command, "--split", "xsub_train=train", "xsub_val=test")
     assert [(v.video, v.split, v.label) for v in index.videos] == [
         ("a.mp4", "train", "class 1"),
         ("b.mp4", "test", "class 1"),
         ("wrong.mp4", "train", "class 1"),
     ]
-    told = remarks(tmp_path / "out")
-    assert told["a"] == ("in two of the chosen splits", "yes") and told["none"][0] == "no annotation of that name"
-    assert told["lost"][0] == "no such video" and told["wrong.mp4"] == ("poses cannot be read", "yes")
+    issues = reasons(tmp_path / "out")
+    assert issues["a"] == ("in two of the chosen splits", "yes") and issues["none"][0] == "no annotation of that name"
+    assert issues["lost"][0] == "no such video" and issues["wrong.mp4"] == ("poses cannot be read", "yes")
     poses = PoseStore.of(tmp_path / "out")["a.mp4"]
     assert np.diff(poses.frame_offsets).tolist() == [1, 2] * 3
     first = annotations[0]
@@ -481,7 +480,7 @@ def test_pyskl_joins_poses_to_videos(tmp_path: Path, capsys: pytest.CaptureFixtu
     # the poses alone, as a bare list
     file.write_bytes(pickle.dumps(annotations[:2], protocol=2))
     (tmp_path / "names.txt").write_text("run\njump\n")
-    alone = imported(tmp_path / "alone", "pyskl", file, "--classes", tmp_path / "names.txt")
+    alone = import_data(tmp_path / "alone", "pyskl", file, "--classes", tmp_path / "names.txt")
     assert [(v.video, v.label, v.height, v.width) for v in alone.videos] == [
         ("a", "jump", 40, 80),
         ("b", "jump", 40, 80),
@@ -498,7 +497,7 @@ def test_pyskl_of_kinetics_keeps_poses_in_files_of_their_own(tmp_path: Path) -> 
     del annotation["keypoint"], annotation["keypoint_score"]
     (tmp_path / "k400.pkl").write_bytes(pickle.dumps({"split": {"train": ["abc"]}, "annotations": [annotation]}))
     command = ["pyskl", tmp_path / "k400.pkl", "--videos", tmp_path / "v", "--split", "train=train"]
-    imported(tmp_path / "out", *command, "--keypoints", tmp_path / "k")
+    import_data(tmp_path / "out", *command, "--keypoints", tmp_path / "k")
     poses = PoseStore.of(tmp_path / "out")["abc.mp4"]
     assert np.diff(poses.frame_offsets).tolist() == [2, 0, 0, 0, 1, 0]
     np.testing.assert_allclose(poses.joints[2, :, 0], keypoint[2, :, 0].astype(np.float32) / 2, rtol=1e-5)
@@ -541,7 +540,7 @@ def test_3d_pickles_are_refused_and_why(tmp_path: Path, capsys: pytest.CaptureFi
 def test_poses_are_added_to_the_videos_that_lack_them(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for name in ("a", "b", "c"):
         video(tmp_path / f"v/run/{name}.mp4")
-    imported(tmp_path / "data", "folder", tmp_path / "v", "--test", "0")
+    import_data(tmp_path / "data", "folder", tmp_path / "v", "--test", "0")
     write_pose_store(tmp_path / "data", [("run/a.mp4", Poses.nobody("openpose18"))])
     files = tmp_path / "poses"
     (files / "b").mkdir(parents=True)
@@ -555,8 +554,8 @@ def test_poses_are_added_to_the_videos_that_lack_them(tmp_path: Path, capsys: py
     store = PoseStore.of(tmp_path / "data")
     assert sorted(store) == ["run/a.mp4", "run/b.mp4"] and store.skeleton == "openpose18"
     assert len(store["run/b.mp4"].frame_index) == 6 and store["run/b.mp4"].joints.shape[1] == 18
-    assert remarks(tmp_path / "data", "poses.csv")["run/c.mp4"] == ("no poses", "yes")
-    assert remarks(tmp_path / "data") == {}  # of the import
+    assert reasons(tmp_path / "data", "poses.csv")["run/c.mp4"] == ("no poses", "yes")
+    assert reasons(tmp_path / "data") == {}  # of the import
     assert run(["import", "poses", str(tmp_path / "data"), str(tmp_path / "nothing")]) == 2
     (files / "c").mkdir()
     assert run(["import", "poses", str(tmp_path / "data"), str(files)]) == 2
@@ -567,7 +566,7 @@ def test_files_that_two_videos_could_claim(tmp_path: Path, capsys: pytest.Captur
     """Videos of one name: each takes the files of its own folder, or none; nobody does not choose the skeleton."""
     for name in ("x/1", "y/1", "x/2", "y/3"):
         video(tmp_path / f"v/{name}.mp4")
-    imported(tmp_path / "data", "folder", tmp_path / "v", "--test", "0")
+    import_data(tmp_path / "data", "folder", tmp_path / "v", "--test", "0")
     files = tmp_path / "poses"
     (files / "x").mkdir(parents=True)
 
@@ -583,10 +582,10 @@ def test_files_that_two_videos_could_claim(tmp_path: Path, capsys: pytest.Captur
     assert store.skeleton == read_index(tmp_path / "data").skeleton == "coco-wholebody133"
     assert sorted(store) == ["x/1.mp4", "x/2.mp4", "y/3.mp4"]
     assert store["x/1.mp4"].joints[0, 0, 0] == 4 and not len(store["x/2.mp4"].joints)
-    listed = (tmp_path / "data/poses.csv").read_text()
-    assert "2 videos are named 1. Put theirs into folders as the videos are" in listed
+    text = (tmp_path / "data/poses.csv").read_text()
+    assert "2 videos are named 1. Put theirs into folders as the videos are" in text
     # what one data set has, another takes by the whole name
-    imported(tmp_path / "other", "folder", tmp_path / "v", "--test", "0")
+    import_data(tmp_path / "other", "folder", tmp_path / "v", "--test", "0")
     assert run(["import", "poses", str(tmp_path / "other"), str(tmp_path / "data")]) == 0
     assert sorted(PoseStore.of(tmp_path / "other")) == sorted(store)
 
@@ -594,19 +593,17 @@ def test_files_that_two_videos_could_claim(tmp_path: Path, capsys: pytest.Captur
 def test_an_import_of_other_videos_does_not_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    from integralaction.importers import building
-
     for number in range(4):
         video(tmp_path / f"v/run/{number}.mp4")
     monkeypatch.setattr(building, "SHARD", 2)
     write = building._write_unit
 
-    def interrupted(path: Path, *rest: Any) -> Any:
+    def interrupt(path: Path, *rest: Any) -> Any:
         if path.stem == "00001":
             raise KeyboardInterrupt
         return write(path, *rest)
 
-    monkeypatch.setattr(building, "_write_unit", interrupted)
+    monkeypatch.setattr(building, "_write_unit", interrupt)
     arguments = ["import", "folder", str(tmp_path / "v"), "--out", str(tmp_path / "out"), "--test", "0"]
     assert run(arguments) == 130
     (tmp_path / "v/run/0.mp4").unlink()
@@ -628,7 +625,7 @@ def test_names_that_are_no_text_and_rows_that_make_no_sense(tmp_path: Path) -> N
     rows = ["path,label,split,start,end", "run/good.mp4,run,train,,", "run/good.mp4,run,train,100,110"]
     rows += ["run/good.mp4,run,train,2,1", "run/good.mp4,run,fold/1,,1", "a\0b.mp4,run,train,,"]
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    index = imported(tmp_path / "out", "folder", tmp_path / "v", "--csv", tmp_path / "list.csv")
+    index = import_data(tmp_path / "out", "folder", tmp_path / "v", "--csv", tmp_path / "list.csv")
     assert len(index.videos) == 1
     reasons = sorted(row.split(",")[2] for row in (tmp_path / "out/import.csv").read_text().splitlines()[1:])
     assert reasons == [
@@ -636,7 +633,7 @@ def test_names_that_are_no_text_and_rows_that_make_no_sense(tmp_path: Path) -> N
         *["no frames between start and end"] * 2,
         "split that can name no folder",
     ]
-    index = imported(tmp_path / "out2", "folder", tmp_path / "v")
+    index = import_data(tmp_path / "out2", "folder", tmp_path / "v")
     assert [v.video for v in index.videos] == ["run/good.mp4"]
     assert "name is no UTF-8" in (tmp_path / "out2/import.csv").read_text()
 
@@ -649,7 +646,7 @@ def test_the_released_protocol_wants_somebody(tmp_path: Path) -> None:
         if persons is not None:
             skeleton_json(tmp_path / f"s/{name}_000001_000011.json", dict.fromkeys(range(60), persons))
     table = kinetics_csv(tmp_path / "list.csv", rows)
-    index = imported(tmp_path / "out", "kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "s")
+    index = import_data(tmp_path / "out", "kinetics", tmp_path / "v", "--csv", table, "--skeletons", tmp_path / "s")
     assert {v.group: v.note for v in index.videos} == {"somebody": AS_RELEASED, "nobody": "", "missing": ""}
 
 
@@ -658,13 +655,13 @@ def test_one_bad_row_does_not_stop_an_import(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text(
         "label,id,start,end,split,cc\narchery,a,1,3,test,0\narchery,b,1\n\narchery,c,1e400,2\n"
     )
-    index = imported(tmp_path / "out", "mimetics", tmp_path / "v", "--csv", tmp_path / "m.csv")
+    index = import_data(tmp_path / "out", "mimetics", tmp_path / "v", "--csv", tmp_path / "m.csv")
     assert len(index.videos) == 1
-    assert [reason for reason, _ in remarks(tmp_path / "out").values()] == ["no label, YouTube id, start and end"] * 2
+    assert [reason for reason, _ in reasons(tmp_path / "out").values()] == ["no label, YouTube id, start and end"] * 2
     bad = [pyskl_annotation("b", img_shape=None, original_shape=None), {"frame_dir": "c"}, pyskl_annotation("d")]
     (tmp_path / "f.pkl").write_bytes(pickle.dumps(bad))
-    index = imported(tmp_path / "out3", "pyskl", tmp_path / "f.pkl")
+    index = import_data(tmp_path / "out3", "pyskl", tmp_path / "f.pkl")
     assert [v.video for v in index.videos] == ["d"]
-    assert {name: reason for name, (reason, _) in remarks(tmp_path / "out3").items()} == dict.fromkeys(
+    assert {name: reason for name, (reason, _) in reasons(tmp_path / "out3").items()} == dict.fromkeys(
         "bc", "annotation without frames or size"
     )

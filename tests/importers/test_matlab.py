@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from integralaction.importers.matlab import LARGEST, read_mat
-from integralaction.importers.penn_action import find
+from integralaction.importers.penn_action import PennAction
 
 io_of_scipy = pytest.importorskip("scipy.io")
 
@@ -26,7 +26,7 @@ LABELS = {
 }
 
 
-def saved(compressed: bool) -> bytes:
+def mat_file(compressed: bool) -> bytes:
     file = io.BytesIO()
     io_of_scipy.savemat(file, LABELS, do_compression=compressed)
     return file.getvalue()
@@ -34,7 +34,7 @@ def saved(compressed: bool) -> bytes:
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_what_scipy_reads(compressed: bool) -> None:
-    content = saved(compressed)
+    content = mat_file(compressed)
     theirs, ours = io_of_scipy.loadmat(io.BytesIO(content)), read_mat(content, set(LABELS) - {"pose"})
     assert ours.keys() == set(LABELS) - {"pose"}
     for name, values in ours.items():
@@ -90,16 +90,16 @@ def test_what_has_no_end_or_makes_no_sense(tmp_path: Path, content: bytes) -> No
     except ValueError as error:
         assert str(error).startswith("Expected ")
     (tmp_path / "0001.mat").write_bytes(content)
-    (tmp_path / "0002.mat").write_bytes(saved(True))
-    found = find(tmp_path, None, square=False, length=None, val=0, made_by="")
-    assert [entry.video for entry in found.entries] == ["0002"]
-    assert [(remark.item, remark.reason) for remark in found.remarks] == [("0001.mat", "cannot be read as labels")]
+    (tmp_path / "0002.mat").write_bytes(mat_file(True))
+    plan = PennAction(tmp_path).find()
+    assert [entry.video for entry in plan.entries] == ["0002"]
+    assert [(issue.item, issue.reason) for issue in plan.issues] == [("0001.mat", "cannot be read as labels")]
 
 
 def test_damage_is_a_sentence() -> None:
     random = np.random.default_rng(0)
     for compressed in (False, True):
-        whole = saved(compressed)
+        whole = mat_file(compressed)
         for _ in range(200):
             damaged = bytearray(whole)
             for place in random.integers(len(whole), size=3):

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from integralaction.assembly.plan import ODD
 from integralaction.data.video import VideoInfo
-from integralaction.importers import kinetics, pyskl
-from integralaction.importers.building import ODD
+from integralaction.importers import pyskl
+from integralaction.importers.kinetics_skeleton import skeleton_reader
+from integralaction.importers.pyskl import Pyskl
 
 
 def annotation(name: str) -> dict[str, Any]:
@@ -27,11 +29,11 @@ def annotation(name: str) -> dict[str, Any]:
 
 def content() -> dict[str, Any]:
     lists = annotation("c")
-    listed = annotation("d")
-    del listed["keypoint"], listed["keypoint_score"]
-    listed |= {"raw_file": "x/part.pkl", "frame_inds": np.array([0, 0, 4], np.int16)}
+    in_file = annotation("d")
+    del in_file["keypoint"], in_file["keypoint_score"]
+    in_file |= {"raw_file": "x/part.pkl", "frame_inds": np.array([0, 0, 4], np.int16)}
     lists["keypoint"], lists["keypoint_score"] = lists["keypoint"].tolist(), lists["keypoint_score"].tolist()
-    annotations = [annotation("a"), annotation("b"), lists, listed]
+    annotations = [annotation("a"), annotation("b"), lists, in_file]
     return {"split": {"xsub_train": ["a", "c"], "xsub_val": ["b", "d"]}, "annotations": annotations}
 
 
@@ -52,21 +54,21 @@ ODD_VALUES = [
 
 def places(value: Any, where: tuple = ()) -> list[tuple]:
     """Where values lie in dicts and lists."""
-    found = [where] if where else []
+    paths = [where] if where else []
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else {0, len(value) - 1}:
-            found += places(value[key], (*where, key)) if len(where) < 4 else []
-    return found
+            paths += places(value[key], (*where, key)) if len(where) < 4 else []
+    return paths
 
 
-def changed(where: tuple, value: Any) -> dict[str, Any]:
+def content_with(where: tuple, value: Any) -> dict[str, Any]:
     """The content with one value replaced."""
-    made = copy.deepcopy(content())
-    part: Any = made
+    root = copy.deepcopy(content())
+    part: Any = root
     for key in where[:-1]:
         part = part[key]
     part[where[-1]] = value
-    return made
+    return root
 
 
 @pytest.mark.parametrize("place", places(content()), ids=str)
@@ -77,16 +79,16 @@ def test_any_value_in_any_place_is_read_or_a_sentence(tmp_path: Path, place: tup
     for name in "abcd":
         (tmp_path / f"v/{name}.mp4").touch()
     for value in ODD_VALUES:
-        file.write_bytes(pickle.dumps(changed(place, value)))
+        file.write_bytes(pickle.dumps(content_with(place, value)))
         for videos in (None, tmp_path / "v"):
             try:
-                found = pyskl.find(file, videos, splits=(), classes=None, keypoints=tmp_path, made_by="")
+                plan = Pyskl(file, videos=videos, keypoints=tmp_path).find()
             except ValueError as error:
                 assert str(error).startswith("Expected "), (value, error)
                 assert len(str(error)) < 1000
                 continue
-            assert len(found.classes) <= pyskl.MOST_CLASSES
-            for entry in found.entries:
+            assert len(plan.classes) <= pyskl.MOST_CLASSES
+            for entry in plan.entries:
                 try:
                     poses = entry.poses(entry.info or VideoInfo(6, 30.0, 40, 80))
                 except ODD:
@@ -118,7 +120,7 @@ def test_names_beside_arrays(tmp_path: Path, names: Any) -> None:
     np.save(tmp_path / "val_data.npy", np.zeros((1, 3, 4, 18, 2), np.float32))
     (tmp_path / "val_label.pkl").write_bytes(pickle.dumps(names))
     try:
-        kinetics.skeleton_reader(tmp_path / "val_data.npy", False)
+        skeleton_reader(tmp_path / "val_data.npy", False)
     except ValueError as error:
         assert str(error).startswith("Expected "), error
 
@@ -141,4 +143,4 @@ def test_arrays_whose_head_lies(tmp_path: Path, head: bytes) -> None:
     (tmp_path / "val_data.npy").write_bytes(body)
     (tmp_path / "val_label.pkl").write_bytes(pickle.dumps((["a"], [0])))
     with pytest.raises(ValueError, match="Expected "):
-        kinetics.skeleton_reader(tmp_path / "val_data.npy", False)
+        skeleton_reader(tmp_path / "val_data.npy", False)

@@ -17,12 +17,14 @@ from toy import CLASSES, toy_recipe
 
 import integralaction
 from integralaction import convert
+from integralaction.assembly import build as building
+from integralaction.assembly import pose_shards
+from integralaction.assembly.build import build
+from integralaction.assembly.plan import Entry, ImportPlan
+from integralaction.assembly.pose_files import add_poses
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore
-from integralaction.importers import building, new_shards
-from integralaction.importers.building import Entry, Found, build
-from integralaction.importers.pose_files import add_poses
 from integralaction.mime import generate as mime
 from integralaction.mime.settings import MimeSettings
 from integralaction.model.network import IntegralAction
@@ -38,21 +40,21 @@ class Killed(BaseException):
 @contextmanager
 def killed_at(point: int) -> Iterator[list[str]]:
     """End at the change of files of that number, before it is made; yields the changes that were begun."""
-    made: list[str] = []
+    changes: list[str] = []
 
-    def counted(name: str, change: Callable) -> Callable:
+    def count(name: str, change: Callable) -> Callable:
         def run(*arguments: Any, **options: Any) -> Any:
-            if len(made) + 1 >= point:
+            if len(changes) + 1 >= point:
                 raise Killed
-            made.append(name)
+            changes.append(name)
             return change(*arguments, **options)
 
         return run
 
     with pytest.MonkeyPatch.context() as patch:
         for name in CHANGES:
-            patch.setattr(os, name, counted(name, getattr(os, name)))
-        yield made
+            patch.setattr(os, name, count(name, getattr(os, name)))
+        yield changes
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -89,17 +91,17 @@ def poses(seed: int) -> Poses:
     return Poses.from_frames("openpose18", dict(enumerate(joints)))
 
 
-def found_in(root: Path) -> Found:
-    """Three videos of one class with poses, and one that is not there."""
+def import_videos(root: Path, out: Path) -> None:
+    """Three videos of one class with poses, and one that is not there, imported."""
     entries = [Entry(f"{n}.mp4", "a", "train", lambda _, n=n: poses(n)) for n in range(4)]
-    return Found("x", "openpose18", ("a",), root, "made by a test", entries)
+    build(ImportPlan("x", "openpose18", ("a",), root, entries), out, "made by a test")
 
 
 def test_an_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         video(tmp_path / f"v/{number}.mp4")
     monkeypatch.setattr(building, "SHARD", 2)
-    points = check_every_point(lambda out: build(found_in(tmp_path / "v"), out), lambda _: None, tmp_path)
+    points = check_every_point(lambda out: import_videos(tmp_path / "v", out), lambda _: None, tmp_path)
     assert points > 20
     assert sorted(contents(tmp_path / "broken")) == [
         *("dataset.yaml", "import.csv", "poses-00000.safetensors", "poses-00001.safetensors", "videos.csv")
@@ -113,7 +115,7 @@ def data_without_poses(folder: Path) -> None:
 
 
 def test_an_import_of_poses_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(new_shards, "SHARD", 1)
+    monkeypatch.setattr(pose_shards, "SHARD", 1)
     (tmp_path / "files").mkdir()
     for name in ("a", "b"):
         person = [10.0, 20.0, 0.9] * 17
@@ -166,23 +168,23 @@ def test_parts_that_are_cut_off_are_made_again(tmp_path: Path, monkeypatch: pyte
     for number in range(3):
         video(tmp_path / f"v/{number}.mp4")
     monkeypatch.setattr(building, "SHARD", 2)
-    build(found_in(tmp_path / "v"), tmp_path / "right")
+    import_videos(tmp_path / "v", tmp_path / "right")
     for name in ("import.parts/00000.json", "poses-00000.safetensors", "import.parts/made_by.txt"):
         for share in (0, 0.5):
             out = tmp_path / f"out {name.replace('/', ' ')} {share}"
-            with pytest.raises(Killed), killed_at(1000) as made:
-                monkeypatch.setattr(building, "write_remarks", stop)
-                build(found_in(tmp_path / "v"), out)
-            assert made
+            with pytest.raises(Killed), killed_at(1000) as changes:
+                monkeypatch.setattr(building, "write_issues", stop)
+                import_videos(tmp_path / "v", out)
+            assert changes
             monkeypatch.undo()
             monkeypatch.setattr(building, "SHARD", 2)
             whole = (out / name).read_bytes()
             (out / name).write_bytes(whole[: int(share * len(whole))])
             if "made_by" in name:  # nothing says any more whose parts these are
                 with pytest.raises(ValueError, match="Choose another folder or remove that one"):
-                    build(found_in(tmp_path / "v"), out)
+                    import_videos(tmp_path / "v", out)
             else:
-                build(found_in(tmp_path / "v"), out)
+                import_videos(tmp_path / "v", out)
                 assert contents(out) == contents(tmp_path / "right")
 
 
@@ -193,7 +195,7 @@ def stop(*_: object) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from importers.test_stopped import building, build, found_in
+from importers.test_stopped import building, import_videos
 building.SHARD, replace, count = 2, os.replace, []
 
 def until_the_fourth(*names):
@@ -203,7 +205,7 @@ def until_the_fourth(*names):
     replace(*names)
 
 os.replace = until_the_fourth
-build(found_in(Path(sys.argv[1])), Path(sys.argv[2]))
+import_videos(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -212,10 +214,10 @@ def test_an_import_goes_on_after_a_real_kill(tmp_path: Path, monkeypatch: pytest
         video(tmp_path / f"v/{number}.mp4")
     command = [sys.executable, "-c", KILLED, str(tmp_path / "v"), str(tmp_path / "out")]
     folders = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(integralaction.__file__).parents[1])))
-    killed = subprocess.run(command, env={**os.environ, "PYTHONPATH": folders}, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    process = subprocess.run(command, env={**os.environ, "PYTHONPATH": folders}, check=False, capture_output=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     assert (tmp_path / "out/import.parts").is_dir() and not (tmp_path / "out/videos.csv").exists()
     monkeypatch.setattr(building, "SHARD", 2)
-    build(found_in(tmp_path / "v"), tmp_path / "out")
-    build(found_in(tmp_path / "v"), tmp_path / "right")
+    import_videos(tmp_path / "v", tmp_path / "out")
+    import_videos(tmp_path / "v", tmp_path / "right")
     assert contents(tmp_path / "out") == contents(tmp_path / "right")

@@ -143,7 +143,11 @@ def test_a_residual_network_is_a_backbone_too() -> None:
         ({**VIT, "hidden_act": "none"}, CLIP, "Expected settings of which a ViT can be built"),
         ({**VIT, "hidden_size": "many"}, CLIP, "Expected settings of which a ViT can be built"),
         (ENCODERS["videomae"], replace(CLIP, frames=3), "tubelets of VideoMAE divide; found 3 frames"),
-        (ENCODERS["videomae"], replace(CLIP, frames=8), "Expected num_frames=8 of VideoMAE, the clip's frames; found 4"),
+        (
+            ENCODERS["videomae"],
+            replace(CLIP, frames=8),
+            "Expected num_frames=8 of VideoMAE, the clip's frames; found 4",
+        ),
         (ENCODERS["vjepa2"], replace(CLIP, size=64), "Expected crop_size=64 of V-JEPA 2, the clip's size; found 32"),
     ],
 )

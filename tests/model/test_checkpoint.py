@@ -16,7 +16,7 @@ from integralaction.model import checkpoint
 from integralaction.model.checkpoint import is_ours, load, save, start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
-from integralaction.run import load_model
+from integralaction.models import load_model
 from integralaction.settings import to_dict
 from tests.toy import toy_model
 

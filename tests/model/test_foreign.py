@@ -17,7 +17,7 @@ from torch import Tensor
 
 from integralaction.model.foreign import Told, read_foreign, read_tensors
 from integralaction.model.network import IntegralAction
-from integralaction.run import load_model
+from integralaction.models import load_model
 from tests.toy import with_values
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "released.npz"

@@ -15,7 +15,7 @@ import torch
 
 from integralaction.model import hub
 from integralaction.model.network import IntegralAction
-from integralaction.run import load_model
+from integralaction.models import load_model
 from integralaction.settings import to_dict
 from tests.toy import toy_model, with_values
 
@@ -211,8 +211,8 @@ def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypat
 
     from integralaction import train
     from integralaction.recipe import Recipe
-    from integralaction.run import Run
-    from integralaction.run_start import start_run
+    from integralaction.training.run import Run
+    from integralaction.training.run_start import start_run
 
     monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
     assert train._lasting("hf:me/tiny", tmp_path / "run") == "hf:me/tiny@newest"

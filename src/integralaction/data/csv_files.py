@@ -47,8 +47,8 @@ def read_csv(path: Path) -> CsvTable:
             "is not closed."
         ) from error
     names = tuple(name.strip() for name in rows[0][1]) if rows else ()
-    if repeated := next((name for name in names if name and names.count(name) > 1), None):
-        raise Refused(f"Expected columns of different names in {path}; found {repeated!r} twice. Rename one.")
+    if repeat := next((name for name in names if name and names.count(name) > 1), None):
+        raise Refused(f"Expected columns of different names in {path}; found {repeat!r} twice. Rename one.")
     return CsvTable(names, rows[1:], separator, text.endswith(("\n", "\r")))
 
 

@@ -29,7 +29,7 @@ def read_mat(content: bytes, names: Collection[str]) -> dict[str, np.ndarray]:
     order = {b"IM": "<", b"MI": ">"}.get(content[_HEAD - 2 : _HEAD], "")
     if not order:
         raise Refused("Expected a Matlab file of version 5; found another one.")
-    found, room = {}, LARGEST
+    variables, room = {}, LARGEST
     try:
         for kind, data in _elements(content[_HEAD:], order):
             if kind == _COMPRESSED:
@@ -40,10 +40,10 @@ def read_mat(content: bytes, names: Collection[str]) -> dict[str, np.ndarray]:
                     raise Refused(f"Expected at most {LARGEST} bytes in all; found more.")
                 kind, data = next(_elements(whole, order), (0, b""))
             if kind == _MATRIX:
-                found |= _variable(data, order, names)
+                variables |= _variable(data, order, names)
     except (struct.error, zlib.error, UnicodeDecodeError) as error:
         raise Refused(f"Expected a Matlab file; it is damaged ({error}).") from error
-    return found
+    return variables
 
 
 def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
@@ -64,7 +64,7 @@ def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _variable(content: bytes, order: str, names: Collection[str]) -> dict[str, np.ndarray]:
-    """One variable by its name; nothing where the name is not among those that are wanted."""
+    """One variable by its name; nothing where the name is not among `names`."""
     parts = _elements(content, order)
     head = [data for _, data in (next(parts, (0, b"")) for _ in range(3))]
     name = head[2].decode("latin1")

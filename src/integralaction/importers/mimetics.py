@@ -5,50 +5,109 @@ released code keeps them, pose_results/CLASS/NAME/data.json. All videos are kept
 keeps are marked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from integralaction.assembly.plan import Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
 from integralaction.data.csv_files import read_csv
-from integralaction.data.index import AS_RELEASED, Video
 from integralaction.data.video import VideoInfo
 from integralaction.errors import Refused
-from integralaction.importers.building import Entry, Found, Remark
-from integralaction.importers.kinetics import KINETICS50, SHORTEST, clip_name, file_of, find_by_json, folder_of
+from integralaction.importers.kinetics import KINETICS50, check_one_list, clip_name, file_of, folder_of, note_of_length
+from integralaction.importers.released_lists import read_released
 from integralaction.importers.sources import read_json, video_files
+from integralaction.importers.spelling import one_spelling
 
 
-def find_by_csv(table: Path, videos: Path, poses: Path | None, made_by: str) -> Found:
-    """The videos of mimetics_v1.0.csv: a first line of names, or none, then label, YouTube id, start, end and two more.
+@dataclass(frozen=True)
+class Mimetics:
+    """Import Mimetics, a test set of actions out of context.
 
-    Raises:
-        FileNotFoundError: the csv or the folder is not there.
-        ValueError: a row is of another form.
+    Parameters
+    ----------
+    videos
+        Folders of classes with videos; with --annotations the folder of frames (CLASS/NAME).
+    csv
+        mimetics_v1.0.csv.
+    annotations
+        The released code's Mimetics50.json or Mimetics400.json instead.
+    poses
+        The released code's pose_results.
     """
-    content = read_csv(table)
-    rows = [fields for _, fields in content.rows]
-    if _is_clip(content.names):  # a table without a first line of names
-        rows.insert(0, list(content.names))
-    files, remarks = video_files(videos)
-    spelled = {folder_of(name): name for name in KINETICS50}
-    entries = []
-    for fields in rows:
-        row = [value.strip() for value in fields]
-        try:
-            label, youtube_id, start, end = row[:4]
-            name = clip_name(youtube_id, start, end)
-        except (ValueError, OverflowError):
-            remarks.append(Remark(",".join(row), "no label, YouTube id, start and end"))
-            continue
-        label = label if label in KINETICS50 else spelled.get(folder_of(label), label)
-        video = file_of(name, label, files)
-        if video is None:
-            remarks.append(Remark(name, "no such video", label))
-            continue
-        entries.append(Entry(video, label, "out-of-context", pose_reader(poses, label, name), group=youtube_id))
-    return Found("mimetics", "openpose18", KINETICS50, videos, made_by, entries, tuple(remarks))
+
+    videos: Path
+    _: KW_ONLY
+    csv: Path | None = None
+    annotations: Path | None = None
+    poses: Path | None = None
+
+    def find(self) -> ImportPlan:
+        """The videos of the list; the note of a row says whether the released protocol tests on it.
+
+        Raises:
+            FileNotFoundError: the list or the folder is not there.
+            ValueError: the list is of another form.
+        """
+        check_one_list(self.csv, self.annotations)
+        if self.csv is not None:
+            entries, issues = self._official_entries(self.csv)
+            classes = KINETICS50
+        else:
+            assert self.annotations is not None
+            clips, classes, issues = read_released([self.annotations])
+            entries, spellings = one_spelling(
+                [
+                    Entry(c.folder, c.label, "out-of-context", self._reader(*c.folder.rsplit("/", 1), c.size), c.name)
+                    for c in clips
+                ]
+            )
+            issues += spellings
+        return ImportPlan("mimetics", "openpose18", classes, self.videos, entries, tuple(issues), note=note_of_length)
+
+    def _official_entries(self, table: Path) -> tuple[list[Entry], list[ImportIssue]]:
+        """A first line of names, or none, then label, YouTube id, start, end and two more."""
+        content = read_csv(table)
+        rows = [fields for _, fields in content.rows]
+        if _is_clip(content.names):  # a table without a first line of names
+            rows.insert(0, list(content.names))
+        files, issues = video_files(self.videos)
+        label_of = {folder_of(name): name for name in KINETICS50}
+        entries = []
+        for fields in rows:
+            row = [value.strip() for value in fields]
+            try:
+                label, youtube_id, start, end = row[:4]
+                name = clip_name(youtube_id, start, end)
+            except (ValueError, OverflowError):
+                issues.append(ImportIssue(",".join(row), "no label, YouTube id, start and end"))
+                continue
+            label = label if label in KINETICS50 else label_of.get(folder_of(label), label)
+            video = file_of(name, label, files)
+            if video is None:
+                issues.append(ImportIssue(name, "no such video", label))
+                continue
+            entries.append(Entry(video, label, "out-of-context", self._reader(label, name), youtube_id))
+        return entries, issues
+
+    def _reader(
+        self, label: str, name: str, size: tuple[int | None, int | None] = (None, None)
+    ) -> Callable[[VideoInfo], Poses] | None:
+        """Reads POSES/CLASS/NAME/data.json, of frames of `size` (height, width), by default the video's own."""
+        root = self.poses
+        if root is None:
+            return None
+
+        def read(info: VideoInfo) -> Poses:
+            folders = (root / label, root / folder_of(label), root / label.replace(" ", "_"))
+            files = [folder / name / "data.json" for folder in folders]
+            file = next((file for file in files if file.is_file()), files[0])
+            scale = np.array([info.width / (size[1] or info.width), info.height / (size[0] or info.height)], np.float32)
+            return poses_of_json(file, scale)
+
+        return read
 
 
 def _is_clip(fields: Sequence[str]) -> bool:
@@ -58,47 +117,6 @@ def _is_clip(fields: Sequence[str]) -> bool:
     except (TypeError, ValueError, OverflowError):
         return False
     return True
-
-
-def find_released(file: Path, frames: Path, poses: Path | None, made_by: str) -> Found:
-    """The videos of the released code's Mimetics50.json or Mimetics400.json, as folders of frames.
-
-    Raises:
-        FileNotFoundError, ValueError: see `kinetics.find_by_json`.
-    """
-    found = find_by_json([file], frames, read=None, made_by=made_by, mimetics=True)
-    images = {}
-    content = read_json(file)
-    for image in content["images"]:
-        images[(Path(str(image["seq_name"])) / str(image["file_name"])).as_posix()] = (
-            image.get("height"),
-            image.get("width"),
-        )
-    entries = [
-        Entry(e.video, e.label, e.split, pose_reader(poses, *e.video.rsplit("/", 1), images[e.video]), e.group)
-        for e in found.entries
-    ]
-    return Found("mimetics", "openpose18", found.classes, frames, made_by, entries, found.remarks)
-
-
-def note_of_protocol(video: Video, poses: Poses | None, with_poses: bool) -> str:
-    """Marks what the released protocol keeps: videos as long as its clip, whoever is in them."""
-    return AS_RELEASED if video.frames >= SHORTEST else ""
-
-
-def pose_reader(poses: Path | None, label: str, name: str, size: tuple[int | None, int | None] = (None, None)):
-    """Reads POSES/CLASS/NAME/data.json, in pixels of frames of `size` (height, width), by default the video's own."""
-    if poses is None:
-        return None
-
-    def read(info: VideoInfo) -> Poses:
-        folders = (poses / label, poses / folder_of(label), poses / label.replace(" ", "_"))
-        files = [folder / name / "data.json" for folder in folders]
-        file = next((file for file in files if file.is_file()), files[0])
-        scale = np.array([info.width / (size[1] or info.width), info.height / (size[0] or info.height)], np.float32)
-        return poses_of_json(file, scale)
-
-    return read
 
 
 def poses_of_json(file: Path, scale: np.ndarray) -> Poses:

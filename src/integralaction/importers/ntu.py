@@ -4,15 +4,17 @@ Names tell everything: S001C002P003R002A013 is setup 1, camera 2, performer 3, r
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from integralaction.assembly.plan import Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
 from integralaction.errors import MissingFile, Refused
-from integralaction.importers.building import Entry, Found, Remark
 from integralaction.importers.sources import read_lines, video_files
 
 Protocol = Literal["xsub", "xview", "xset"]
@@ -21,78 +23,83 @@ COLOUR = (1920, 1080)  # width and height of the video that the joints are place
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _COLOUR_VIDEO = re.compile(_NAME.pattern + "(?:_rgb)?")
 _XSUB60 = {1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38}
-_XSUB120 = _XSUB60 | {
-    45,
-    46,
-    47,
-    49,
-    50,
-    *range(52, 60),
-    70,
-    74,
-    78,
-    *range(80, 87),
-    89,
-    *range(91, 96),
-    97,
-    98,
-    100,
-    103,
-}
+_XSUB120 = _XSUB60 | {45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89, *range(91, 96)}
+_XSUB120 |= {97, 98, 100, 103}
 JOINTS = 25
 
 
-def find(
-    videos: Path,
-    skeletons: Path | None,
-    *,
-    actions: Literal[60, 120],
-    protocol: Protocol,
-    missing: Path | None,
-    classes: Path | None,
-    made_by: str,
-) -> Found:
-    """The videos of NTU RGB+D, as files or folders of frames.
+@dataclass(frozen=True)
+class Ntu:
+    """Import NTU RGB+D 60 or 120: colour videos with the joints of the .skeleton files.
 
-    Args:
-        videos: the folder; files are named after the sample (..._rgb.avi), folders of frames too.
-        skeletons: the folder of `.skeleton` files.
-        protocol: cross-subject, cross-view (of 60 actions) or cross-setup (of 120).
-        missing: the list of samples without a skeleton, which are left out.
-        classes: a text file with the names of the actions in order; by default A001, A002, ...
-
-    Raises:
-        FileNotFoundError: a folder or list is not there.
-        ValueError: protocol and actions do not fit, or the number of names does not.
+    Parameters
+    ----------
+    videos
+        The folder of S...C...P...R...A..._rgb.avi, or of folders of frames with such names.
+    skeletons
+        The folder of .skeleton files.
+    actions
+        60 or 120.
+    protocol
+        Cross-subject, cross-view (of 60) or cross-setup (of 120).
+    missing
+        The list of samples without a skeleton, which are left out.
+    classes
+        A text file with the actions' names in order, one a line; by default A001, A002, ...
     """
-    if (protocol == "xview" and actions != 60) or (protocol == "xset" and actions != 120):
-        raise Refused(f"Expected xsub or xview for 60 actions, xsub or xset for 120; found {protocol} for {actions}.")
-    names = tuple(f"A{number + 1:03d}" for number in range(actions)) if classes is None else read_lines(classes)
-    if len(names) != actions:
-        raise Refused(f"Expected {actions} names of actions in {classes}; found {len(names)}.")
-    if skeletons is not None and not skeletons.is_dir():
-        raise MissingFile(f"Expected a folder of .skeleton files; {skeletons} is not there.")
-    lacking = set() if missing is None else {m[0] for line in read_lines(missing) if (m := _NAME.search(line))}
-    files, remarks = video_files(videos)
-    entries = []
-    for stem, paths in sorted(files.items()):
-        match = _COLOUR_VIDEO.fullmatch(stem)
-        if match is None:
-            reason = "not the colour video of a sample" if _NAME.match(stem) else "no name of a sample"
-            remarks += [Remark(path, reason) for path in paths]
-            continue
-        sample = stem.removesuffix("_rgb")
-        setup, camera, performer, _, action = (int(number) for number in match.groups())
-        if sample in lacking:
-            remarks += [Remark(path, "in the list of samples without a skeleton") for path in paths]
-        elif action > actions:
-            remarks += [Remark(path, f"not of the {actions} actions") for path in paths]
-        else:
-            split = "train" if in_training(protocol, actions, setup, camera, performer) else "test"
-            group = f"P{performer:03d}"
-            reader = None if skeletons is None else skeleton_reader(skeletons / f"{sample}.skeleton")
-            entries += [Entry(path, names[action - 1], split, reader, group) for path in paths]
-    return Found(f"ntu{actions}", "ntu25", names, videos, made_by, entries, tuple(remarks))
+
+    videos: Path
+    _: KW_ONLY
+    skeletons: Path | None = None
+    actions: Literal[60, 120] = 60
+    protocol: Protocol = "xsub"
+    missing: Path | None = None
+    classes: Path | None = None
+
+    def find(self) -> ImportPlan:
+        """The colour videos whose names are those of samples.
+
+        Raises:
+            FileNotFoundError: a folder or list is not there.
+            ValueError: protocol and actions do not fit, or the number of names does not.
+        """
+        actions, protocol = self.actions, self.protocol
+        if (protocol == "xview" and actions != 60) or (protocol == "xset" and actions != 120):
+            raise Refused(
+                f"Expected xsub or xview for 60 actions, xsub or xset for 120; found {protocol} for {actions}."
+            )
+        names = self._class_names()
+        if self.skeletons is not None and not self.skeletons.is_dir():
+            raise MissingFile(f"Expected a folder of .skeleton files; {self.skeletons} is not there.")
+        lines = () if self.missing is None else read_lines(self.missing)
+        without_skeleton = {match[0] for line in lines if (match := _NAME.search(line))}
+        files, issues = video_files(self.videos)
+        entries = []
+        for stem, paths in sorted(files.items()):
+            match = _COLOUR_VIDEO.fullmatch(stem)
+            if match is None:
+                reason = "not the colour video of a sample" if _NAME.match(stem) else "no name of a sample"
+                issues += [ImportIssue(path, reason) for path in paths]
+                continue
+            sample = stem.removesuffix("_rgb")
+            setup, camera, performer, _, action = (int(number) for number in match.groups())
+            if sample in without_skeleton:
+                issues += [ImportIssue(path, "in the list of samples without a skeleton") for path in paths]
+            elif action > actions:
+                issues += [ImportIssue(path, f"not of the {actions} actions") for path in paths]
+            else:
+                split = "train" if in_training(protocol, actions, setup, camera, performer) else "test"
+                read = None if self.skeletons is None else skeleton_reader(self.skeletons / f"{sample}.skeleton")
+                entries += [Entry(path, names[action - 1], split, read, f"P{performer:03d}") for path in paths]
+        return ImportPlan(f"ntu{actions}", "ntu25", names, self.videos, entries, tuple(issues))
+
+    def _class_names(self) -> tuple[str, ...]:
+        if self.classes is None:
+            return tuple(f"A{number + 1:03d}" for number in range(self.actions))
+        names = read_lines(self.classes)
+        if len(names) != self.actions:
+            raise Refused(f"Expected {self.actions} names of actions in {self.classes}; found {len(names)}.")
+        return names
 
 
 def in_training(protocol: Protocol, actions: int, setup: int, camera: int, performer: int) -> bool:
@@ -102,7 +109,7 @@ def in_training(protocol: Protocol, actions: int, setup: int, camera: int, perfo
     return camera in (2, 3) if protocol == "xview" else setup % 2 == 0
 
 
-def skeleton_reader(file: Path):
+def skeleton_reader(file: Path) -> Callable[[VideoInfo], Poses]:
     """Reads one `.skeleton` file, in pixels of the video."""
 
     def read(info: VideoInfo) -> Poses:
@@ -133,12 +140,14 @@ def poses_of_skeleton(file: Path, scale: np.ndarray) -> Poses:
                     raise Refused(f"{count} joints instead of {JOINTS}")
                 bodies.append([_place(next(lines)) for _ in range(JOINTS)])
             places = np.array(bodies, np.float32).reshape(-1, JOINTS, 2)
-            seen = np.all(np.isfinite(places), axis=2, keepdims=True)
-            joints = np.concatenate([np.where(seen, places * scale, 0), seen], axis=2)
+            is_number = np.all(np.isfinite(places), axis=2, keepdims=True)
+            joints = np.concatenate([np.where(is_number, places * scale, 0), is_number], axis=2)
             frames[number] = joints.astype(np.float32)
     except (ValueError, StopIteration) as error:
-        told = str(error) or "its end too early"
-        raise Refused(f"Expected the frames, bodies and joints of a .skeleton file in {file}; found {told}.") from error
+        cause = str(error) or "its end too early"
+        raise Refused(
+            f"Expected the frames, bodies and joints of a .skeleton file in {file}; found {cause}."
+        ) from error
     return Poses.from_frames("ntu25", frames)
 
 

@@ -11,16 +11,16 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from integralaction.assembly.plan import ODD, Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
 from integralaction.errors import MissingFile, Refused
-from integralaction.importers.building import ODD, Entry, Found, Remark
 from integralaction.importers.matlab import LARGEST, read_mat
 
 FPS = 30.0  # the labels do not tell; nothing here depends on it
@@ -32,68 +32,87 @@ SPLITS = {1: "train", -1: "test"}
 _VARIABLES = {"x", "y", "visibility", "dimensions", "train", "action"}
 
 
-def find(labels: Path, frames: Path | None, *, square: bool, length: int | None, val: float, made_by: str) -> Found:
-    """The videos of Penn Action.
+@dataclass(frozen=True)
+class PennAction:
+    """Import Penn Action's labels: 13 joints, 15 actions, official split.
 
-    Args:
-        labels: the folder of .mat files, or a tar archive of it.
-        frames: the folder of images, a folder a video; None: the poses are all there is.
-        square: make each frame a square around the person; length: resample to so many frames. Not with `frames`.
-        val: share of the training videos that becomes the split `val`.
-
-    Raises:
-        FileNotFoundError: there are no labels.
-        ValueError: a label file is of another form, or the options do not fit.
+    Parameters
+    ----------
+    labels
+        The folder of .mat files, or a tar archive of it.
+    frames
+        The folder of Penn Action's images, a folder a video; without it the poses are all there is.
+    square
+        Make each video's frame a square around its person, still for the whole video; not with --frames.
+    length
+        Resample each video to so many frames, evenly taken; not with --frames.
+    val
+        Share of the training videos that becomes the split val, to choose settings by.
     """
-    if not 0 <= val < 1:
-        raise Refused(f"Expected a share from 0 to below 1 in --val; found {val}.")
-    if frames is not None and (square or length is not None):
-        raise Refused("Expected no --square and no --length with --frames, which stay as they are. Leave them out.")
-    if length is not None and length < 1:
-        raise Refused(f"Expected a length of at least one frame; found {length}.")
-    entries, remarks = [], []
-    random = np.random.default_rng(0)
-    for name, read in label_files(labels):
-        try:
-            entry = _entry(name, read(), frames is None, square, length)
-        except ODD as error:
-            remarks.append(Remark(f"{name}.mat", "cannot be read as labels", " ".join(str(error).split())))
-            continue
-        if entry is None:
-            remarks.append(Remark(name, "no joint is seen in any frame"))
-        elif entry.split == "train" and random.random() < val:
-            entries.append(replace(entry, split="val"))
-        else:
-            entries.append(entry)
-    classes = tuple(sorted({entry.label for entry in entries}))
-    root = frames or labels.parent
-    return Found("penn-action", "penn13", classes, root, made_by, entries, tuple(remarks))
 
+    labels: Path
+    _: KW_ONLY
+    frames: Path | None = None
+    square: bool = False
+    length: int | None = None
+    val: float = 0.0
 
-def _entry(name: str, variables: dict[str, Any], poses_alone: bool, square: bool, length: int | None) -> Entry | None:
-    """The video of one label file; None where no joint is ever seen."""
-    if missing := sorted(_VARIABLES - variables.keys()):
-        raise Refused(f"Expected Penn Action's labels in {name}.mat; {', '.join(missing)} is missing.")
-    joints = joints_of(variables)
-    if not np.any(joints[..., 2] > 0):
-        return None
-    if not np.isfinite(joints).all():
-        raise Refused(f"Expected finite joints in {name}.mat; found NaN or infinity.")
-    if np.abs(joints).max() > LARGEST_SIDE:
-        raise Refused(f"Expected joints within {LARGEST_SIDE} pixels in {name}.mat; found larger places.")
-    height, width = (int(n) for n in variables["dimensions"].ravel()[:2])
-    if not 0 < min(height, width) <= max(height, width) <= LARGEST_SIDE:
-        raise Refused(f"Expected height and width in {name}.mat; found {height} and {width}.")
-    if length is not None:
-        joints = joints[np.linspace(0, len(joints) - 1, length).round().astype(int)]
-    if square:
-        joints, height = square_around(joints)
-        width = height
-    part = int(variables["train"].item())
-    if part not in SPLITS:
-        raise Refused(f"Expected 1 (train) or -1 (test) as train in {name}.mat; found {part}.")
-    info = VideoInfo(len(joints), FPS, height, width) if poses_alone else None
-    return Entry(name, str(variables["action"].item()), SPLITS[part], _reader(joints), info=info)
+    def find(self) -> ImportPlan:
+        """The video of each label file.
+
+        Raises:
+            FileNotFoundError: there are no labels.
+            ValueError: a label file is of another form, or the options do not fit.
+        """
+        if not 0 <= self.val < 1:
+            raise Refused(f"Expected a share from 0 to below 1 in --val; found {self.val}.")
+        if self.frames is not None and (self.square or self.length is not None):
+            raise Refused("Expected no --square and no --length with --frames, which stay as they are. Leave them out.")
+        if self.length is not None and self.length < 1:
+            raise Refused(f"Expected a length of at least one frame; found {self.length}.")
+        entries, issues = [], []
+        random = np.random.default_rng(0)
+        for name, read in label_files(self.labels):
+            try:
+                entry = self._entry(name, read())
+            except ODD as error:
+                detail = " ".join(str(error).split())
+                issues.append(ImportIssue(f"{name}.mat", "cannot be read as labels", detail))
+                continue
+            if entry is None:
+                issues.append(ImportIssue(name, "no joint is seen in any frame"))
+            elif entry.split == "train" and random.random() < self.val:
+                entries.append(replace(entry, split="val"))
+            else:
+                entries.append(entry)
+        classes = tuple(sorted({entry.label for entry in entries}))
+        root = self.frames or self.labels.parent
+        return ImportPlan("penn-action", "penn13", classes, root, entries, tuple(issues))
+
+    def _entry(self, name: str, variables: dict[str, Any]) -> Entry | None:
+        """The video of one label file; None where no joint is ever seen."""
+        if missing := sorted(_VARIABLES - variables.keys()):
+            raise Refused(f"Expected Penn Action's labels in {name}.mat; {', '.join(missing)} is missing.")
+        joints = joints_of(variables)
+        if not np.any(joints[..., 2] > 0):
+            return None
+        if not np.isfinite(joints).all():
+            raise Refused(f"Expected finite joints in {name}.mat; found NaN or infinity.")
+        if np.abs(joints).max() > LARGEST_SIDE:
+            raise Refused(f"Expected joints within {LARGEST_SIDE} pixels in {name}.mat; found larger places.")
+        height, width = (int(n) for n in variables["dimensions"].ravel()[:2])
+        if not 0 < min(height, width) <= max(height, width) <= LARGEST_SIDE:
+            raise Refused(f"Expected height and width in {name}.mat; found {height} and {width}.")
+        if self.length is not None:
+            joints = joints[np.linspace(0, len(joints) - 1, self.length).round().astype(int)]
+        if self.square:
+            joints, height = square_around(joints)
+            width = height
+        part = int(variables["train"].item())
+        if part not in SPLITS:
+            raise Refused(f"Expected 1 (train) or -1 (test) as train in {name}.mat; found {part}.")
+        info = VideoInfo(len(joints), FPS, height, width) if self.frames is None else None
+        return Entry(name, str(variables["action"].item()), SPLITS[part], _reader(joints), info=info)
 
 
 def _reader(joints: np.ndarray) -> Callable[[VideoInfo], Poses]:
@@ -158,23 +177,23 @@ def joints_of(labels: dict[str, Any]) -> np.ndarray:
     and after in which it is seen.
     """
     places = np.stack([labels["x"], labels["y"]], axis=-1).astype(np.float32) - 1  # Matlab counts pixels from 1
-    seen = labels["visibility"] > 0
-    joints = np.zeros((*seen.shape, 3), np.float32)
-    frames = np.arange(len(seen))
-    for joint in np.nonzero(np.any(seen, axis=0))[0]:
-        known = seen[:, joint]
+    visible = labels["visibility"] > 0
+    joints = np.zeros((*visible.shape, 3), np.float32)
+    frames = np.arange(len(visible))
+    for joint in np.nonzero(np.any(visible, axis=0))[0]:
+        at = visible[:, joint]
         for axis in range(2):
-            joints[:, joint, axis] = np.interp(frames, frames[known], places[known, joint, axis])
-        joints[:, joint, 2] = np.where(known, 1.0, HIDDEN)
+            joints[:, joint, axis] = np.interp(frames, frames[at], places[at, joint, axis])
+        joints[:, joint, 2] = np.where(at, 1.0, HIDDEN)
     return joints
 
 
 def square_around(joints: np.ndarray) -> tuple[np.ndarray, int]:
     """The same joints in pixels of a square around all of them, and its side."""
-    found = joints[joints[..., 2] > 0][:, :2]
-    low, high = found.min(axis=0), found.max(axis=0)
+    places = joints[joints[..., 2] > 0][:, :2]
+    low, high = places.min(axis=0), places.max(axis=0)
     side = max(16, math.ceil(MARGIN * float((high - low).max())))
-    moved = joints.copy()
-    moved[..., :2] += side / 2 - (low + high) / 2
-    moved[moved[..., 2] == 0] = 0
-    return moved, side
+    in_square = joints.copy()
+    in_square[..., :2] += side / 2 - (low + high) / 2
+    in_square[in_square[..., 2] == 0] = 0
+    return in_square, side

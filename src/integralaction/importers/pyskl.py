@@ -5,16 +5,17 @@ without a body out, so they are not aligned with the frames of the video, and th
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from integralaction.assembly.plan import ODD, Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
 from integralaction.data.video import VideoInfo
 from integralaction.errors import Refused
-from integralaction.importers.building import ODD, Entry, Found, Remark
 from integralaction.importers.sources import read_lines, video_files
 from integralaction.pickles import read_pickle
 
@@ -23,65 +24,82 @@ MOST_CLASSES = 100_000
 LARGEST_SIDE = 100_000  # of a picture, in pixels
 
 
-def find(
-    file: Path,
-    videos: Path | None,
-    *,
-    splits: Sequence[str],
-    classes: Path | None,
-    keypoints: Path | None,
-    made_by: str,
-) -> Found:
-    """The videos of a pickle.
+@dataclass(frozen=True)
+class Pyskl:
+    """Import a 2D skeleton pickle of PYSKL or MMAction2, joined to videos by name.
 
-    Args:
-        file: dict of `split` and `annotations`, or a bare list of annotations.
-        videos: their folder; None: the poses are all there is, which is enough for a pose stream.
-        splits: THEIRS=OURS, as xsub_train=train xsub_val=test; empty: where the pickle has one train and one other.
-        classes: a text file with class names in order; by default `class 0`, ...
-        keypoints: the folder of the files that Kinetics-400's annotations name (`raw_file`).
-
-    Raises:
-        FileNotFoundError: a file or folder is not there.
-        ValueError: the pickle is of another kind, is 3D, or its splits must be chosen.
+    Parameters
+    ----------
+    pickle
+        The file, such as ntu60_2d.pkl; nothing in it but plain data and arrays is read.
+    videos
+        The folder of the videos; without it the poses are all there is, which is enough for the pose stream.
+    split
+        Which splits to take as which, as THEIRS=OURS: xsub_train=train xsub_val=test.
+    classes
+        A text file with class names in order, one a line.
+    keypoints
+        The folder of the files that Kinetics-400's annotations name.
     """
-    content = read_pickle(file)
-    annotations, split_of, remarks = _split(content, splits, file)
-    _refuse_3d(annotations, file)
-    names = _class_names(annotations, classes, file)
-    files, strays = (None, []) if videos is None else video_files(videos)
-    remarks += strays
-    entries = []
-    unheard = set(split_of)
-    for annotation in annotations:
-        name = str(annotation.get("frame_dir", annotation.get("filename", "")))
-        stem = Path(name).name if files is None else Path(name).stem if Path(name).stem in files else Path(name).name
-        unheard.discard(name)
-        if split_of and name not in split_of:
-            remarks.append(Remark(name, "in none of the chosen splits"))
-            continue
-        found = [stem] if files is None else files.get(stem, [])
-        if len(found) != 1:
-            remarks.append(
-                Remark(name, "no such video" if not found else "several videos of that name", ", ".join(found))
-            )
-            continue
-        number = _label(annotation)
-        label = names[number] if number is not None and number < len(names) else ""
-        try:
-            info = _info(annotation) if files is None else None
-        except ODD as error:
-            remarks.append(Remark(name, "annotation without frames or size", repr(error)))
-            continue
-        reader = _reader(annotation, keypoints)
-        entries.append(Entry(found[0], label, split_of.get(name, "train"), reader, info=info))
-    remarks += [Remark(name, "no annotation of that name") for name in sorted(unheard)]
-    root = Path() if videos is None else videos
-    return Found(file.stem, "coco17", names, root, made_by, entries, tuple(remarks))
+
+    pickle: Path
+    _: KW_ONLY
+    videos: Path | None = None
+    split: tuple[str, ...] | None = None
+    classes: Path | None = None
+    keypoints: Path | None = None
+
+    def find(self) -> ImportPlan:
+        """The videos of the annotations, each by its name.
+
+        Raises:
+            FileNotFoundError: a file or folder is not there.
+            ValueError: the pickle is of another kind, is 3D, or its splits must be chosen.
+        """
+        file = self.pickle
+        annotations, split_of, issues = _annotations_and_splits(read_pickle(file), self.split or (), file)
+        _refuse_3d(annotations, file)
+        names = _class_names(annotations, self.classes, file)
+        files, strays = (None, []) if self.videos is None else video_files(self.videos)
+        issues += strays
+        entries = []
+        without_annotation = set(split_of)
+        for annotation in annotations:
+            name = str(annotation.get("frame_dir", annotation.get("filename", "")))
+            without_annotation.discard(name)
+            if split_of and name not in split_of:
+                issues.append(ImportIssue(name, "in none of the chosen splits"))
+                continue
+            paths = _paths_of(name, files)
+            if len(paths) != 1:
+                reason = "several videos of that name" if paths else "no such video"
+                issues.append(ImportIssue(name, reason, ", ".join(paths)))
+                continue
+            number = _label(annotation)
+            label = names[number] if number is not None and number < len(names) else ""
+            try:
+                info = _info(annotation) if files is None else None
+            except ODD as error:
+                issues.append(ImportIssue(name, "annotation without frames or size", repr(error)))
+                continue
+            read = partial(poses_of, annotation, self.keypoints)
+            entries.append(Entry(paths[0], label, split_of.get(name, "train"), read, info=info))
+        issues += [ImportIssue(name, "no annotation of that name") for name in sorted(without_annotation)]
+        return ImportPlan(file.stem, "coco17", names, self.videos or Path(), entries, tuple(issues))
 
 
-def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict], dict[str, str], list[Remark]]:
-    """The annotations, our split of each by name, and a remark for each name in two of the chosen splits."""
+def _paths_of(name: str, files: Mapping[str, list[str]] | None) -> list[str]:
+    """The videos of an annotation's name, which may end as a file does; without files the name stands for itself."""
+    path = Path(name)
+    if files is None:
+        return [path.name]
+    return files.get(path.stem) or files.get(path.name, [])
+
+
+def _annotations_and_splits(
+    content: Any, splits: Sequence[str], file: Path
+) -> tuple[list[dict], dict[str, str], list[ImportIssue]]:
+    """The annotations, our split of each by name, and an issue for each name in two of the chosen splits."""
     if isinstance(content, list) and all(isinstance(one, Mapping) for one in content) and content:
         if splits:
             raise Refused(f"Expected no --split for {file}, a bare list of annotations without splits. Leave it out.")
@@ -97,22 +115,29 @@ def _split(content: Any, splits: Sequence[str], file: Path) -> tuple[list[dict],
     for name, names in theirs_by_name.items():
         if not isinstance(names, list | tuple | set | frozenset | np.ndarray) or getattr(names, "ndim", 1) != 1:
             raise Refused(f"Expected a list of names as the split {name} of {file}; found {_kind(names)}.")
-    there = {str(name): [str(one) for one in names] for name, names in theirs_by_name.items()}
-    chosen = dict(pair.partition("=")[::2] for pair in splits)
-    if not chosen and len(there) == 2 and any("train" in name for name in there):
-        chosen = {name: "train" if "train" in name else "test" for name in there}
-    if not chosen or not chosen.keys() <= there.keys() or not all(chosen.values()):
-        raise Refused(
-            f"Expected which splits of {file} to take, as --split THEIRS=OURS ({next(iter(there))}=train); it has "
-            f"{', '.join(there)}; found {' '.join(splits) or 'none told'}."
-        )
+    names_of = {str(name): [str(one) for one in names] for name, names in theirs_by_name.items()}
+    ours_of = _ours_by_theirs(names_of, splits, file)
     split_of: dict[str, str] = {}
-    remarks = []
-    for theirs, ours in chosen.items():
-        for name in there[theirs]:
+    issues = []
+    for theirs, ours in ours_of.items():
+        for name in names_of[theirs]:
             if split_of.setdefault(name, ours) != ours:
-                remarks.append(Remark(name, "in two of the chosen splits", f"{split_of[name]} is taken", kept=True))
-    return list(annotations), split_of, remarks
+                detail = f"{split_of[name]} is taken"
+                issues.append(ImportIssue(name, "in two of the chosen splits", detail, is_imported=True))
+    return list(annotations), split_of, issues
+
+
+def _ours_by_theirs(names_of: Mapping[str, list[str]], splits: Sequence[str], file: Path) -> dict[str, str]:
+    """Our split of each of theirs that is to be read; of a pickle of two splits one may be clear by its name."""
+    ours_of = dict(pair.partition("=")[::2] for pair in splits)
+    if not ours_of and len(names_of) == 2 and any("train" in name for name in names_of):
+        ours_of = {name: "train" if "train" in name else "test" for name in names_of}
+    if not ours_of or not ours_of.keys() <= names_of.keys() or not all(ours_of.values()):
+        raise Refused(
+            f"Expected which splits of {file} to take, as --split THEIRS=OURS ({next(iter(names_of))}=train); it has "
+            f"{', '.join(names_of)}; found {' '.join(splits) or 'none'}."
+        )
+    return ours_of
 
 
 def _refuse_3d(annotations: list[dict], file: Path) -> None:
@@ -120,14 +145,13 @@ def _refuse_3d(annotations: list[dict], file: Path) -> None:
     try:
         keypoint: Any = first.get("keypoint")
         shape = np.shape(keypoint)
-    except ODD:  # lists of lists of several lengths, which are told for each video
+    except ODD:  # lists of lists of several lengths, which are named for each video
         shape = ()
     if "keypoint" in first and ("keypoint_score" not in first or shape[-1:] == (3,)):
         raise Refused(
-            f"Expected 2D poses in {file} (keypoint of x and y, keypoint_score); found 3D ones. They are not "
-            "aligned with "
-            "the video: frames without a body were left out when they were made, and places are in metres. Use the 2D "
-            "pickle, or the .skeleton files with `integralaction import ntu`."
+            f"Expected 2D poses in {file} (keypoint of x and y, keypoint_score); found 3D ones. They are not aligned "
+            "with the video: frames without a body were left out when they were made, and places are in metres. Use "
+            "the 2D pickle, or the .skeleton files with `integralaction import ntu`."
         )
 
 
@@ -172,13 +196,6 @@ def _size(annotation: Mapping[str, Any]) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-def _reader(annotation: Mapping[str, Any], keypoints: Path | None):
-    def read(info: VideoInfo) -> Poses:
-        return poses_of(annotation, keypoints, info)
-
-    return read
-
-
 def poses_of(annotation: Mapping[str, Any], keypoints: Path | None, info: VideoInfo) -> Poses:
     """The poses of one annotation, in pixels of the video.
 
@@ -203,24 +220,24 @@ def poses_of(annotation: Mapping[str, Any], keypoints: Path | None, info: VideoI
         joints = np.concatenate([places, scores[..., None]], axis=3)
         by_frame = {t: joints[:, t] for t in range(total)}
     else:
-        by_frame = _listed(annotation, keypoints, total)
+        by_frame = _poses_in_file(annotation, keypoints, total)
     frames = {}
     for t, persons in by_frame.items():
-        there = np.where(np.isfinite(persons).all(axis=2, keepdims=True), persons, 0)
-        there = there[(there[..., 2] > 0).any(axis=1)].astype(np.float32)
-        there[..., :2] *= scale
-        there[..., 2] = np.clip(there[..., 2], 0, 1)
-        frames[t] = there
+        joints = np.where(np.isfinite(persons).all(axis=2, keepdims=True), persons, 0)
+        joints = joints[(joints[..., 2] > 0).any(axis=1)].astype(np.float32)
+        joints[..., :2] *= scale
+        joints[..., 2] = np.clip(joints[..., 2], 0, 1)
+        frames[t] = joints
     return Poses.from_frames("coco17", frames)
 
 
-def _listed(annotation: Mapping[str, Any], keypoints: Path | None, total: int) -> dict[int, np.ndarray]:
+def _poses_in_file(annotation: Mapping[str, Any], keypoints: Path | None, total: int) -> dict[int, np.ndarray]:
     """Kinetics-400's form: rows of persons in a file of their own, and the frame of each row."""
     if "raw_file" not in annotation or "frame_inds" not in annotation:
         raise Refused("Expected keypoint, or raw_file and frame_inds; found neither.")
     if keypoints is None:
         raise Refused("Expected --keypoints FOLDER for annotations whose poses lie in files of their own; found none.")
-    content = _kept_pickle(keypoints / Path(str(annotation["raw_file"])).name)
+    content = _read_pickle_once(keypoints / Path(str(annotation["raw_file"])).name)
     rows = _numbers(content[annotation["frame_dir"]]["keypoint"])
     numbers = np.asarray(annotation["frame_inds"])
     if numbers.ndim != 1 or rows.ndim != 3 or rows.shape[1:] != (17, 3) or len(rows) != len(numbers):
@@ -243,7 +260,7 @@ def _numbers(values: Any) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _kept_pickle(path: Path) -> Any:
+def _read_pickle_once(path: Path) -> Any:
     """A file of many videos' keypoints, kept while its videos follow one another."""
     return read_pickle(path)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from integralaction.assembly.plan import ImportIssue
 from integralaction.data.images import IMAGES, UNREAD_IMAGES, image_series, is_animation
 from integralaction.errors import MissingFile, Refused
-from integralaction.importers.building import Remark
 
 # of a data set's videos where nobody names them: pictures of other kinds may as well be scans, stacks or icons
 _FRAMES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
@@ -48,14 +48,14 @@ def read_lines(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
+def video_files(root: Path) -> tuple[dict[str, list[str]], list[ImportIssue]]:
     """Every file below a folder, and every folder that holds images and nothing else, by its name without the ending.
 
     Links are followed, but for those that lead back to a folder above them.
 
     Returns:
         Paths relative to `root`, sorted, by stem, those with the ending of a video first; hidden files are left out.
-        And a remark for each image that lies beside other files, and for what is no file or cannot be looked into.
+        And an issue for each image that lies beside other files, and for what is no file or cannot be looked into.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -63,24 +63,24 @@ def video_files(root: Path) -> tuple[dict[str, list[str]], list[Remark]]:
     """
     if not root.is_dir():
         raise MissingFile(f"Expected a folder of videos; {root} is not there.")
-    found: dict[str, list[str]] = {}
-    remarks: list[Remark] = []
-    for here, folders, names in _folders(root, remarks):
+    paths_of: dict[str, list[str]] = {}
+    issues: list[ImportIssue] = []
+    for here, folders, names in _folders(root, issues):
         pictures = [name for name in names if name.lower().endswith((*IMAGES, *UNREAD_IMAGES))]
         images = [name for name in pictures if not is_animation(root / here / name)]
         if images and len(images) == len(names) and not folders and here != Path():
-            _check_images(root, here, images, remarks)
-            found.setdefault(here.name, []).append(here.as_posix())
+            _check_images(root, here, images, issues)
+            paths_of.setdefault(here.name, []).append(here.as_posix())
             continue
-        remarks += [Remark((here / name).as_posix(), "an image beside other files") for name in images]
+        issues += [ImportIssue((here / name).as_posix(), "an image beside other files") for name in images]
         for name in sorted(set(names) - set(images)):
-            found.setdefault(Path(name).stem, []).append((here / name).as_posix())
-    for paths in found.values():
+            paths_of.setdefault(Path(name).stem, []).append((here / name).as_posix())
+    for paths in paths_of.values():
         paths.sort(key=lambda path: (not path.lower().endswith(VIDEOS), path))
-    return found, remarks
+    return paths_of, issues
 
 
-def _check_images(root: Path, here: Path, images: list[str], remarks: list[Remark]) -> None:
+def _check_images(root: Path, here: Path, images: list[str], issues: list[ImportIssue]) -> None:
     """
     Raises:
         ValueError: an image of the folder is neither JPEG nor PNG.
@@ -91,40 +91,40 @@ def _check_images(root: Path, here: Path, images: list[str], remarks: list[Remar
             "name each folder in a table (--csv)."
         )
     if len(series := image_series([Path(name) for name in images])) > 1:
-        told = f"one after another: {', '.join(series[:4])}"
-        remarks.append(Remark(here.as_posix(), "images of several series", told, kept=True))
+        detail = f"one after another: {', '.join(series[:4])}"
+        issues.append(ImportIssue(here.as_posix(), "images of several series", detail, is_imported=True))
 
 
-def _folders(root: Path, remarks: list[Remark]) -> Iterator[tuple[Path, list[str], list[str]]]:
+def _folders(root: Path, issues: list[ImportIssue]) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Each folder relative to `root`, with the names of the folders and of the files in it, sorted; what is neither is
-    remarked on."""
+    an issue."""
     real = root.resolve()
-    waiting = [(Path(), {str(real), *(str(above) for above in real.parents)})]
-    while waiting:
-        here, above = waiting.pop()
+    stack = [(Path(), {str(real), *(str(above) for above in real.parents)})]
+    while stack:
+        here, above = stack.pop()
         folders, names = [], []
         try:
-            found = sorted(path.name for path in (root / here).iterdir())
+            contents = sorted(path.name for path in (root / here).iterdir())
         except OSError as error:
-            remarks.append(Remark(here.as_posix(), "a folder that cannot be looked into", str(error.strerror)))
+            issues.append(ImportIssue(here.as_posix(), "a folder that cannot be looked into", str(error.strerror)))
             continue
-        for name in found:
+        for name in contents:
             path = root / here / name
             if name.startswith(".") or name.lower() in _OF_THE_SYSTEM:
                 continue
             if path.is_dir():
                 folders.append(name)
             elif _is_special(path):
-                remarks.append(Remark((here / name).as_posix(), "neither a file nor a folder"))
+                issues.append(ImportIssue((here / name).as_posix(), "neither a file nor a folder"))
             else:  # a link that leads nowhere is named when it is read
                 names.append(name)
         yield here, folders, names
         for name in reversed(folders):
             target = str((root / here / name).resolve())
             if target in above:
-                remarks.append(Remark((here / name).as_posix(), "a link to a folder above it", target))
+                issues.append(ImportIssue((here / name).as_posix(), "a link to a folder above it", target))
             else:
-                waiting.append((here / name, above | {target}))
+                stack.append((here / name, above | {target}))
 
 
 def _is_special(path: Path) -> bool:

@@ -8,11 +8,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from integralaction import format1
 from integralaction.config import Depth, ModelConfig
 from integralaction.downloads import download
 from integralaction.errors import MissingFile, Refused
 from integralaction.files import write_whole
+from integralaction.format1 import model_settings, tensor_name
 from integralaction.model.archive import read_archive
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
@@ -59,7 +59,7 @@ def load(path: Path) -> IntegralAction:
         raise Refused(unreadable(path, error)) from error
     config, is_format1 = _config(about, path)
     if is_format1:
-        held = {format1.tensor_name(name): tensor for name, tensor in held.items()}
+        held = {tensor_name(name): tensor for name, tensor in held.items()}
     # compared before anything is built: settings of a few bytes could ask for any amount of memory
     with torch.device("meta"):
         wanted = IntegralAction(config).state_dict()
@@ -80,7 +80,7 @@ def load(path: Path) -> IntegralAction:
             "training went astray, or the file is damaged: train again with a smaller lr, or fetch it again."
         )
     model = IntegralAction(config)
-    model.load_state_dict({format1.tensor_name(n): t for n, t in weights.items()} if is_format1 else weights)
+    model.load_state_dict({tensor_name(n): t for n, t in weights.items()} if is_format1 else weights)
     return model.eval()
 
 
@@ -98,7 +98,7 @@ def _config(about: str | None, path: Path) -> tuple[ModelConfig, bool]:
     if not is_format1 and number != FORMAT:
         raise Refused(f"Expected model format {FORMAT} or 1 in {path}; found {number!r:.100}.")
     if is_format1 and isinstance(values, dict):
-        values = format1.model_settings(values)
+        values = model_settings(values)
     config = from_dict(ModelConfig, values, str(path))
     if len(config.classes) < 2:
         raise Refused(f"Expected a model of at least two classes in {path}; found {list(config.classes)}.")
@@ -185,8 +185,8 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
     except OSError as error:
         wanted = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
         raise ConnectionError(
-            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start.weights=FOLDER, or give "
-            "start.weights=random."
+            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start.weights=FOLDER, or "
+            "give start.weights=random."
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise Refused(f"Expected a state dict in {name}; found {type(weights).__name__}.")

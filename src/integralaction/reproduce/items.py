@@ -35,8 +35,8 @@ from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, for_te
 from integralaction.reproduce.figures import FIGURES
 from integralaction.reproduce.measure import MIME, DataPart, Measured, measure
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
-from integralaction.run import environment, model_of
 from integralaction.settings import override, read_yaml, to_dict, write_yaml
+from integralaction.training.run import environment, model_of
 
 REPRODUCTION = "reproduction.yaml"  # by which a folder is known
 HEADING = "# The paper, measured"  # by which our README.md is known

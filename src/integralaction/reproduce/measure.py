@@ -36,9 +36,9 @@ from integralaction.mime.generate import generate
 from integralaction.mime.settings import MimeSettings
 from integralaction.recipe import Recipe
 from integralaction.recipes import VARIANTS, method_of, variant_of
-from integralaction.run import Run
 from integralaction.settings import to_dict
-from integralaction.train import train
+from integralaction.training.run import Run
+from integralaction.training.stages import train
 
 BASELINES: tuple[Method, ...] = ("appearance-only", "pose-only", "score-average")  # come with the variant `integral`
 MIME = {"mime-demo": MimeSettings(), "mime-large": MimeSettings(size=256, fps=30.0)}  # rendered for these recipes

@@ -11,8 +11,8 @@ from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.errors import Refused
 from integralaction.recipe import Recipe
-from integralaction.run import FORMAT, Run, environment, read_settings
 from integralaction.settings import from_dict, to_dict, write_yaml
+from integralaction.training.run import FORMAT, Run, environment, read_settings
 
 STAGES: tuple[tuple[str, Method], ...] = (("appearance", "appearance-only"), ("pose", "pose-only"))
 

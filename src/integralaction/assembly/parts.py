@@ -18,11 +18,11 @@ class Parts:
     """
 
     def __init__(self, out: Path, name: str) -> None:
-        self.out, self.folder, self._finished = out, out / f"{name}.parts", out / f"{name}.finished"
+        self.out, self.folder, self._trash = out, out / f"{name}.parts", out / f"{name}.finished"
 
     def tidy(self) -> None:
         """Remove what a call left that was stopped at its very end."""
-        _remove(self._finished)
+        _remove(self._trash)
 
     def claim(self, identity: Sequence[str]) -> None:
         """Make the folder, after it is sure that `out` is new or of an unfinished call of the same identity.
@@ -31,10 +31,10 @@ class Parts:
             ValueError: `out` holds something else.
         """
         digest = hashlib.sha256(repr(list(identity)).encode("utf-8", "surrogateescape")).hexdigest()
-        wanted = f"{identity[0]}\n{len(identity) - 1} {digest}\n"
+        text = f"{identity[0]}\n{len(identity) - 1} {digest}\n"
         claim = self.folder / CLAIM
         if claim.is_file() and not self._is_begun():
-            if claim.read_text(encoding="utf-8", errors="replace") != _as_written(wanted):
+            if claim.read_text(encoding="utf-8", errors="replace") != _as_written(text):
                 raise Refused(
                     f"Expected {self.out} to be new or of the same import; it holds parts of another one, or its "
                     "videos have changed since. Choose another folder or remove that one."
@@ -45,12 +45,12 @@ class Parts:
         if self.out.exists() and any(self.out.iterdir()) and not self._is_begun():
             raise Refused(f"Expected {self.out} to be new or empty; it holds other files. Choose another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(claim, wanted, errors="backslashreplace")
+        write_text(claim, text, errors="backslashreplace")
 
     def finish(self) -> None:
         """Remove the folder; `out` stays."""
-        self.folder.rename(self._finished)
-        _remove(self._finished)
+        self.folder.rename(self._trash)
+        _remove(self._trash)
 
     def _is_begun(self) -> bool:
         """Whether nothing is there but an empty claim, or none yet: a call was stopped as it began."""

@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from integralaction.assembly.issues import ImportResult, read_issues, write_issues
+from integralaction.assembly.plan import ImportIssue
 from integralaction.clip import Poses
 from integralaction.data.index import Index, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.files import flush_folder, write_text
-from integralaction.importers.building import Imported, Remark, read_remarks, write_remarks
 
 ACCOUNT = "account.json"
 LIST = "poses.csv"  # the videos without poses, and why
@@ -22,7 +23,7 @@ class NewShards:
     """Shards in DATA/poses.parts, under the names that they get beside the others when all are written."""
 
     def __init__(self, root: Path) -> None:
-        self._root, self._folder, self._finished = root, root / "poses.parts", root / "poses.finished"
+        self._root, self._folder, self._trash = root, root / "poses.parts", root / "poses.finished"
         self._account = self._folder / ACCOUNT
 
     def write(self, videos: Iterable[tuple[str, Poses]]) -> int:
@@ -39,24 +40,24 @@ class NewShards:
             write_shard(self._folder / f"poses-{number:05d}.safetensors", shard)
         return count
 
-    def finish(self, index: Index, skeleton: str, remarks: list[Remark]) -> Imported:
+    def finish(self, index: Index, skeleton: str, issues: list[ImportIssue]) -> ImportResult:
         """Move the shards beside the others, of a data set whose poses have this skeleton."""
-        about = {"skeleton": skeleton, "remarks": [asdict(remark) for remark in remarks]}
+        about = {"skeleton": skeleton, "issues": [asdict(issue) for issue in issues]}
         write_text(self._account, json.dumps(about))
-        finished = self.go_on(index)
-        assert finished is not None
-        return finished
+        result = self.go_on(index)
+        assert result is not None
+        return result
 
-    def go_on(self, index: Index) -> Imported | None:
+    def go_on(self, index: Index) -> ImportResult | None:
         """Finish what a call had begun that was stopped while it moved shards; None where there is none."""
-        if self._finished.is_dir():  # it was stopped at its very end
-            _remove(self._finished)
+        if self._trash.is_dir():  # it was stopped at its very end
+            _remove(self._trash)
             with suppress(FileNotFoundError, ValueError):
-                return Imported(index, read_remarks(self._root, LIST), LIST)
+                return ImportResult(index, read_issues(self._root, LIST), LIST)
         try:
             about = json.loads(self._account.read_text(encoding="utf-8"))
             skeleton = str(about["skeleton"])
-            remarks = tuple(Remark(**remark) for remark in about["remarks"])
+            issues = tuple(ImportIssue(**issue) for issue in about["issues"])
             shards = sorted(self._folder.glob("poses-*.safetensors"))
             PoseStore(shards)  # none is cut off
         except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -67,10 +68,10 @@ class NewShards:
         for shard in shards:
             shard.replace(self._root / shard.name)
         flush_folder(self._root)
-        write_remarks(self._root, remarks, LIST)
-        self._folder.rename(self._finished)
-        _remove(self._finished)
-        return Imported(index, remarks, LIST)
+        write_issues(self._root, issues, LIST)
+        self._folder.rename(self._trash)
+        _remove(self._trash)
+        return ImportResult(index, issues, LIST)
 
 
 def _remove(folder: Path) -> None:

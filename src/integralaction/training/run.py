@@ -13,30 +13,24 @@ import datetime
 import os
 import platform
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from integralaction import format1
 from integralaction.config import Method, ModelConfig
-from integralaction.console import say
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.data.index import Index
 from integralaction.errors import MissingFile, Refused
+from integralaction.format1 import recipe_settings
 from integralaction.model.checkpoint import is_ours, load
-from integralaction.model.foreign import Mode, Told, read_foreign
-from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
 from integralaction.recipe import Recipe
 from integralaction.settings import from_dict, read_yaml
 
 FORMAT = 2  # of settings.yaml; 1, which did not say so, is read too
-EMBEDDED = ("mime",)  # models inside the package: what each was trained on is written beside it
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ class Run:
             self.check_trained(method)
             return load(self.model_path(method))
         model = IntegralAction(self.recipe.model.of_method("score-average")).eval()
-        adopt_streams(model, self.load("appearance-only"), self.load("pose-only"))
+        load_streams(model, self.load("appearance-only"), self.load("pose-only"))
         return model
 
     def changes_of(self, index: Index) -> str:
@@ -143,7 +137,7 @@ def looks_at_poses(recipe: Recipe) -> bool:
     return recipe.methods != ("appearance-only",)
 
 
-def adopt_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
+def load_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
     """Give a model of two streams the streams of two single ones, with their classifiers."""
     for name, source in (("appearance", appearance), ("pose", pose)):
         for part in (name, f"{name}_classifier"):
@@ -188,90 +182,8 @@ def read_settings(root: Path) -> dict[str, Any]:
     if number not in (1, FORMAT):
         raise Refused(f"Expected a run of format 1 or {FORMAT} in {path}; found {number!r:.100}.")
     if number == 1 and isinstance(values["recipe"], dict):
-        values = {"format": FORMAT, **values, "recipe": format1.recipe_settings(values["recipe"])}
+        values = {"format": FORMAT, **values, "recipe": recipe_settings(values["recipe"])}
     return values
-
-
-def load_model(
-    source: Path | str,
-    *,
-    mode: Mode = "rgb+pose",
-    pose_gate: bool = True,
-    pose_frame_factor: int = 1,
-    frames: int | None = None,
-    stride: int | None = None,
-    shift: int | None = None,
-    classes: Sequence[str] | None = None,
-) -> IntegralAction:
-    """A trained model, in eval mode on the CPU.
-
-    Args:
-        source: the name of an embedded model (`mime`), a run folder (its first method's model), a folder that
-            `save_pretrained` or `integralaction convert` wrote, a model file, another project's checkpoint, or the id
-            of a model on the Hugging Face Hub, hf:OWNER/NAME or OWNER/NAME@REVISION. A name goes before a folder of
-            that name, which is found as ./mime.
-        mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
-        frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
-            taken for granted is said on standard error.
-
-    Raises:
-        FileNotFoundError: there is nothing of that name.
-        ConnectionError: the hub cannot be reached.
-        ValueError: what is there is not a model that this project reads, in whole and as told.
-    """
-    named = None if classes is None else tuple(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, named)
-    path = Path(source)
-    if source not in EMBEDDED and path.is_file() and not is_ours(path):
-        foreign = read_foreign(path, told)
-        for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
-            say(note)
-        return _named(foreign.model, source)
-    on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
-    if source not in EMBEDDED and not path.exists() and not on_hub:
-        raise MissingFile(
-            f"Expected a run folder, a model file, an embedded model ({', '.join(EMBEDDED)}) or hf:OWNER/NAME, a model "
-            f"of the hub; {path} is not there."
-        )
-    if told != Told():
-        raise Refused(
-            f"Expected options for another project's checkpoint alone; {source} is none: its settings travel with its "
-            "weights. Leave the options out."
-        )
-    if source in EMBEDDED:
-        with as_file(files("integralaction") / "weights" / f"{source}.safetensors") as inside:
-            return _named(load(inside), source)
-    if on_hub:
-        return _named(load(download(str(source))), source)
-    if (path / MODEL_FILE).is_file():
-        return _named(load(path / MODEL_FILE), source)
-    if path.is_dir():
-        run = open_run(path)
-        method = run.recipe.methods[0]
-        return _named(run.load(method), run.model_path(method))
-    return _named(load(path), path)
-
-
-def _named(model: IntegralAction, source: Path | str) -> IntegralAction:
-    model.source = str(source)
-    return model
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is cuda where there is one, else mps, else cpu.
-
-    Raises:
-        ValueError: the machine has no such device.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(device for device, there in available.items() if there))
-    if not available.get(name, False):
-        raise Refused(
-            f"Expected a device that this machine has ({', '.join(d for d, there in available.items() if there)}); "
-            f"found {name!r}."
-        )
-    return torch.device(name)
 
 
 def model_of(recipe: Recipe, classes: tuple[str, ...]) -> ModelConfig:
@@ -291,7 +203,7 @@ def model_of(recipe: Recipe, classes: tuple[str, ...]) -> ModelConfig:
 
 def environment() -> dict[str, str | int]:
     """What a result depends on beside its settings."""
-    packages = ("integralaction", "torch", "lightning", "numpy", "av", "safetensors", "pillow")
+    packages = ("integralaction", "torch", "numpy", "av", "safetensors", "pillow")
     return {
         **{name: version(name) for name in packages},
         "python": platform.python_version(),

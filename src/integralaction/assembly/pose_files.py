@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from integralaction.assembly.inspection import first_frames
+from integralaction.assembly.issues import ImportResult, write_issues
+from integralaction.assembly.plan import ODD, ImportIssue
+from integralaction.assembly.pose_shards import LIST, NewShards
 from integralaction.clip import Poses
 from integralaction.console import track
 from integralaction.data.index import Index, Video, read_index
@@ -22,12 +26,10 @@ from integralaction.data.pose_places import ReadPoses, fit
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import VideoInfo
 from integralaction.errors import MissingFile, Refused
-from integralaction.importers.building import ODD, Imported, Remark, first_frames, write_remarks
-from integralaction.importers.new_shards import LIST, NewShards
 from integralaction.skeleton import convert_joints, skeleton_named
 
 
-def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
+def add_poses(index: Index, source: Path, units: Units | None) -> ImportResult:
     """Give the videos of a data set that have no poses those of a folder or file, each by the video's name.
 
     Args:
@@ -35,7 +37,7 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
         units: of the places, as `read_poses` takes them; None: as their values tell.
 
     Returns:
-        The data set, with the skeleton of its first poses where it had none, and a remark for each video without.
+        The data set, with the skeleton of its first poses where it had none, and an issue for each video without.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -50,56 +52,65 @@ def add_poses(index: Index, source: Path, units: Units | None) -> Imported:
             f"finish it, or remove {index.root / 'pose.parts'}."
         )
     new = NewShards(index.root)
-    if finished := new.go_on(index):
-        return finished
+    if result := new.go_on(index):
+        return result
     store = PoseStore.of(index.root)
     todo = {video.video: video for video in index.videos if video.video not in store}  # one may have several rows
     if not todo and index.skeleton != store.skeleton:  # a call was stopped before the index named it
         return new.finish(index, store.skeleton, [])
     if not todo:
         raise Refused(f"Expected videos without poses in {index.root}; all {len(store)} have theirs.")
-    read = _reader(index, list(todo.values()), source, units)
-    skeleton = store.skeleton
-    nobody: list[str] = []  # videos in which nobody is, before the first in which somebody tells the skeleton
-    remarks: list[Remark] = []
+    poses = _PosesOfVideos(todo, _reader(index, list(todo.values()), source, units), store.skeleton)
+    if not new.write(poses):
+        write_issues(index.root, poses.issues, LIST)
+        raise Refused(
+            f"Expected poses of the videos of {index.root} in {source}; of {len(todo)} none can be read "
+            f"({poses.issues[0].item}: {poses.issues[0].detail})"
+        )
+    return new.finish(index, poses.skeleton, poses.issues)
 
-    def all_poses() -> Iterator[tuple[str, Poses]]:
-        nonlocal skeleton
-        for name, video in track(todo.items(), "reading poses", len(todo)):
+
+class _PosesOfVideos:
+    """Name and poses of each video, all of one skeleton.
+
+    Attributes:
+        skeleton: the data set's; where it has none, that of the first poses with somebody in them.
+        issues: grows while the poses are read.
+    """
+
+    def __init__(self, videos: dict[str, Video], read: Callable[[Video], ReadPoses], skeleton: str) -> None:
+        self._videos, self._read = videos, read
+        self.skeleton = skeleton
+        self.issues: list[ImportIssue] = []
+
+    def __iter__(self) -> Iterator[tuple[str, Poses]]:
+        empty: list[str] = []  # videos in which nobody is, before the first that tells the skeleton
+        for name, video in track(self._videos.items(), "reading poses", len(self._videos)):
             try:
-                found = read(video)
-                poses = found.poses
-                remarks.extend(Remark(name, what, detail, kept=True) for what, detail in found.doubts)
-                if not len(poses.joints) and not skeleton:
-                    nobody.append(name)
+                content = self._read(video)
+                self.issues += [ImportIssue(name, what, detail, is_imported=True) for what, detail in content.doubts]
+                if not len(content.poses.joints) and not self.skeleton:
+                    empty.append(name)
                     continue
-                skeleton = skeleton or poses.skeleton
-                empty = Poses.from_frames(skeleton, {int(t): _no_persons(skeleton) for t in poses.frame_index})
-                poses = as_skeleton(poses, skeleton) if len(poses.joints) else empty
+                poses = self._on_skeleton(content.poses)
             except ODD as error:
-                remarks.append(Remark(name, "no poses", " ".join(str(error).split()), kept=True))
+                self.issues.append(ImportIssue(name, "no poses", " ".join(str(error).split()), is_imported=True))
                 continue
             if len(poses.frame_index) and int(poses.frame_index[-1]) >= video.frames:
                 detail = f"up to frame {poses.frame_index[-1]} of {video.frames}; the rest is cut off"
-                remarks.append(Remark(name, "poses past the video's end", detail, kept=True))
+                self.issues.append(ImportIssue(name, "poses past the video's end", detail, is_imported=True))
                 poses = first_frames(poses, video.frames)
             yield name, poses
-        skeleton = skeleton or (read(todo[nobody[0]]).poses.skeleton if nobody else "")
-        for name in nobody:
-            looked = first_frames(read(todo[name]).poses, todo[name].frames).frame_index.tolist()
-            yield name, Poses.from_frames(skeleton, {t: _no_persons(skeleton) for t in looked})
+        for name in empty:
+            poses = self._read(self._videos[name]).poses
+            yield name, self._on_skeleton(first_frames(poses, self._videos[name].frames))
 
-    if not new.write(all_poses()):
-        write_remarks(index.root, remarks, LIST)
-        raise Refused(
-            f"Expected poses of the videos of {index.root} in {source}; of {len(todo)} none can be read "
-            f"({remarks[0].item}: {remarks[0].detail})"
-        )
-    return new.finish(index, skeleton, remarks)
-
-
-def _no_persons(skeleton: str) -> np.ndarray:
-    return np.zeros((0, len(skeleton_named(skeleton).joints), 3), np.float32)
+    def _on_skeleton(self, poses: Poses) -> Poses:
+        self.skeleton = self.skeleton or poses.skeleton
+        if len(poses.joints):
+            return as_skeleton(poses, self.skeleton)
+        nobody = np.zeros((0, len(skeleton_named(self.skeleton).joints), 3), np.float32)
+        return Poses.from_frames(self.skeleton, {int(t): nobody for t in poses.frame_index})
 
 
 def _reader(index: Index, todo: Sequence[Video], source: Path, units: Units | None) -> Callable[[Video], ReadPoses]:

@@ -16,8 +16,8 @@ from integralaction.console import say
 from integralaction.files import flush_folder, write_whole
 from integralaction.model.checkpoint import is_ours
 from integralaction.recipe import Loading, Recipe, Stages
-from integralaction.run import Run
 from integralaction.settings import to_dict, write_yaml
+from integralaction.training.run import Run
 
 
 def stage_recipe(recipe: Recipe, method: Method) -> Recipe:

@@ -9,7 +9,7 @@ from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
 from integralaction.files import write_rows
 from integralaction.recipe import Recipe
-from integralaction.run import Run, looks_at_poses
+from integralaction.training.run import Run, looks_at_poses
 
 WITHOUT_POSES = "without-poses.csv"
 CPUINFO = Path("/proc/cpuinfo")
@@ -84,6 +84,6 @@ def slow_bf16() -> str:
     if not flags or flags & {"avx512_bf16", "amx_bf16", "bf16"}:
         return ""
     return (
-        "optimizer.precision=bf16-mixed: this processor has no units for bfloat16 and takes several times as long as with "
-        "optimizer.precision=32-true"
+        "optimizer.precision=bf16-mixed: this processor has no units for bfloat16 and takes several times as long as "
+        "with optimizer.precision=32-true"
     )
