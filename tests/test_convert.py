@@ -82,10 +82,10 @@ def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path,
     assert run(["convert", str(snapshot), str(tmp_path / "appearance.pth")]) == 2
     assert "classifier on 512 features for mode pose_only" in capsys.readouterr().err
     tsm = {**resnet_shapes(18), "fc.weight": (3, 512), "fc.bias": (3,)}
-    torch.save(mit(make(tsm), 18), tmp_path / "tsm_shift8_segment8.pth")
-    assert run(["convert", str(tmp_path / "tsm_shift8_segment8.pth"), str(snapshot)]) == 2
+    torch.save(mit(make(tsm), 18), tmp_path / "tsm_shift8_segment4.pth")
+    assert run(["convert", str(tmp_path / "tsm_shift8_segment4.pth"), str(snapshot)]) == 2
     error = capsys.readouterr().err
-    assert "shift is 8 and 4; shift_first is 'next' and 'previous'; normalised is True and False" in error
+    assert "clip.frames is 4 and 8" in error
     assert run(["convert", str(snapshot), str(snapshot), "--mode", "pose_only"]) == 2
     assert "Expected no mode and no word on the gate for two files" in capsys.readouterr().err
     assert run(["convert", str(tmp_path / "appearance.pth"), str(snapshot), "--no-pose-gate"]) == 2
