@@ -17,6 +17,7 @@ LEVELS = (
     (
         *(
             "model.pose_maps",
+            "model.inputs",
             "model.layers",
             "model.tsm_resnet",
             "model.backbones",
