@@ -4,7 +4,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test hardening lint format clean
+.PHONY: demo test quick hardening lint format clean
 
 demo: $(VENV)/installed
 	@echo "1/4  rendering the embedded benchmark"
@@ -20,6 +20,10 @@ demo: $(VENV)/installed
 
 test: lint
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+# under a minute on two cores; no lint
+quick: $(VENV)/installed
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile -m 'not slow' --durations=5
 
 hardening: $(VENV)/installed
 	$(BIN)/python -m tools.hardening --write

@@ -14,10 +14,12 @@ from pathlib import Path
 import torch
 
 from integralaction.data.index import Index, read_index
-from integralaction.evaluate import evaluate, results_table, score
 from integralaction.mime.generate import generate
 from integralaction.mime.settings import MimeSettings
 from integralaction.recipes import mime_demo
+from integralaction.tables import to_markdown
+from integralaction.testing.evaluate import evaluate, results_table
+from integralaction.testing.scores import score
 from integralaction.training.run import Run, environment
 from integralaction.training.stages import train
 
@@ -77,7 +79,7 @@ def main() -> None:
     scores = [score(p, split) for p in predictions.values() for split in SPLITS]
     model = run.model_path("integral").read_bytes()
     command = f"python benchmarks/embedded_model.py --out {arguments.out} --write"
-    text = card(run, index, results_table(scores, list(SPLITS)), model, command)
+    text = card(run, index, to_markdown(results_table(scores, SPLITS)), model, command)
     print(text)
     if arguments.write:
         WEIGHTS.mkdir(exist_ok=True)

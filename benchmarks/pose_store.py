@@ -28,6 +28,7 @@ from integralaction.config import ModelConfig
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import read_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.tables import Cell, Row, Table, plain_columns, to_markdown
 from integralaction.training.run import environment
 
 FRAMES, JOINTS, CLASSES = 300, 18, 400
@@ -111,6 +112,12 @@ def private_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def table(first: str, names: tuple[str, ...], texts: dict[str, tuple[str, ...]]) -> str:
+    """A table in Markdown, of texts by the labels of their rows."""
+    rows = tuple(Row(label, tuple(Cell(text=text) for text in cells)) for label, cells in texts.items())
+    return to_markdown(Table("", "", first, plain_columns(names), rows))
+
+
 def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: bool = False) -> None:
     """Measure and print; see the head of this file."""
     torch.set_num_threads(1)
@@ -145,10 +152,10 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
             for file in files[part * THEIRS : (part + 1) * THEIRS]:
                 read_json(file, wanted)
             theirs[again].append((time.perf_counter() - began) / THEIRS)
-    first, later = (
-        f"{1e6 * np.median(a):.0f} \u00b5s | {1e3 * np.median(b):.2f} ms | {np.median(b) / np.median(a):.0f} times"
-        for a, b in zip(ours, theirs, strict=True)
-    )
+    clips = [
+        (f"{1e6 * a:.0f} \u00b5s", f"{1e3 * b:.2f} ms", f"{b / a:.0f} times")
+        for a, b in zip(map(np.median, ours), map(np.median, theirs), strict=True)
+    ]
 
     order = np.random.default_rng(2).permutation(len(index.videos)).tolist()
     loader = DataLoader(ClipPoses(reader), batch_size=64, sampler=order, num_workers=2)
@@ -163,18 +170,29 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
         f"{len(index.videos):,} videos, {FRAMES * len(index.videos):,} poses of {JOINTS} joints, {size:.1f} GiB in "
         f"{len(list(folder.glob('poses-*')))} shards:",
         "",
-        "| poses of one random training clip | pose store | one JSON file a video | faster by |",
-        "|---|---|---|---|",
-        f"| of a video that was not read before | {first} |",
-        f"| of one that was | {later} |",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| open index and store | {times['open']:.2f} s (index {times['index']:.2f}, store {times['store']:.2f}) |",
-        f"| memory that they take | {opened:.0f} MB |",
-        f"| a shuffled epoch of clips, two loader processes | {epoch:.0f} s, {seen / epoch:,.0f} clips a second |",
-        f"| private memory of a loader process, at most | {max(max(m) for m in memory.values()):.0f} MB, "
-        f"{max(m[-1] - m[len(m) // 10] for m in memory.values()):+.0f} MB from a tenth of the epoch to its end |",
+        table(
+            "poses of one random training clip",
+            ("pose store", "one JSON file a video", "faster by"),
+            {"of a video that was not read before": clips[0], "of one that was": clips[1]},
+        ),
+        table(
+            "all of it",
+            ("measured",),
+            {
+                "open index and store": (
+                    f"{times['open']:.2f} s (index {times['index']:.2f}, store {times['store']:.2f})",
+                ),
+                "memory that they take": (f"{opened:.0f} MB",),
+                "a shuffled epoch of clips, two loader processes": (
+                    f"{epoch:.0f} s, {seen / epoch:,.0f} clips a second",
+                ),
+                "private memory of a loader process, at most": (
+                    f"{max(max(m) for m in memory.values()):.0f} MB, "
+                    f"{max(m[-1] - m[len(m) // 10] for m in memory.values()):+.0f} MB from a tenth of the epoch to its "
+                    "end",
+                ),
+            },
+        ),
     ]
     print("\n".join(lines))
     if write:

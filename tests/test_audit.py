@@ -10,7 +10,7 @@ from rich.console import Console
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction import audit
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, Video, read_index, write_index

@@ -13,7 +13,7 @@ from data.test_video import encode
 from networks import write_network
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.settings import to_dict
 from integralaction.training.stages import train
 from tests.toy import with_values

@@ -10,7 +10,7 @@ import torch
 from model.snapshots import make, mit, recipe_tensor, released_file, released_shapes, resnet_shapes
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.model.foreign import read_tensors
 from integralaction.model.hub import save_pretrained
 from integralaction.model.network import IntegralAction

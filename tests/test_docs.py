@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/guide.md", "docs/mime.md")
+PAGES = ("README.md", "docs/guide.md", "docs/mime.md", "docs/log.md")
 LABELS = {"gate-free": "gate-free (ours without gating)", "lambda-0": "λ = 0 (ours without L_gate)"}
 LABELS["integral"] = "integral (ours, λ = 1.5)"
 
@@ -15,16 +15,16 @@ LABELS["integral"] = "integral (ours, λ = 1.5)"
 def test_the_table_of_the_readme_is_that_of_the_reproduction() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- results: (.*?) -->\n(.*?)<!-- end of results -->", text, re.DOTALL)
-    assert found is not None
+    assert found is not None, "the README lacks its table between <!-- results: FILE --> and <!-- end of results -->"
     with (ROOT / found[1]).open(newline="", encoding="utf-8") as file:
         measured = {row["label"]: row for row in csv.DictReader(file)}
     heading, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in found[2].splitlines())
-    assert len(rows) == len(measured)
+    assert len(rows) == len(measured), f"the README's table must have the {len(measured)} rows of {found[1]}"
     for method, *cells in rows:
         row = measured[LABELS.get(method, method)]
         for split, cell in zip(heading[1:], cells, strict=True):
             top1, spread = (float(row[f"{split} top-1{mark}"]) for mark in ("", " ±"))
-            assert cell == f"{top1:.1f} ± {spread:.1f}", (method, split)
+            assert cell == f"{top1:.1f} ± {spread:.1f}", f"README, {method} {split}: copy the number of {found[1]}"
 
 
 def test_the_best_average_is_that_of_the_claim() -> None:
@@ -36,9 +36,10 @@ def test_the_best_average_is_that_of_the_claim() -> None:
         ours = next(row for row in csv.DictReader(file) if row["label"] == LABELS["integral"])
     best = float(ours["out-of-context top-1"]) - 100 * float(claim["difference"])
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"it has {best:.1f} % out of context" in text
+    message = f"the README must say what {folder}/claims.csv has: {best:.1f} % at the ratio that is best in context"
+    assert f"it has {best:.1f} % out of context" in text, message
     low, high = -100 * float(claim["high"]), -100 * float(claim["low"])
-    assert f"95 % interval {low:.1f} to {high:.1f}" in text
+    assert f"95 % interval {low:.1f} to {high:.1f}" in text, f"{message}, interval {low:.1f} to {high:.1f}"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -49,8 +50,8 @@ def test_links_lead_somewhere(page: str) -> None:
             continue
         name, _, anchor = target.partition("#")
         file = (path.parent / name) if name else path
-        assert file.exists(), target
+        assert file.exists(), f"{page} links to {target}, which is not there: mend the link"
         if anchor:
             headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-            assert anchor in anchors, target
+            assert anchor in anchors, f"{page} links to {target}; that page has the headings {sorted(anchors)}"

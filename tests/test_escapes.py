@@ -16,18 +16,12 @@ from rich.console import Console
 from integralaction.assembly.issues import write_issues
 from integralaction.assembly.plan import ImportIssue
 from integralaction.escapes import latex, markdown, markup, spreadsheet
-from integralaction.evaluate import print_results, results_table, score
-from integralaction.figures.table import (
-    Cell,
-    Column,
-    Row,
-    Table,
-    from_json,
-    print_table,
-    split_columns,
-    to_csv,
-    to_json,
-)
+from integralaction.report.page import page_width
+from integralaction.reproduce.table_files import from_json, to_json
+from integralaction.tables import Cell, Column, Row, Table, split_columns, to_csv, to_markdown
+from integralaction.terminal import print_table
+from integralaction.testing.evaluate import print_results, results_table
+from integralaction.testing.scores import score
 from integralaction.training.log import check_unreadable
 
 NAMES = (
@@ -100,11 +94,11 @@ def test_wide_tables_are_split_between_groups() -> None:
     columns = tuple(Column(group, f"top-{k}") for group in ("in-context", "out-of-context", "no-pose") for k in (1, 5))
     rows = (Row("integral", (Cell(10.5, 0.4),) * 6), Row("published", (*(Cell(text="70.1"),) * 4, Cell(), Cell())))
     table = Table("t", "title", "method", columns, rows, ("a note",))
-    parts = split_columns(table, 60)
+    parts = split_columns(table, lambda part: page_width(part, 40) <= 60)
     assert [len(part.columns) for part in parts] == [4, 2] and tuple(c for p in parts for c in p.columns) == columns
     assert [part.title for part in parts] == ["title", ""] and [part.notes for part in parts] == [(), ("a note",)]
     assert [[row.label for row in part.rows] for part in parts] == [["integral", "published"], ["integral"]]
-    assert split_columns(table, 1000) == [table]
+    assert split_columns(table, lambda part: page_width(part, 40) <= 1000) == [table]
 
 
 def test_a_terminal_without_the_marks(tmp_path: Path) -> None:
@@ -128,4 +122,6 @@ def test_results_of_a_split_with_such_a_name() -> None:
     text = console.file.getvalue()
     assert "[red]in|\\x1b[31m" in text and "\x1b" not in text
     assert "Too few videos to rely on: [red]in" in text
-    assert r"\[red\]in\|\x1b\[31m (6)".replace(r"\x1b", r"\\x1b") in results_table([score(one, name)], [name])
+    assert r"\[red\]in\|\x1b\[31m (6)".replace(r"\x1b", r"\\x1b") in to_markdown(
+        results_table([score(one, name)], [name])
+    )

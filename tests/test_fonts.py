@@ -15,7 +15,7 @@ from integralaction import fonts
 from integralaction.draw import draw_frame
 from integralaction.figures.style import new_figure, save_figure, styled
 from integralaction.fonts import fitting, line
-from integralaction.page import picture_of
+from integralaction.report.page import picture_of
 from integralaction.skeleton import skeleton_named
 
 RUNNING = {

@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import load_file
 
 from integralaction import load_model
-from integralaction.cli import run as command_line
+from integralaction.cli.main import run as command_line
 
 GOLDEN = Path(__file__).parent / "golden/format1"
 ANSWERS = json.loads((GOLDEN / "answers.json").read_text())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from integralaction import cli
-from integralaction.cli import run
+from integralaction.cli import main as cli
+from integralaction.cli.main import run
 
 ITSELF = "import os, signal\nos.kill(os.getpid(), signal.{})\n"
 WATCH = "from integralaction.interrupts import watch\nwatch(['train', 'kinetics50'])\n"
@@ -90,7 +90,8 @@ def test_what_is_said(
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     """`| head -1`, a closed standard output, a terminal that knows ASCII alone: no traceback."""
-    main = "import sys\nfrom integralaction import __main__, cli\nsys.argv = ['integralaction', 'data', 'x']\n"
+    main = "import sys\nfrom integralaction import __main__\nfrom integralaction.cli import main as cli\n"
+    main += "sys.argv = ['integralaction', 'data', 'x']\n"
     many = "cli.app = lambda arguments: [print('± a line', flush=True) for _ in range(10000)] and 0\n__main__.main()\n"
     command = [sys.executable, "-c", main + many]
     pipe = subprocess.PIPE

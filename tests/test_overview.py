@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from toy import write_toy_dataset
 
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.index import Video, write_index
 from integralaction.data.poses import PoseStore, write_pose_store

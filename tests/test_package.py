@@ -47,14 +47,20 @@ def test_the_wheel_answers_by_itself(drawn: Index, tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-q"]
     subprocess.run([*build, "-w", str(tmp_path), str(PROJECT)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
-    assert wheel.stat().st_size < 10e6
+    assert wheel.stat().st_size < 10e6, "the wheel grew past 10 MB: what is in it that need not be? (unzip -l)"
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     names = {path.name for path in (tmp_path / "installed/integralaction/weights").iterdir()}
-    assert names == {"mime.safetensors", "mime.md"}
-    assert (tmp_path / "installed/integralaction/py.typed").is_file()
+    assert names == {"mime.safetensors", "mime.md"}, "the wheel has the embedded model and its card, nothing else there"
+    typed = tmp_path / "installed/integralaction/py.typed"
+    assert typed.is_file(), (
+        "without py.typed in the wheel no type checker reads the package's types: see pyproject.toml"
+    )
     weights = (tmp_path / "installed/integralaction/weights/mime.safetensors").read_bytes()
     card = (tmp_path / "installed/integralaction/weights/mime.md").read_text(encoding="utf-8")
-    assert hashlib.sha256(weights).hexdigest() in card  # the card is this model's
+    digest = hashlib.sha256(weights).hexdigest()
+    assert digest in card, (
+        f"mime.md is the card of other weights than {digest}: benchmarks/embedded_model.py writes both"
+    )
     video = next(v for v in drawn.videos if v.split == "in-context")
     command = ["-m", "integralaction", "predict", str(drawn.path(video)), "--poses", str(drawn.root), "--json"]
     done = subprocess.run(

@@ -14,7 +14,7 @@ import pytest
 from networks import write_network
 
 from integralaction import posing
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store

@@ -19,18 +19,19 @@ import torch
 from PIL import Image
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
-from integralaction import report
 from integralaction.audit import audit, write_audit
-from integralaction.cli import run as cli
+from integralaction.cli.main import run as cli
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.video import write_video
-from integralaction.evaluate import evaluate
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.style import save_figure
-from integralaction.figures.table import Cell, Column, Row, Table, write_table
-from integralaction.report import HEIGHT, page_path, preview, write_report
+from integralaction.report import run as report
+from integralaction.report.run import HEIGHT, page_path, preview, write_report
 from integralaction.reproduce.page import write_reproduction_page
+from integralaction.reproduce.table_files import write_table
+from integralaction.tables import Cell, Column, Row, Table
+from integralaction.testing.evaluate import evaluate
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train
 from tests.toy import with_values
@@ -160,7 +161,7 @@ def test_it_holds_the_numbers_of_the_results(page: str, run: Run) -> None:
 
 def test_class_names_are_escaped(page: str) -> None:
     assert "<b>" not in page and page.count("&lt;b&gt;down&lt;/b&gt; &amp; out") > 3
-    assert "the &#34;right&#34; one" in section(page, "gates")
+    assert "the &quot;right&quot; one" in section(page, "gates")
 
 
 def test_videos_and_pictures_can_be_decoded(page: str) -> None:

@@ -2,12 +2,16 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from rich.console import Console
+
 from integralaction.files import write_rows, write_text
+from integralaction.tables import Cell, Row, Table, plain_columns, to_markdown
+from integralaction.terminal import print_table
 from integralaction.training.run import environment
 from tools import fuzz, tears
 from tools.fuzz import Fuzzed
@@ -17,7 +21,6 @@ from tools.trees import IN_PART, LEFT_OUT
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "hardening.md"
 SHOWN = 3  # inputs of a fault that are named
-Table = list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -65,50 +68,50 @@ def _again(*words: str) -> str:
     return " ".join(("python -m tools.hardening", *map(shlex.quote, words)))
 
 
+def _counts_table(title: str, first: str, names: Sequence[str], counts: Mapping[str, Sequence[int]]) -> Table:
+    """A row of counts for each of the keys."""
+    rows = tuple(Row(label, tuple(Cell(float(count)) for count in of_label)) for label, of_label in counts.items())
+    return Table("", title, first, plain_columns(names, digits=0), rows)
+
+
 def killed_table(killed: Sequence[Killed]) -> Table:
-    heading = ("command", "file changes", "states to end in", "ended in", "whole again", "whole before", "faults")
-    rows = [
-        (
-            f"`{one.command.name}`",
-            *(str(number) for number in (one.changes, one.points, len(one.kills))),
-            *(str(number) for number in (one.count("whole"), one.count("whole before"), len(one.faults))),
+    names = ("file changes", "states to end in", "ended in", "whole again", "whole before", "faults")
+    counts = {
+        one.command.name: (
+            *(one.changes, one.points, len(one.kills)),
+            *(one.count("whole"), one.count("whole before"), len(one.faults)),
         )
         for one in killed
-    ]
-    return [heading, *rows]
+    }
+    return _counts_table("Killed at each file change", "command", names, counts)
 
 
 def torn_table(torn: Sequence[Tear]) -> Table:
-    names = list(dict.fromkeys(tear.command for tear in torn))
-    rows: Table = [("command", "torn files", *tears.VERDICTS, "faults")]
-    for name in names:
+    counts = {}
+    for name in dict.fromkeys(tear.command for tear in torn):
         of_command = [tear for tear in torn if tear.command == name]
-        counts = Counter("faults" if tear.is_fault else tear.verdict for tear in of_command)
-        rows.append((f"`{name}`", str(len(of_command)), *(str(counts[word]) for word in (*tears.VERDICTS, "faults"))))
-    return rows
+        verdicts = Counter("faults" if tear.is_fault else tear.verdict for tear in of_command)
+        counts[name] = (len(of_command), *(verdicts[word] for word in (*tears.VERDICTS, "faults")))
+    return _counts_table("Torn files", "command", ("torn files", *tears.VERDICTS, "faults"), counts)
 
 
 def mutated_table(mutated: Sequence[Fuzzed]) -> Table:
     kinds = ("unforeseen", "crash", "hangs", "memory")
-    rows: Table = [("kind of file", "inputs", *fuzz.FORESEEN, *kinds)]
+    counts = {}
     for one in mutated:
         faults = Counter(verdict.partition(":")[0] for verdict in one.verdicts)
-        counts = (*(one.count(word) for word in fuzz.FORESEEN), *(faults[kind] for kind in kinds))
-        rows.append((one.target.name, str(len(one.verdicts)), *map(str, counts)))
-    return rows
+        verdicts = (*(one.count(word) for word in fuzz.FORESEEN), *(faults[kind] for kind in kinds))
+        counts[one.target.name] = (len(one.verdicts), *verdicts)
+    return _counts_table("Mutated files", "kind of file", ("inputs", *fuzz.FORESEEN, *kinds), counts)
 
 
 def print_findings(findings: Findings) -> None:
     """Tables and faults, in plain text."""
+    console = Console()
     for table in (killed_table(findings.killed), torn_table(findings.torn), mutated_table(findings.mutated)):
-        if len(table) > 1:
-            widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-            print(
-                "\n".join(
-                    "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table
-                )
-            )
-            print()
+        if table.rows:
+            print_table(table, console)
+            console.print()
     for fault in findings.faults:
         print(f"{fault.where}: {fault.what} ({fault.count})\n    {fault.shown_by}")
 
@@ -159,10 +162,10 @@ def _every(killed: Sequence[Killed]) -> str:
 
 
 def _fault_table(faults: Sequence[Fault]) -> Table:
-    rows = [(f.where, f.what[:200], str(f.count), f"`{f.shown_by}`") for f in faults]
-    return [("where", "what", "times", "shown again by"), *rows]
+    rows = tuple(Row(f.where, (Cell(text=f.what[:200]), Cell(float(f.count)), Cell(text=f.shown_by))) for f in faults)
+    return Table("", "", "where", plain_columns(("what", "times", "shown again by"), digits=0), rows)
 
 
 def _markdown(table: Table) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
-    return "\n".join((lines[0], "|" + "---|" * len(table[0]), *lines[1:]))
+    """The table below a heading that says its title."""
+    return to_markdown(replace(table, title="")).rstrip()

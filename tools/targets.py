@@ -282,24 +282,24 @@ def run_samples(root: Path) -> list[Path]:
         index = write_toy_dataset(folder / "data")
         recipe = replace(toy_recipe(), model=replace(toy_recipe().model, classes=CLASSES))
         write_yaml(folder / "run" / "settings.yaml", {"recipe": to_dict(recipe), "data": "../data"})
-        _write_predictions(folder / "run", read_index(index.root))
+        write_predictions(folder / "run", read_index(index.root))
         predictions = "run/predictions/toy/in-context/appearance-only.safetensors"
         paths.append(folder / ("run/settings.yaml", predictions)[number])
     return paths
 
 
-def _write_predictions(root: Path, index: Any) -> None:
-    from integralaction import evaluate
+def write_predictions(root: Path, index: Any) -> None:
+    from integralaction.testing import evaluate
     from integralaction.training.run import open_run
 
     part = index.split("in-context")
     tensors = {"probabilities": np.full((len(part.videos), 3), 1 / 3, np.float32)}
-    evaluate._write_predictions(open_run(root), part, "in-context", "appearance-only", tensors)
+    evaluate.write_predictions(open_run(root), part, "in-context", "appearance-only", tensors)
 
 
 def read_run(path: Path) -> str:
     from integralaction.data.index import read_index
-    from integralaction.evaluate import read_predictions
+    from integralaction.testing.predictions import read_predictions
     from integralaction.training.run import open_run
 
     root = next(folder for folder in path.parents if folder.name == "run")

@@ -40,7 +40,7 @@ class Command:
     def __call__(self) -> int:
         if self.run is not None:
             return self.run(self.line.split())
-        from integralaction.cli import run
+        from integralaction.cli.main import run
 
         return run(self.line.split())
 

@@ -20,7 +20,9 @@ from svm import svm_accuracy
 
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
-from integralaction.evaluate import Predictions, read_predictions, score
+from integralaction.tables import Cell, Row, Table, plain_columns, to_markdown
+from integralaction.testing.predictions import Predictions, read_predictions
+from integralaction.testing.scores import score
 from integralaction.training.run import Run, open_run
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "penn-action.md"
@@ -66,6 +68,7 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
     right = Counter(label for label, guess in answers if label == guess)
     wrong = Counter(answer for answer in answers if answer[0] != answer[1])
     total = Counter(video.label for video in predictions.videos)
+    rows = tuple(Row(name, (Cell(float(right[name])), Cell(float(total[name])))) for name in predictions.classes)
     minutes = sum(row["seconds"] for row in log) / 60
     numbers = [f"{100 * x:.1f}" for x in (result.top1, result.low, result.high)]
     return "\n".join(
@@ -99,10 +102,7 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
             "",
             "![learning curve](penn-action.png)",
             "",
-            "| action | right | of |",
-            "|---|---|---|",
-            *(f"| {name} | {right[name]} | {total[name]} |" for name in predictions.classes),
-            "",
+            to_markdown(Table("actions", "", "action", plain_columns(("right", "of"), digits=0), rows)),
             "Of the four quarters of the test videos by the share of joints that cannot be seen, from the least to "
             "the most, it gets "
             + ", ".join(f"{100 * share:.1f}" for share in _by_unseen(predictions, store))

@@ -29,7 +29,7 @@ def main() -> None:
     if "--debug" not in arguments and not sys.warnoptions:  # libraries warn of what only their callers can change
         warnings.simplefilter("ignore")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    from integralaction.cli import run
+    from integralaction.cli.main import run
 
     status = run(arguments)
     finish()

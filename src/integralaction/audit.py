@@ -14,33 +14,32 @@ trunk and head are drawn as wide as they are in proportion, which takes some of 
 import datetime
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from torch.nn import functional as F
 
 from integralaction.clip import Batch, Clip, collate
-from integralaction.console import printable, say, track
+from integralaction.console import say, track
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.errors import Refused
-from integralaction.escapes import markdown
-from integralaction.evaluate import NOT_TESTED, digest, predict_clips, results_name, weights_digest
 from integralaction.files import write_rows, write_text, write_whole
 from integralaction.fonts import fitting
 from integralaction.intervals import few_videos, share_interval
 from integralaction.model.network import channels_last
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import Skeleton
+from integralaction.tables import Cell, Row, Table, emphasize_row, percent_cell, plain_columns, to_markdown
+from integralaction.terminal import print_table
+from integralaction.testing.evaluate import NOT_TESTED, predict_clips
+from integralaction.testing.predictions import digest, results_name, weights_digest
 from integralaction.training.run import Run, environment
 
 VERSIONS = ("as it is", "person only", "background only", "swapped")
@@ -371,25 +370,29 @@ def audit_name(run: Run, index: Index, splits: tuple[str, ...]) -> str:
     return "-".join([results_name(run, index), *dict.fromkeys(splits)])
 
 
+def audit_table(audit: Audit, cell: Callable[[float, float, float], Cell]) -> Table:
+    """Methods by scores.
+
+    Args:
+        cell: of a share and the ends of its interval.
+    """
+    rows = tuple(
+        Row(method, tuple(cell(*scores[name]) for name in COLUMNS))
+        for method, scores in ((method, audit.scores(method)) for method in audit.methods)
+    )
+    return Table("audit", "", "method", plain_columns(COLUMNS), rows)
+
+
 def print_audit(audit: Audit, console: Console) -> None:
     """The table for people."""
-    mark = "+-" if console.options.ascii_only else "±"
-    title = Text(f"in %; {mark} reaches the farther end of the 95 % interval")
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
-    table.add_column("method", no_wrap=True)
-    for name in COLUMNS:
-        table.add_column(name.replace(" only", "\nonly"), justify="right", no_wrap=True)
-    for method in audit.methods:
-        scores = audit.scores(method)
-        cells = [
-            f"{100 * share:.1f} {mark}{100 * max(share - low, high - share):.0f}"
-            for share, low, high in (scores[name] for name in COLUMNS)
-        ]
-        table.add_row(Text(printable(method)), *map(Text, cells), style="bold" if method == "integral" else "")
-    console.print(table)
-    for line in (left_out(audit), few_videos({"this audit": len(audit.videos)}), MEANING):
-        if line:
-            console.print(Text(line))
+    notes = (left_out(audit), few_videos({"this audit": len(audit.videos)}), MEANING)
+    table = emphasize_row(audit_table(audit, _short_cell), "integral")
+    title = "in %; ± reaches the farther end of the 95 % interval"
+    print_table(replace(table, title=title, notes=tuple(filter(None, notes))), console)
+
+
+def _short_cell(share: float, low: float, high: float) -> Cell:
+    return Cell(text=f"{100 * share:.1f} ±{100 * max(share - low, high - share):.0f}")
 
 
 def left_out(audit: Audit) -> str:
@@ -400,6 +403,13 @@ def left_out(audit: Audit) -> str:
 def write_audit(audit: Audit, folder: Path, name: str) -> Path:
     """The table as NAME-audit.csv and NAME-audit.md; the path of the first."""
     path = folder / f"{name}-audit.csv"
+    rows = [
+        (method, score, len(audit.videos), *(f"{x:.4f}" for x in share))
+        for method in audit.methods
+        for score, share in audit.scores(method).items()
+    ]
+    write_rows(path, [("method", "score", "videos", "share", "low", "high"), *rows])
+    few = few_videos({"this audit": len(audit.videos)})
     told = environment()
     lines = [
         "# What the answers follow: person or scene",
@@ -407,27 +417,14 @@ def write_audit(audit: Audit, folder: Path, name: str) -> Path:
         f"`{told['command']}`, {datetime.date.today().isoformat()}, {told['processor']}, "
         f"torch {told['torch']}. {left_out(audit)}. Top-1 in per cent with 95 % intervals.",
         "",
-        "| method | " + " | ".join(COLUMNS) + " |",
-        "|---" * (len(COLUMNS) + 1) + "|",
-    ]
-    rows: list[tuple] = [("method", "score", "videos", "share", "low", "high")]
-    few = few_videos({"this audit": len(audit.videos)})
-    for method in audit.methods:
-        scores = audit.scores(method)
-        rows += [(method, column, len(audit.videos), *(f"{x:.4f}" for x in scores[column])) for column in COLUMNS]
-        shown = [f"{100 * s:.1f} [{100 * low:.1f}, {100 * high:.1f}]" for s, low, high in (scores[c] for c in COLUMNS)]
-        lines.append(f"| {markdown(method)} | " + " | ".join(shown) + " |")
-    write_rows(path, rows)
-    page = path.with_suffix(".md")
-    lines += [
-        "",
+        to_markdown(audit_table(audit, percent_cell)),
         "SHAcc and SBErr are of videos whose persons stand before the background of another class's video: the share",
         "given the person's class, and the share given the background's",
         f"([Chung, Wu, Russakovsky, NeurIPS 2022]({HAT})).",
         "Persons are cut out by their poses: things in hands are cut off where they reach far.",
         *(["", few] if few else []),
     ]
-    write_text(page, "\n".join(lines) + "\n")
+    write_text(path.with_suffix(".md"), "\n".join(lines) + "\n")
     return path
 
 

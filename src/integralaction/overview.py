@@ -5,9 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from integralaction.console import one_line, printable, say
@@ -19,6 +17,8 @@ from integralaction.files import write_whole
 from integralaction.fonts import fitting
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
+from integralaction.tables import Cell, Row, Table, plain_columns
+from integralaction.terminal import print_table
 
 CELL, COLUMNS, ROWS = 192, 6, 6  # of the contact sheet: pixels of a frame, frames a row, rows
 _HEAD, _GAP = 34, 6
@@ -28,19 +28,27 @@ def print_overview(index: Index, console: Console) -> None:
     """Counts by split and class, lengths in frames, and what the pose store holds, split by split."""
     store = PoseStore.of(index.root)
     head = f"{index.name}: {len(index.videos)} videos, {len(index.classes)} classes, {store.skeleton or index.skeleton}"
-    console.print(_plain(head))
-    if index.made_by:
-        console.print(_plain(f"made by: {index.made_by}\n"), soft_wrap=True)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for name in ("split", "videos", "classes", "groups", "frames\nmin/median/max", "fps", "sizes"):
-        table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
+    lines = [head, *([f"made by: {index.made_by}"] if index.made_by else [])]
+    console.print(Text(printable("\n".join(lines))), soft_wrap=True)
+    for table in (_videos_table(index), *([_poses_table(index, store)] if len(store) else []), _classes_table(index)):
+        console.print()
+        print_table(table, console)
+    if not len(store):
+        console.print(Text("\nposes: none. Estimate them with `integralaction pose`."))
+
+
+def _row(label: str, *texts: str) -> Row:
+    return Row(label, tuple(Cell(text=text) for text in texts))
+
+
+def _videos_table(index: Index) -> Table:
+    rows = []
     for split in index.splits:
         videos = index.split(split).videos
         frames = np.array([video.frames for video in videos])
         rates = np.array([video.fps for video in videos])
         sizes = Counter(f"{video.width}x{video.height}" for video in videos).most_common()
-        table.add_row(
-            _plain(split),
+        texts = (
             str(len(videos)),
             str(len({video.label for video in videos} - {""})),
             str(len({video.group for video in videos} - {""}) or "-"),
@@ -48,22 +56,13 @@ def print_overview(index: Index, console: Console) -> None:
             f"{rates.min():g}" if rates.min() == rates.max() else f"{rates.min():.3g}-{rates.max():.3g}",
             sizes[0][0] + (f" +{len(sizes) - 1}" if len(sizes) > 1 else ""),
         )
-    console.print(table)
-    _print_poses(index, store, console)
-    _print_classes(index, console)
+        rows.append(_row(split, *texts))
+    columns = plain_columns(("videos", "classes", "groups", "frames min/median/max", "fps", "sizes"))
+    return Table("videos", "", "split", columns, tuple(rows))
 
 
-def _print_poses(index: Index, store: PoseStore, console: Console) -> None:
-    table = Table(title="poses", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for name in (
-        "split",
-        "videos\nwith poses",
-        "frames\nlooked at",
-        "persons\na frame",
-        "frames\nwith no pose",
-        "mean\nscore",
-    ):
-        table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
+def _poses_table(index: Index, store: PoseStore) -> Table:
+    rows = []
     for split in index.splits:
         videos = {video.video: video.frames for video in index.split(split).videos}
         there = [name for name in videos if name in store]
@@ -75,31 +74,25 @@ def _print_poses(index: Index, store: PoseStore, console: Console) -> None:
             if len(joints := store[name].joints):
                 scores.append(float(joints[..., 2].mean()))
         total = sum(videos[name] for name in there)
-        table.add_row(
-            _plain(split),
+        texts = (
             f"{len(there)} of {len(videos)}",
             f"{100 * looked / total:.0f} %" if total else "-",
             f"{persons / looked:.2f}" if looked else "-",
             f"{100 * empty / looked:.1f} %" if looked else "-",
             f"{np.mean(scores):.2f}" if scores else "-",
         )
-    console.print(table if len(store) else "poses: none. Estimate them with `integralaction pose`.\n", highlight=False)
+        rows.append(_row(split, *texts))
+    names = ("videos with poses", "frames looked at", "persons a frame", "frames with no pose", "mean score")
+    return Table("poses", "poses", "split", plain_columns(names), tuple(rows))
 
 
-def _print_classes(index: Index, console: Console) -> None:
-    table = Table(title="videos by class", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("class", no_wrap=True)
-    for split in index.splits:
-        table.add_column(_plain(split), justify="right")
+def _classes_table(index: Index) -> Table:
     counts = Counter((video.label, video.split) for video in index.videos)
-    for name in (*index.classes, *([""] if any(not video.label for video in index.videos) else [])):
-        table.add_row(_plain(name or "(none)"), *(str(counts[name, split]) for split in index.splits))
-    console.print(table)
-
-
-def _plain(name: str) -> Text:
-    """A name as it is, whatever it holds: no markup, nothing that a terminal would act on."""
-    return Text(printable(name))
+    names = (*index.classes, *([""] if any(not video.label for video in index.videos) else []))
+    rows = tuple(
+        Row(name or "(none)", tuple(Cell(float(counts[name, split])) for split in index.splits)) for name in names
+    )
+    return Table("classes", "videos by class", "class", plain_columns(index.splits, digits=0), rows)
 
 
 def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:

@@ -200,7 +200,7 @@ def test_clips_are_those_of_the_released_loader(shared: Path, tmp_path: Path) ->
         starts = sampling.test_starts(images[video]["frame_num"], 57).tolist()
         batch, clip = clips[video], starts.index(int(expected[name]))
         pixels = batch.frames[clip][:, :, ::16, ::16].float().numpy() / 255
-        assert np.abs(pixels - expected[f"video_{i}"]).mean() < 0.01
+        assert np.abs(pixels - expected[f"video_{i}"]).mean() < 0.01, f"{name}: other pixels than the released loader's"
         coordinates, scores = expected[f"pose_coords_{i}"], expected[f"pose_scores_{i}"]
         ours = batch.joints[clip].numpy()
         for t in range(8):
@@ -209,7 +209,10 @@ def test_clips_are_those_of_the_released_loader(shared: Path, tmp_path: Path) ->
                 there = scores[t, person] > 0
                 if there.any():
                     np.testing.assert_allclose(
-                        ours[t, place, there, :2] * 56 / 224, coordinates[t, person, there], atol=1e-3
+                        ours[t, place, there, :2] * 56 / 224,
+                        coordinates[t, person, there],
+                        atol=1e-3,
+                        err_msg=f"{name}: other joints than the released loader's",
                     )
                     checked += 1
                 elif place < ours.shape[1]:

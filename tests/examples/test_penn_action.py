@@ -1,7 +1,5 @@
 """The example on Penn Action: its labels as written by Matlab, and the real ones."""
 
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.data.index import read_index
 from integralaction.data.poses import PoseStore
 
@@ -117,20 +115,11 @@ def test_the_real_poses_train_a_stream(penn: Path, tmp_path: Path) -> None:
     (small / "videos.csv").write_text("\n".join([lines[0], *lines[1::8]]) + "\n")
     for file in (penn / "dataset.yaml", *penn.glob("poses-*")):
         (small / file.name).symlink_to(file)
-    settings = [
-        "model.pose.backbone.width=0.25",
-        "model.clip.size=64",
-        "stages.pose.epochs=6",
-        "stages.pose.milestones=[5]",
-        "stages.pose.warmup=0",
-    ]
+    settings = ["model.pose.backbone.width=0.125", "model.clip.size=64", "model.clip.frames=8", "model.clip.stride=8"]
+    settings += ["stages.pose.epochs=5", "stages.pose.milestones=[4]", "stages.pose.warmup=0"]
     settings += ["loading.augment=false", "optimizer.batch_size=8"]
-    places = ["--data", str(small), "--out", str(tmp_path / "run")]
-    command = [sys.executable, "-m", "integralaction"]
-    trained = [*command, "train", str(EXAMPLE / "recipe.yaml"), *settings, *places]
-    done = subprocess.run(trained, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    tested = [*command, "evaluate", str(tmp_path / "run"), "--split", "val"]
-    assert subprocess.run(tested, capture_output=True, check=False).returncode == 0
+    out = str(tmp_path / "run")
+    assert run(["train", str(EXAMPLE / "recipe.yaml"), *settings, "--data", str(small), "--out", out]) == 0
+    assert run(["evaluate", out, "--split", "val"]) == 0
     text = (tmp_path / "run/results/penn-action.csv").read_text().splitlines()[1].split(",")
-    assert text[0] == "pose-only" and float(text[3]) > 0.15
+    assert text[0] == "pose-only" and float(text[3]) > 0.15, f"expected more than twice chance (0.07); found {text[3]}"

@@ -12,7 +12,6 @@ from integralaction.config import Method
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
-from integralaction.evaluate import Predictions
 from integralaction.figures.gallery import (
     PANEL_FRAMES,
     Example,
@@ -22,6 +21,7 @@ from integralaction.figures.gallery import (
     middle_clip,
 )
 from integralaction.model.network import IntegralAction
+from integralaction.testing.predictions import Predictions
 from tests.toy import with_values
 
 METHODS: tuple[Method, ...] = ("appearance-only", "pose-only", "integral")

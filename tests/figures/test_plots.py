@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from overlaps import cut_texts, drawn_texts, overlapping_texts
 
-from integralaction.analysis import RATIOS
 from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
+from integralaction.testing.scores import RATIOS
 
 KINETICS, MIMETICS = "Kinetics50 in-context (as released)", "Mimetics out-of-context (as released)"
 TESTS = (("in-context",), ("in-context", "out-of-context"), (KINETICS, MIMETICS), (KINETICS, MIMETICS, "no-pose"))

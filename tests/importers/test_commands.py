@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from integralaction import cli_import
-from integralaction.cli import run
+from integralaction.cli import imports
+from integralaction.cli.main import run
 from integralaction.importers.folder import Folder
 from integralaction.importers.kinetics import Kinetics
 from integralaction.importers.mimetics import Mimetics
@@ -42,7 +42,7 @@ def test_the_help_of_an_importer(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_a_data_set_names_every_option_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    line = cli_import.command_line("pyskl", Pyskl(Path("a.pkl"), videos=Path("v"), split=("a=train", "b=test")))
+    line = imports.command_line("pyskl", Pyskl(Path("a.pkl"), videos=Path("v"), split=("a=train", "b=test")))
     assert shlex.split(line) == shlex.split(
         f"integralaction import pyskl {tmp_path}/a.pkl videos={tmp_path}/v split=a=train b=test"
     )

@@ -15,7 +15,7 @@ from toy import toy_recipe
 from integralaction.assembly import inspection
 from integralaction.assembly.build import drop_repeats
 from integralaction.assembly.plan import Entry, ImportPlan
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.data.dataset import ClipReader, Source, frames_between
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.importers.folder import Folder, _layout_of

@@ -14,7 +14,7 @@ from PIL import Image
 
 from integralaction.assembly import build as building
 from integralaction.assembly.plan import Entry
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.config import ModelConfig
 from integralaction.data.dataset import ClipReader, TestClips

@@ -3,6 +3,7 @@ out plainly on their own keys: nothing of the package's network is used."""
 
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ Weights = dict[str, Tensor]
 Shift = Callable[[Tensor, str], Tensor]  # of a block's input, by the block's name
 
 
+@lru_cache(400)  # more than the tensors of one snapshot
 def recipe_tensor(key: str, shape: tuple[int, ...]) -> Tensor:
     """The value of a key, as the reference's README makes it."""
     random = np.random.RandomState(zlib.crc32(key.encode()) & 0x7FFFFFFF)

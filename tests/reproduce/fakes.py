@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from integralaction.data.index import Index, Video
-from integralaction.evaluate import Predictions
 from integralaction.reproduce.measure import Measured, TestSet
+from integralaction.testing.predictions import Predictions
 
 CLASSES = ("archery", "phoning", "boxing", "sweeping", "bowing", "mopping", "golf swing")
 

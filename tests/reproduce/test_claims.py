@@ -10,7 +10,7 @@ from scipy import stats
 
 from integralaction.recipes import VARIANTS
 from integralaction.reproduce import claims
-from integralaction.reproduce.claims import CLAIMS, Contrast, claims_table, for_terminal, half_interval
+from integralaction.reproduce.claims import CLAIMS, Contrast, claims_table, half_interval
 from integralaction.reproduce.measure import BASELINES
 from integralaction.reproduce.tables import Skipped
 
@@ -170,4 +170,3 @@ def test_table() -> None:
     table = claims_table(tested, 2)
     assert len(table.rows) == len(CLAIMS)
     assert "fewer than 5 seeds" in table.notes[0]
-    assert all(len(line) <= 36 for row in for_terminal(table).rows for line in row.label.split("\n"))

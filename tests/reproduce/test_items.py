@@ -13,7 +13,7 @@ import pytest
 import yaml
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction.cli import run
+from integralaction.cli.main import run
 from integralaction.data.index import read_index
 from integralaction.recipe import Stage
 from integralaction.reproduce.items import ITEMS, expanded

@@ -67,4 +67,4 @@ def test_commands_survive_every_tenth_kill() -> None:
     names = ("import folder", "import poses", "convert --out")
     done = python("-m", "tools.hardening", "--only", "kills", "--every", "10", *(f"--name={name}" for name in names))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert all(f"`{name}`" in done.stdout for name in names)
+    assert all(f"\n{name} " in done.stdout for name in names)

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from integralaction.config import TRAINED_INTEGRATIONS, ModelConfig
 from integralaction.errors import Refused
-from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.model.layers import Layer
 from integralaction.model.network import Features, IntegralAction, Output
 from integralaction.model.streams import AppearanceStream, PoseStream
+from integralaction.tables import Cell, Column, Row, Table
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,17 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from PIL import Image
 
-from integralaction.analysis import right, same_videos, videos_where
 from integralaction.clip import Batch, Clip, collate
 from integralaction.data.dataset import ClipReader
 from integralaction.data.transforms import apply_crop, centre_crop
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
-from integralaction.evaluate import Predictions
 from integralaction.figures.activation import heat, integral_activation, stream_activation
 from integralaction.figures.style import new_figure, styled, with_letters
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
+from integralaction.testing.predictions import Predictions
+from integralaction.testing.scores import check_same_videos, is_correct, videos_where
 
 RIGHT, WRONG = "✓", "✗"
 WIDTH = 7.0  # inches
@@ -69,7 +69,7 @@ def examples(predictions: dict[str, Predictions], wanted: dict[str, bool], count
     Raises:
         ValueError: the predictions are not of the same videos.
     """
-    same_videos(*predictions.values())
+    check_same_videos(*predictions.values())
     first = next(iter(predictions.values()))
     found = videos_where(predictions, wanted).tolist()
     before: Counter[int] = Counter()
@@ -79,7 +79,7 @@ def examples(predictions: dict[str, Predictions], wanted: dict[str, bool], count
         turns.append(before[label])
         before[label] += 1
     order = np.argsort(turns, kind="stable")[skip : skip + count]
-    rights = {method: right(p) for method, p in predictions.items()}
+    rights = {method: is_correct(p) for method, p in predictions.items()}
 
     def answer(method: str, number: int) -> tuple[str, bool]:
         one = predictions[method]

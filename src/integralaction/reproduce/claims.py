@@ -9,21 +9,20 @@ many true ones, one in forty would be called false.
 
 import math
 import statistics
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from integralaction.analysis import RATIOS, averaged, oracle_right, right
-from integralaction.evaluate import Predictions
-from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.intervals import FEW, difference_interval, share_interval
 from integralaction.mime.acts import ACTS
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.published import average_ranks, published
 from integralaction.reproduce.tables import Skipped
+from integralaction.tables import Cell, Row, Table, plain_columns
+from integralaction.testing.predictions import Predictions
+from integralaction.testing.scores import RATIOS, average_scores, is_correct, is_oracle_correct
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 SEEDS = 5  # that a verdict should rest on
@@ -170,7 +169,7 @@ def better(ours: str, theirs: str, role: str) -> Callable[[Measured], Contrast]:
 
     def contrast(seed: Measured) -> Contrast:
         a, b = _predictions(seed, ours, role), _predictions(seed, theirs, role)
-        return _paired(right(a), right(b), a)
+        return _paired(is_correct(a), is_correct(b), a)
 
     return contrast
 
@@ -180,7 +179,7 @@ def _falls(name: str) -> Callable[[Measured], Contrast]:
 
     def contrast(seed: Measured) -> Contrast:
         a, b = (_predictions(seed, name, role) for role in ("in-context", "out-of-context"))
-        return Contrast(right(a).astype(np.float64), right(b).astype(np.float64), (*_names(a), *_names(b)))
+        return Contrast(is_correct(a).astype(np.float64), is_correct(b).astype(np.float64), (*_names(a), *_names(b)))
 
     return contrast
 
@@ -188,7 +187,7 @@ def _falls(name: str) -> Callable[[Measured], Contrast]:
 def _oracle(role: str) -> Callable[[Measured], Contrast]:
     def contrast(seed: Measured) -> Contrast:
         a, p, ours = (_predictions(seed, n, role) for n in ("appearance-only", "pose-only", "integral"))
-        return _paired(oracle_right(a, p), right(ours), ours)
+        return _paired(is_oracle_correct(a, p), is_correct(ours), ours)
 
     return contrast
 
@@ -199,7 +198,7 @@ def _beyond_both(seed: Measured) -> Contrast:
     for test in seed.tests:
         if not test.released:
             a, p, ours = (seed.predictions[n][test.name] for n in ("appearance-only", "pose-only", "integral"))
-            shares.append(right(ours) & ~oracle_right(a, p))
+            shares.append(is_correct(ours) & ~is_oracle_correct(a, p))
             names += _names(ours)
     return Contrast(np.concatenate(shares).astype(np.float64), np.zeros(0), tuple(names))
 
@@ -210,8 +209,8 @@ def _best_average(seed: Measured) -> Contrast:
         [_predictions(seed, n, role) for n in ("appearance-only", "pose-only", "integral")]
         for role in ("in-context", "out-of-context")
     )
-    best = max(RATIOS, key=lambda share: right(averaged(inside[0], inside[1], share)).mean())
-    return _paired(right(outside[2]), right(averaged(outside[0], outside[1], best)), outside[2])
+    best = max(RATIOS, key=lambda share: is_correct(average_scores(inside[0], inside[1], share)).mean())
+    return _paired(is_correct(outside[2]), is_correct(average_scores(outside[0], outside[1], best)), outside[2])
 
 
 def _rank(seed: Measured) -> Contrast:
@@ -351,7 +350,6 @@ def test_claims(seeds: Sequence[Measured]) -> tuple[list[Tested], dict[str, str]
 test_claims.__test__ = False  # ty: ignore[missing-attribute]
 
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
-_WIDE = 36  # characters of a claim in a line, so that a terminal of 80 columns holds the table
 
 
 def tally(verdicts: Sequence[str]) -> str:
@@ -383,12 +381,5 @@ def claims_table(tested: Sequence[Tested], seeds: int) -> Table:
     )
     if of_few := sum(0 < one.videos < FEW for one in tested):
         notes = (*notes, f"Too few videos to rely on: {of_few} of the claims rest on fewer than {FEW} videos a seed.")
-    columns = (Column("", "difference"), Column("", "verdict"))
+    columns = plain_columns(("difference", "verdict"))
     return Table("claims", "What the paper states, on these data", "claim", columns, tuple(rows), notes)
-
-
-def for_terminal(table: Table) -> Table:
-    """The table of claims with its claims in short lines."""
-    wrapped = ("\n".join(textwrap.wrap(row.label, _WIDE, break_on_hyphens=False)) for row in table.rows)
-    rows = tuple(replace(row, label=label) for row, label in zip(table.rows, wrapped, strict=True))
-    return replace(table, rows=rows)

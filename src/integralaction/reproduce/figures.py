@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from integralaction.analysis import RATIOS, confusion, right, score_sweep
 from integralaction.config import Method, ModelConfig
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
-from integralaction.evaluate import Predictions
 from integralaction.figures.diagrams import integration_figure, pipeline_figure
 from integralaction.figures.gallery import Example, activation_figure, examples, gallery_figure
 from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
 from integralaction.model.network import IntegralAction
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.tables import Skipped
+from integralaction.testing.predictions import Predictions
+from integralaction.testing.scores import RATIOS, confusion, is_correct, score_sweep
 
 TRIO = ("appearance-only", "pose-only", "integral")
 SHOWN = 4  # videos in a gallery
@@ -115,7 +115,7 @@ def figure5(seeds: Sequence[Measured]) -> Figure:
         )
         for test in tests
     }
-    ours = {test: float(np.mean([right(s.predictions["integral"][test]).mean() for s in seeds])) for test in tests}
+    ours = {test: float(np.mean([is_correct(s.predictions["integral"][test]).mean() for s in seeds])) for test in tests}
     return sweep_figure(sweeps, ours, RATIOS)
 
 

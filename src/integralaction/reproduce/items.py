@@ -26,16 +26,17 @@ from integralaction.data.index import Index, read_index
 from integralaction.errors import Refused
 from integralaction.escapes import markdown
 from integralaction.figures.style import save_figure
-from integralaction.figures.table import print_table, write_table
 from integralaction.files import write_rows, write_text
 from integralaction.mime.acts import ACTS
 from integralaction.recipe import Recipe
 from integralaction.recipes import recipe_named, variant_of
-from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, for_terminal, test_claims
+from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, test_claims
 from integralaction.reproduce.figures import FIGURES
 from integralaction.reproduce.measure import MIME, DataPart, Measured, measure
+from integralaction.reproduce.table_files import write_table
 from integralaction.reproduce.tables import TABLES, Skipped, make_table
 from integralaction.settings import override, read_yaml, to_dict, write_yaml
+from integralaction.terminal import print_table
 from integralaction.training.run import environment, model_of
 
 REPRODUCTION = "reproduction.yaml"  # by which a folder is known
@@ -184,7 +185,7 @@ def _make_table(item: str, seeds: list[Measured], out: Path, console: Console) -
     if item == "claims":
         tested, skipped = test_claims(seeds)
         table = claims_table(tested, len(seeds))
-        print_table(for_terminal(table), console)
+        print_table(table, console)
         write_table(table, out / "tables")
         _write_claims(tested, out / "claims.csv")
         return skipped

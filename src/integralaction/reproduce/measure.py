@@ -21,22 +21,21 @@ from integralaction.config import Method
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
-from integralaction.evaluate import (
-    NOT_TESTED,
-    RELEASED,
-    Predictions,
-    digest,
-    evaluate_together,
-    protocols,
-    read_predictions,
-    results_name,
-    streams_digest,
-)
 from integralaction.mime.generate import generate
 from integralaction.mime.settings import MimeSettings
 from integralaction.recipe import Recipe
 from integralaction.recipes import VARIANTS, method_of, variant_of
 from integralaction.settings import to_dict
+from integralaction.testing.evaluate import NOT_TESTED, evaluate_together
+from integralaction.testing.predictions import (
+    RELEASED,
+    Predictions,
+    digest,
+    protocols,
+    read_predictions,
+    results_name,
+    streams_digest,
+)
 from integralaction.training.run import Run
 from integralaction.training.stages import train
 

@@ -1,16 +1,15 @@
 """What `integralaction reproduce` left in a folder, as one self-contained HTML page: claims, tables, figures."""
 
-import re
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from integralaction.errors import Refused
-from integralaction.figures.table import MORE_DIGITS, Cell, Column, Row, Table, from_json
-from integralaction.page import Fold, Page, Picture, Section, data_uri, read_rows, table_markups, write_page
+from integralaction.report.page import Fold, Page, Picture, Section, data_uri, read_rows, table_markups, write_page
 from integralaction.reproduce.claims import tally
 from integralaction.reproduce.figures import FIGURES
 from integralaction.reproduce.items import REPRODUCTION, named
+from integralaction.reproduce.table_files import read_table
 from integralaction.reproduce.tables import TABLES
 from integralaction.settings import read_yaml
 
@@ -41,7 +40,7 @@ def write_reproduction_page(folder: Path, out: Path | None = None) -> Path:
         answer = (f"Of {len(verdicts)} claims of the paper, {tally(verdicts)}.",)
     titles = {"claims": "Claims", **{name: f"{named(name)}: {recipe.title}" for name, recipe in TABLES.items()}}
     sections = [
-        Section(name, title, tables=table_markups(_table(folder / "tables", name)))
+        Section(name, title, tables=table_markups(replace(read_table(folder / "tables", name), title="")))
         for name, title in titles.items()
         if name in names
     ]
@@ -83,42 +82,3 @@ def _facts(settings: Path) -> tuple[tuple[str, str], ...]:
 
 def _listed(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-
-
-def _table(folder: Path, name: str) -> Table:
-    """A table without its title, which is that of its section."""
-    path = folder / f"{name}.json"
-    if path.is_file():
-        table = from_json(path.read_text(encoding="utf-8"))
-        return Table(table.name, "", table.first, table.columns, table.rows, table.notes)
-    return _table_of_csv(folder / f"{name}.csv")
-
-
-def _table_of_csv(path: Path) -> Table:
-    """A table of which the csv alone is there, written with more digits than are shown.
-
-    Raises:
-        ValueError: it is no such csv.
-    """
-    heading, *rows = read_rows(path) or [[""]]
-    if any(len(row) != len(heading) for row in rows):
-        raise Refused(f"Expected {len(heading)} cells in each row of {path}; found another number.")
-    spreads = {place + 1 for place, (name, other) in enumerate(pairwise(heading)) if other == f"{name} ±"}
-    places = [place for place in range(1, len(heading)) if place not in spreads]
-    columns = tuple(Column("", heading[place]) for place in places)
-    made = []
-    for row in rows:
-        cells = []
-        for place in places:
-            spread = _rounded(row[place + 1]) if place + 1 in spreads else ""
-            cells.append(Cell(text=f"{_rounded(row[place])} ± {spread}" if spread else _rounded(row[place])))
-        strong = row[0].startswith("integral (") or row[0] == "all videos"
-        made.append(Row(row[0], tuple(cells), strong))
-    first = "claim" if path.stem == "claims" else "method"
-    return Table(path.stem, "", first if heading[0] == "label" else heading[0], columns, tuple(made))
-
-
-def _rounded(text: str) -> str:
-    """A number with the digits that its table shows; other text, printed numbers too, as it is."""
-    number = re.fullmatch(rf"-?\d+\.(\d{{{MORE_DIGITS},}})", text)
-    return f"{float(text):.{len(number[1]) - MORE_DIGITS}f}" if number else text

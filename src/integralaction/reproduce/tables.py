@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from integralaction.analysis import by_class, gates_by_class, oracle_right, right
-from integralaction.evaluate import Predictions
 from integralaction.figures.architecture import architecture_table
-from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.intervals import few_videos, share_interval
 from integralaction.recipes import kinetics50, kinetics400
 from integralaction.reproduce.measure import Measured
 from integralaction.reproduce.published import average_ranks, published
+from integralaction.tables import Cell, Column, Row, Table
+from integralaction.testing.predictions import Predictions
+from integralaction.testing.scores import by_class, gates_by_class, is_correct, is_oracle_correct
 
 LABELS = {
     "integral": "integral (ours, λ = 1.5)",
@@ -181,7 +181,7 @@ def beside_published(number: int, name: str, title: str, seeds: Sequence[Measure
         star = " (ImageNet)" if cells.get("ImageNet") == "yes" else ""
         rows.append(Row(LABELS.get(label, label) + star, tuple(shown)))
     for i, variant in enumerate(("appearance-only", "pose-only", "integral", "lambda-5")):
-        measured = [percent([right(p) for p in _of(seeds, variant, test)]) for test in tests]
+        measured = [percent([is_correct(p) for p in _of(seeds, variant, test)]) for test in tests]
         cells = (Cell(text="measured"), *(Cell() for _ in headings), *measured)
         rows.append(Row(LABELS.get(variant, variant), cells, strong=variant == "integral", section=i == 0))
     notes = (
@@ -205,7 +205,7 @@ def table5(name: str, title: str, seeds: Sequence[Measured]) -> Table:
     order = sorted(gates[0], key=lambda c: -statistics.mean(g[c] for g in gates if c in g))
     most = len(order) if len(order) <= 2 * SHOWN else SHOWN // 2
     shown = order if most == len(order) else [*order[:most], *order[-most:]]
-    accuracy = [by_class(right(p), p) for p in found if p is not None]
+    accuracy = [by_class(is_correct(p), p) for p in found if p is not None]
     paper = list(published(5).items())
     rows = []
     for place in range(max(len(shown), len(paper))):
@@ -241,8 +241,8 @@ def by_classes(number: int, name: str, title: str, seeds: Sequence[Measured]) ->
     if not found["integral"]:
         raise Skipped(f"there is no {role} test set")
     pairs = list(zip(found["appearance-only"], found["pose-only"], strict=True))
-    correct = {m: [right(p) for p in of_method] for m, of_method in found.items()}
-    correct["oracle"] = [oracle_right(a, b) for a, b in pairs]
+    correct = {m: [is_correct(p) for p in of_method] for m, of_method in found.items()}
+    correct["oracle"] = [is_oracle_correct(a, b) for a, b in pairs]
     paper = published(number)
     theirs = {label: cells for label, cells in paper.items() if label != "average"}
     fits = all(label in theirs for label in by_class(correct["integral"][0], found["integral"][0]))

@@ -22,11 +22,11 @@ from integralaction.data.dataset import ClipReader, TrainClips
 from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
-from integralaction.evaluate import digest
 from integralaction.model.checkpoint import is_ours, save
 from integralaction.model.network import IntegralAction
 from integralaction.models import choose_device
 from integralaction.recipe import Recipe
+from integralaction.testing.predictions import digest
 from integralaction.training.features import FeatureClips, shared_features
 from integralaction.training.loop import run_stage
 from integralaction.training.processes import is_first, process_group, wait_for_all

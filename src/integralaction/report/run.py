@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from integralaction.analysis import RATIOS, by_class, confusion, gates_by_class, right, score_sweep
 from integralaction.config import METHODS, SINGLE_STREAMS, Method
 from integralaction.console import say
 from integralaction.data.dataset import Source
@@ -16,25 +15,13 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.video import read_frames, write_video
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
-from integralaction.evaluate import (
-    NOT_TESTED,
-    Predictions,
-    comparisons,
-    paired_difference,
-    protocols,
-    read_predictions,
-    results_name,
-    score,
-)
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.gallery import Example, examples
 from integralaction.figures.plots import confusion_figure, gate_figure, sweep_figure
-from integralaction.figures.table import Cell, Column, Row, Table
 from integralaction.intervals import few_videos
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.page import (
+from integralaction.report.page import (
     Answer,
-    Bars,
     Card,
     Fold,
     Group,
@@ -49,6 +36,19 @@ from integralaction.page import (
 )
 from integralaction.settings import read_yaml
 from integralaction.skeleton import skeleton_named
+from integralaction.tables import Cell, Column, Row, Table, percent_cell, plain_columns
+from integralaction.testing.evaluate import NOT_TESTED, comparisons
+from integralaction.testing.predictions import Predictions, protocols, read_predictions, results_name
+from integralaction.testing.scores import (
+    RATIOS,
+    by_class,
+    confusion,
+    gates_by_class,
+    is_correct,
+    paired_difference,
+    score,
+    score_sweep,
+)
 from integralaction.training.run import Run
 
 HEIGHT = 160  # of a preview, pixels
@@ -245,8 +245,7 @@ def _results(found: Found) -> Section:
         cells: list[Cell] = []
         for split in split_names:
             s = score(predictions, split)
-            top1 = f"{100 * s.top1:.1f} [{100 * s.low:.1f}, {100 * s.high:.1f}]"
-            cells += [Cell(text=top1), Cell(100 * s.top5), Cell(s.gate)]
+            cells += [percent_cell(s.top1, s.low, s.high), Cell(100 * s.top5), Cell(s.gate)]
         rows.append(Row(method, tuple(cells), strong=method == found.main))
     table = Table("results", "Share of the videos that are answered rightly", "method", tuple(columns), tuple(rows))
     return Section("results", "Results", tables=(table_markup(table),))
@@ -265,16 +264,18 @@ def _comparisons(found: Found) -> list[Section]:
 def _gates(found: Found) -> tuple[list[Section], list[str]]:
     if not found.gated:
         return [], ["Gates by class and their distribution: no method of this run has a gate."]
-    bars = []
+    columns = tuple(Column("", split, 2, bars=True) for split in found.splits)
+    tables = []
     for method in found.gated:
         whole = found.predictions[method]
         means = [gates_by_class(whole.of_split(split)) for split in found.splits]
-        rows = tuple((name, tuple(of_split.get(name) for of_split in means)) for name in gates_by_class(whole))
-        bars.append(
-            Bars(f"Mean gate of {method}, the classes that let the most appearance in first", found.splits, rows)
+        rows = tuple(
+            Row(name, tuple(Cell(of_split.get(name, np.nan)) for of_split in means)) for name in gates_by_class(whole)
         )
+        title = f"Mean gate of {method}, the classes that let the most appearance in first"
+        tables.append(table_markup(Table(f"gates-{method}", title, "class", columns, rows)))
     text = ("The gate is 0 where the pose alone answers and 1 where appearance is let in.",)
-    return [Section("gates", "Gates by class", text, bars=tuple(bars))], []
+    return [Section("gates", "Gates by class", text, tables=tuple(tables))], []
 
 
 def _figures(found: Found) -> tuple[list[Section], list[str]]:
@@ -289,7 +290,7 @@ def _figures(found: Found) -> tuple[list[Section], list[str]]:
     parts = {m: {s: p.of_split(s) for s in found.splits} for m, p in found.predictions.items()}
     if {"integral", *SINGLE_STREAMS} <= parts.keys():
         sweeps = {s: score_sweep(parts["appearance-only"][s], parts["pose-only"][s]) for s in found.splits}
-        integral = {s: float(right(parts["integral"][s]).mean()) for s in found.splits}
+        integral = {s: float(is_correct(parts["integral"][s]).mean()) for s in found.splits}
         alt = "Top-1 of score averaging at " + "; ".join(
             f"{s}: {100 * values.min():.1f} to {100 * values.max():.1f} %, integral {100 * integral[s]:.1f} %"
             for s, values in sweeps.items()
@@ -341,15 +342,13 @@ def _audit(run: Run) -> tuple[list[Section], list[str]]:
         heading, *rows = read_rows(path)
         of = [dict(zip(heading, row, strict=True)) for row in rows]
         names, methods = (list(dict.fromkeys(row[key] for row in of)) for key in ("score", "method"))
-        shown = {
-            (row["method"], row["score"]): "{:.1f} [{:.1f}, {:.1f}]".format(
-                *(100 * float(row[key]) for key in ("share", "low", "high"))
-            )
+        cells = {
+            (row["method"], row["score"]): percent_cell(float(row["share"]), float(row["low"]), float(row["high"]))
             for row in of
         }
-        made = [Row(m, tuple(Cell(text=shown[m, name]) for name in names), m == "integral") for m in methods]
+        table_rows = tuple(Row(m, tuple(cells[m, name] for name in names), m == "integral") for m in methods)
         title = f"{path.stem.removesuffix('-audit')}, {of[0]['videos']} videos: shares in % [95 %]"
-        tables.append(table_markup(Table(path.stem, title, "method", tuple(Column("", n) for n in names), tuple(made))))
+        tables.append(table_markup(Table(path.stem, title, "method", plain_columns(names), table_rows)))
     text = (
         "The videos taken apart by their poses. Swapped videos show the person before another class's background: "
         "SHAcc is the share given the person's class, SBErr the share given the background's. What follows the person "
@@ -359,11 +358,11 @@ def _audit(run: Run) -> tuple[list[Section], list[str]]:
 
 
 def _classes(found: Found) -> Section:
-    columns = tuple(Column("", method, 0) for method in found.predictions)
+    columns = plain_columns(list(found.predictions), digits=0)
     tables = []
     for split in found.splits:
         parts = [p.of_split(split) for p in found.predictions.values()]
-        shares = [by_class(right(part), part) for part in parts]
+        shares = [by_class(is_correct(part), part) for part in parts]
         rows = tuple(Row(name, tuple(Cell(100 * of_method[name]) for of_method in shares)) for name in shares[0])
         tables.append(
             table_markup(Table(f"classes-{split}", f"{split}: top-1 in %, by true class", "class", columns, rows))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from fakes import CLASSES, measured
 
-from integralaction.figures.table import Table, to_csv
 from integralaction.recipes import VARIANTS
 from integralaction.reproduce.measure import BASELINES, Measured
 from integralaction.reproduce.published import published
 from integralaction.reproduce.tables import LABELS, TABLES, Skipped, make_table, percent, plain
+from integralaction.tables import Table, to_csv
 
 NAMES = (*BASELINES, *VARIANTS)
 

@@ -1,4 +1,4 @@
-"""A table's renderings: read back, counted, measured."""
+"""A table's renderings: read back by other readers, counted, measured; the commands' tables in narrow terminals."""
 
 # ruff: noqa: RUF001 (the marks that papers use)
 
@@ -8,21 +8,21 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
-from integralaction.figures.table import (
-    Cell,
-    Column,
-    Row,
-    Table,
-    print_table,
-    to_csv,
-    to_html,
-    to_latex,
-    to_markdown,
-    write_table,
-)
+from integralaction.audit import VERSIONS, Audit, print_audit
+from integralaction.clip import Poses
+from integralaction.data.index import Index, Video
+from integralaction.data.poses import write_pose_store
+from integralaction.overview import print_overview
+from integralaction.report.page import to_html
+from integralaction.tables import Cell, Column, Row, Table, to_csv, to_latex, to_markdown
+from integralaction.terminal import print_table
+from integralaction.testing.evaluate import print_results
+from integralaction.testing.predictions import Predictions
 
 COLUMNS = (
     Column("in-context", "top-1"),
@@ -178,11 +178,11 @@ def test_a_heading_wider_than_its_columns() -> None:
     assert len(names) == start + 23 + 2 + 3
 
 
-def test_one_group_that_is_too_wide_is_wrapped() -> None:
+def test_one_group_that_is_too_wide_is_divided() -> None:
     columns = tuple(Column("a group", f"column {i}") for i in range(12))
-    lines = printed(Table("t", "title", "x", columns, (Row("y", (Cell(123.4),) * 12),)), 80)
-    assert max(map(len, lines)) <= 80
-    assert "…" not in "\n".join(lines)
+    lines = printed(Table("t", "title", "x", columns, (Row("y", tuple(Cell(100.5 + i) for i in range(12))),)), 80)
+    assert max(map(len, lines)) <= 80 and [line.strip() for line in lines].count("a group") == 2
+    assert re.findall(r"\d{3}\.5", "\n".join(lines)) == [f"{100 + i}.5" for i in range(12)]
 
 
 def test_words_stand_at_the_left_and_may_have_lines() -> None:
@@ -195,8 +195,84 @@ def test_words_stand_at_the_left_and_may_have_lines() -> None:
     assert "y,two lines,1.00000" in to_csv(table)
 
 
-def test_files(tmp_path: Path) -> None:
-    written = write_table(TABLE, tmp_path / "tables")
-    assert [path.name for path in written] == ["table4.csv", "table4.md", "table4.tex", "table4.json"]
-    assert sorted((tmp_path / "tables").iterdir()) == sorted(written)
-    assert written[0].read_text(encoding="utf-8") == to_csv(TABLE)
+WIDE = Table(
+    "wide",
+    "Everything at once, with a title that is longer than a narrow terminal is wide",
+    "which method of them all",
+    (
+        *(Column(f"test set {n} of many videos", k) for n in range(3) for k in ("top-1 in %", "top-5 in %")),
+        Column("", "published elsewhere"),
+        Column("", "a heading of many words", 3),
+    ),
+    tuple(
+        Row(
+            label,
+            (
+                *(Cell(10 * i + n + 0.25, 1.5) for n in range(5)),
+                Cell(text=f"{i}7.2 [-10.25, +123.5]"),
+                Cell(text="by others, who print 88.125 and say no more of it than that"),
+                Cell(None if i else float(i)),
+            ),
+            strong=i == 1,
+            section=i == 2,
+        )
+        for i, label in enumerate(
+            ("appearance-only", "integral (ours, λ = 1.5) with a long explanation", "动作识别" * 9)
+        )
+    ),
+    ("A note that is longer than sixty characters, and even than eighty of them, so it must be wrapped.",),
+)
+
+
+def numbers(table: Table) -> list[str]:
+    """Every number that a table shows, by way of its csv cells' own texts."""
+    return [text for row in table.rows for text in table.texts(row)[1:] if re.fullmatch(r"[-+\d.,±\[\] ]+", text)]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 400])
+def test_no_number_is_broken_and_no_line_too_long(width: int) -> None:
+    lines = printed(WIDE, width)
+    assert max(cell_len(line) for line in lines) <= width
+    text = "\n".join(lines)
+    for number in numbers(WIDE):
+        assert number in text, number
+    assert text.count("88.125") == 3 and len(numbers(WIDE)) == 3 * 6 + 1
+    parts = text.count("appearance-only")  # each has the labels again
+    assert parts == 1 if width == 400 else parts > 1
+    assert text.count("动") % 9 == 0
+
+
+def test_piped_output_is_as_wide_as_columns_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for width in (60, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        with (tmp_path / "piped").open("w", encoding="utf-8") as file:
+            print_table(WIDE, Console(file=file))
+        text = (tmp_path / "piped").read_text(encoding="utf-8")
+        assert max(map(cell_len, text.splitlines())) <= width
+        assert all(number in text for number in numbers(WIDE))
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_tables_of_the_commands_have_whole_numbers(width: int, tmp_path: Path) -> None:
+    splits = ("in-context", "out-of-context", "no-pose", "ambiguous", "val")
+    videos = tuple(Video(f"{i}.mp4", "ab"[i % 2], splits[i % 5], 100 + i, 29.97, 1080, 1920) for i in range(400))
+    labels = np.arange(400) % 2
+    chosen = np.where(np.arange(400) % 7 > 0, labels, 1 - labels)
+    probabilities = np.eye(2, dtype=np.float32)[chosen]
+    gate = np.full(400, 0.25, np.float32)
+    predictions = Predictions("integral", ("a", "b"), videos, labels, probabilities, gate)
+    answers = {("appearance-only", version): chosen for version in VERSIONS}
+    poses = Poses.from_frames("openpose18", {0: np.full((2, 18, 3), 0.5, np.float32)})
+    write_pose_store(tmp_path, [(videos[0].video, poses)])
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    print_results({"integral": predictions}, console)
+    print_audit(Audit(("a", "b"), tuple(v.video for v in videos), labels, 1 - labels, answers, {}), console)
+    print_overview(Index(tmp_path, "toy", "openpose18", ("a", "b"), videos), console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    right = [int((chosen == labels)[i::5].sum()) for i in range(5)]
+    cells = [f"{100 * count / 80:.1f} [" for count in right]
+    assert all(cell in text for cell in cells) and len(re.findall(r"\d\d\.\d \[\d\d, \d\d\]", text)) == 5
+    assert len(re.findall(r"\d+\.\d ±\d+", text)) == 5 and text.count("0.25") == 5
+    assert "100/297.5/495" in " ".join(text.split()) and text.count("1920x1080") == 5 and text.count("29.97") == 5

@@ -92,9 +92,9 @@ def evaluate(
         Where the model runs.
     """
     from integralaction.data.index import read_index
-    from integralaction.evaluate import evaluate as run_evaluation
-    from integralaction.evaluate import print_results
     from integralaction.models import choose_device
+    from integralaction.testing.evaluate import evaluate as run_evaluation
+    from integralaction.testing.evaluate import print_results
     from integralaction.training.run import open_run
 
     opened = open_run(run)

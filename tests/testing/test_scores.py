@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from integralaction.analysis import (
+from integralaction.data.index import Video
+from integralaction.testing.predictions import Predictions
+from integralaction.testing.scores import (
     RATIOS,
-    averaged,
+    average_scores,
     by_class,
+    check_same_videos,
     confusion,
     gates_by_class,
-    oracle_right,
-    right,
-    same_videos,
+    is_correct,
+    is_oracle_correct,
     score_sweep,
     videos_where,
 )
-from integralaction.data.index import Video
-from integralaction.evaluate import Predictions
 
 CLASSES = ("waving", "absent", "jumping", "bowing")  # no video shows the second
 
@@ -54,16 +54,16 @@ def slow_right(predictions: Predictions) -> list[bool]:
 
 
 def test_right_is_the_most_probable_class_alone(pose: Predictions) -> None:
-    assert right(pose).tolist() == slow_right(pose)
-    assert 0 < right(pose).mean() < 1
+    assert is_correct(pose).tolist() == slow_right(pose)
+    assert 0 < is_correct(pose).mean() < 1
     tie = replace(pose, probabilities=np.full_like(pose.probabilities, 0.25))
-    assert not right(tie).any()
+    assert not is_correct(tie).any()
 
 
 def test_oracle_takes_the_better_stream(appearance: Predictions, pose: Predictions) -> None:
     wanted = [a or p for a, p in zip(slow_right(appearance), slow_right(pose), strict=True)]
-    assert oracle_right(appearance, pose).tolist() == wanted
-    assert np.mean(wanted) > max(right(appearance).mean(), right(pose).mean())
+    assert is_oracle_correct(appearance, pose).tolist() == wanted
+    assert np.mean(wanted) > max(is_correct(appearance).mean(), is_correct(pose).mean())
 
 
 def test_means_by_class(pose: Predictions) -> None:
@@ -73,7 +73,7 @@ def test_means_by_class(pose: Predictions) -> None:
     for name, mean in found.items():
         own = [value for value, video in zip(values, pose.videos, strict=True) if video.label == name]
         assert mean == pytest.approx(sum(own) / len(own))
-    shares = by_class(right(pose), pose)
+    shares = by_class(is_correct(pose), pose)
     assert all(0 <= share <= 1 and isinstance(share, float) for share in shares.values())
 
 
@@ -92,7 +92,7 @@ def test_gates_of_a_method_without_a_gate_are_refused(pose: Predictions) -> None
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_averaged_scores(appearance: Predictions, pose: Predictions, share: float) -> None:
-    found = averaged(appearance, pose, share)
+    found = average_scores(appearance, pose, share)
     for i in range(len(found.videos)):
         for n in range(len(CLASSES)):
             wanted = share * appearance.probabilities[i, n] + (1 - share) * pose.probabilities[i, n]
@@ -145,16 +145,16 @@ def test_videos_where_has_the_pattern_and_the_surest_first(appearance: Predictio
 
 def test_videos_where_looks_at_the_methods_asked_for_alone(appearance: Predictions, pose: Predictions) -> None:
     found = videos_where({"appearance-only": appearance, "pose-only": pose}, {"pose-only": True})
-    assert sorted(found) == np.flatnonzero(right(pose)).tolist()
+    assert sorted(found) == np.flatnonzero(is_correct(pose)).tolist()
     assert found[0] == max(found, key=lambda n: pose.probabilities[n].max())
 
 
 @pytest.mark.parametrize(
     "of_two",
     [
-        same_videos,
-        oracle_right,
-        lambda one, other: averaged(one, other, 0.5),
+        check_same_videos,
+        is_oracle_correct,
+        lambda one, other: average_scores(one, other, 0.5),
         score_sweep,
         lambda one, other: videos_where({"a": one, "b": other}, {"a": True, "b": True}),
     ],

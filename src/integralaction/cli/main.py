@@ -7,10 +7,10 @@ import sys
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
-from integralaction.cli_data import mime, pose, show_data
-from integralaction.cli_models import audit, convert, evaluate, train
-from integralaction.cli_paper import report, reproduce
-from integralaction.cli_predict import predict
+from integralaction.cli.data import mime, pose, show_data
+from integralaction.cli.models import audit, convert, evaluate, train
+from integralaction.cli.paper import report, reproduce
+from integralaction.cli.predict import predict
 from integralaction.console import debug, one_line, say, show_origin
 from integralaction.errors import Refused
 from integralaction.interrupts import stop_message, stop_status
@@ -31,7 +31,7 @@ for command in (predict, mime, pose, train, evaluate, audit, reproduce, report, 
     app.command(command)
 app.command(show_data, name="data")
 app.command(
-    "integralaction.cli_import:imports",  # by its name, as it needs all importers: they are loaded when it is called
+    "integralaction.cli.imports:imports",  # by its name, as it needs all importers: they are loaded when it is called
     name="import",
     help="Make a data set folder of a public data set, of a folder of videos, or of pose files.",
 )

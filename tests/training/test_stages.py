@@ -20,18 +20,18 @@ from safetensors.torch import load_file
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction import console
-from integralaction.cli import run as command_line
+from integralaction.cli.main import run as command_line
 from integralaction.config import AppearanceConfig, EncoderConfig
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
-from integralaction.evaluate import evaluate
 from integralaction.model.loss import pose_trust
 from integralaction.models import load_model
 from integralaction.predict import predict_video
 from integralaction.recipe import Recipe, Stage
 from integralaction.settings import to_dict
+from integralaction.testing.evaluate import evaluate
 from integralaction.training.features import FeatureClips, stream_features
 from integralaction.training.run import Run, open_run
 from integralaction.training.stage import FeatureBatch, StageTraining

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from integralaction.cli_models import Device
+from integralaction.cli.models import Device
 from integralaction.config import Method
 from integralaction.console import one_line, say, show, show_origin, track
 from integralaction.errors import Refused

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from integralaction.cli_models import Device, Splits
+from integralaction.cli.models import Device, Splits
 from integralaction.console import Tables, say, show
 from integralaction.errors import Refused
 
@@ -35,7 +35,7 @@ def report(
         Small videos of each pattern of right and wrong answers.
     """
     from integralaction.data.index import read_index
-    from integralaction.report import write_report
+    from integralaction.report.run import write_report
     from integralaction.reproduce.items import REPRODUCTION
     from integralaction.reproduce.page import write_reproduction_page
     from integralaction.training.run import open_run

@@ -12,21 +12,15 @@ import torch
 from rich.console import Console
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
-from integralaction import evaluate as testing
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import AS_RELEASED, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.evaluate import (
-    Predictions,
-    evaluate,
-    evaluate_together,
-    paired_difference,
-    print_results,
-    protocols,
-    score,
-)
 from integralaction.intervals import share_interval
 from integralaction.model.network import IntegralAction
+from integralaction.testing import evaluate as testing
+from integralaction.testing.evaluate import evaluate, evaluate_together, print_results
+from integralaction.testing.predictions import Predictions, protocols
+from integralaction.testing.scores import paired_difference, score
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train
 from tests.toy import with_values
@@ -202,8 +196,11 @@ def test_the_table_fits_a_narrow_terminal() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     testing.print_results(found, console)
     text = console.export_text()
-    assert "…" not in text and "mean gate of" in text and "out-of-context" in text
-    assert max(map(len, text.splitlines())) <= 80
+    lines = text.splitlines()
+    assert "…" not in text and "out-of-context" in text and max(map(len, lines)) <= 80
+    # the four splits side by side, two methods with a gate
+    assert sum(line.count("[") for line in lines if line.startswith(("appearance-only", "integral"))) == 2 * 4
+    assert text.count("0.25") == 2 * 4
 
 
 def test_both_protocols_stand_side_by_side(tmp_path: Path) -> None:
@@ -225,9 +222,7 @@ def test_both_protocols_stand_side_by_side(tmp_path: Path) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     print_results({"integral": predictions}, console)
     text = console.export_text()
-    assert (
-        "out-of-context (as released)" in text and "6 videos" in text and "40.0 [17, 69]" in text
-    )  # of 4 in 10, Wilson
+    assert "out-of-context (as released)" in text and "(6)" in text and "40.0 [17, 69]" in text  # of 4 in 10, Wilson
 
 
 def answers(run: Run) -> dict[str, bytes]:
@@ -300,15 +295,15 @@ def test_top_5_counts_the_first_five(rank: int, counts: float) -> None:
 def test_a_torn_part_of_an_evaluation_is_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     index = read_index(run.data)
     whole = evaluate(run, index, ("in-context",), CPU)["integral"]
-    write = testing._write_predictions
+    write = testing.write_predictions
 
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(testing, "_write_predictions", interrupted)
+    monkeypatch.setattr(testing, "write_predictions", interrupted)
     with pytest.raises(KeyboardInterrupt):
         evaluate(run, index, ("in-context",), CPU)
-    monkeypatch.setattr(testing, "_write_predictions", write)
+    monkeypatch.setattr(testing, "write_predictions", write)
     (part,) = (run.root / "predictions/toy/in-context").glob("part-*/*.safetensors")
     for content in (b"", part.read_bytes()[:-1]):
         part.parent.mkdir(exist_ok=True)

@@ -14,16 +14,17 @@ import yaml
 from safetensors.torch import load_file
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction.cli import run as command_line
+from integralaction.cli.main import run as command_line
 from integralaction.data.fingerprint import WHOLE, Fingerprint, poses_digest
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.evaluate import evaluate, read_predictions
 from integralaction.models import load_model
 from integralaction.recipe import Recipe, Stage
 from integralaction.recipes import recipe_named
-from integralaction.report import page_path
+from integralaction.report.run import page_path
 from integralaction.settings import override, to_dict
+from integralaction.testing.evaluate import evaluate
+from integralaction.testing.predictions import read_predictions
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train
 from tests.toy import with_values

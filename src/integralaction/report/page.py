@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import math
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,11 +14,14 @@ from matplotlib.figure import Figure
 
 from integralaction.console import printable
 from integralaction.errors import Refused
+from integralaction.escapes import markup
 from integralaction.figures.style import draw_figure
-from integralaction.figures.table import Table, split_columns, to_html
 from integralaction.files import write_text
+from integralaction.tables import GAP, Cell, Table, column_widths, group_spans, split_columns
 
 WIDEST = 135  # characters of a table's line that the page has room for
+TELEPHONE = 46  # and the screen of a telephone
+BAR = 15  # characters that a bar takes
 MARK = b"Made by integralaction, an implementation of"  # stands in every page; what lacks it is not ours to replace
 
 
@@ -28,15 +32,6 @@ class Picture:
     source: str
     alt: str
     caption: str
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A table of shares 0..1 that are also drawn as bars; a row is a class and its values, None where it has none."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,6 @@ class Section:
     text: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     tables: tuple[Markup, ...] = ()
-    bars: tuple[Bars, ...] = ()
     pictures: tuple[Picture, ...] = ()
     groups: tuple[Group, ...] = ()
     folds: tuple[Fold, ...] = ()
@@ -108,6 +102,65 @@ class Page:
     sections: tuple[Section, ...]
 
 
+# ---- a table in it
+
+
+def page_width(table: Table, label: int) -> int:
+    """Characters of a line of a page; labels are wrapped where they are longer than `label`."""
+    first, *others = column_widths(table)
+    return min(first, label) + sum(others) + GAP * len(others) + BAR * sum(column.bars for column in table.columns)
+
+
+def to_html(table: Table) -> str:
+    """A bare <table> with its title as caption and its notes at the foot, everything escaped.
+
+    Classes: `wide` of a table that does not fit a telephone, `number`, `words` and `bars` of cells, `strong` and
+    `section` of rows, `note` of the notes. Each cell has its heading as `data-label`, so that rows can be shown as
+    lists.
+    """
+    lines = ['<table class="wide">' if page_width(table, 16) > TELEPHONE else "<table>"]
+    lines += [f"<caption>{markup(table.title)}</caption>", "<thead>", *_html_headings(table), "</thead>", "<tbody>"]
+    kinds = []
+    for n, column in enumerate(table.columns):
+        kind = "bars" if column.bars else "words" if table.is_words(n) else "number"
+        kinds.append(f'class="{kind}" data-label="{markup(column.heading)}"')
+    for i, row in enumerate(table.rows):
+        classes = " ".join(["strong"] * row.strong + ["section"] * (row.section and i > 0))
+        label, *texts = map(markup, table.texts(row))
+        bars = [_html_bar(cell) if column.bars else "" for cell, column in zip(row.cells, table.columns, strict=True)]
+        tags = [f"<td {kind}>{bar}{text}</td>" for kind, bar, text in zip(kinds, bars, texts, strict=True)]
+        start = f'<tr class="{classes}">' if classes else "<tr>"
+        lines.append(f'{start}<th scope="row">{label}</th>{"".join(tags)}</tr>')
+    lines.append("</tbody>")
+    if table.notes:
+        lines.append("<tfoot>")
+        width = len(table.columns) + 1
+        lines += [f'<tr><td class="note" colspan="{width}">{markup(note)}</td></tr>' for note in table.notes]
+        lines.append("</tfoot>")
+    return "\n".join([*lines, "</table>"]) + "\n"
+
+
+def _html_headings(table: Table) -> list[str]:
+    """One row of headings, or two where there are groups."""
+    has_groups = any(column.group for column in table.columns)
+    rows = ' rowspan="2"' if has_groups else ""
+    upper = [f'<th scope="col"{rows}>{markup(table.first)}</th>']
+    for span in group_spans(table.columns):
+        column = table.columns[span[0]]
+        if column.group:
+            upper.append(f'<th scope="colgroup" colspan="{len(span)}">{markup(column.group)}</th>')
+        else:
+            upper.append(f'<th scope="col"{rows}>{markup(column.name)}</th>')
+    lower = [f'<th scope="col">{markup(column.name)}</th>' for column in table.columns if column.group]
+    return [f"<tr>{''.join(row)}</tr>" for row in (upper, lower) if row]
+
+
+def _html_bar(cell: Cell) -> str:
+    if cell.value is None or math.isnan(cell.value):
+        return ""
+    return f'<span class="bar"><i style="width: {100 * cell.value:.1f}%"></i></span>'
+
+
 # ---- its pieces
 
 
@@ -119,7 +172,7 @@ def table_markup(table: Table) -> Markup:
 
 def table_markups(table: Table) -> tuple[Markup, ...]:
     """A table as HTML; one that is wider than the page as several below one another."""
-    return tuple(map(table_markup, split_columns(table, WIDEST)))
+    return tuple(map(table_markup, split_columns(table, lambda part: page_width(part, 40) <= WIDEST)))
 
 
 def picture_of(figure: Figure, alt: str, caption: str) -> Picture:
@@ -167,7 +220,9 @@ def write_page(page: Page, out: Path) -> Path:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    template = environment.from_string(files("integralaction").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    template = environment.from_string(
+        files("integralaction.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    )
     write_text(out, template.render(page=page), errors="backslashreplace")
     return out
 
