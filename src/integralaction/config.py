@@ -189,7 +189,7 @@ Backbone = Annotated[
         custom_error_type="backbone",
         custom_error_message=(
             "Expected either a ResNet (depth, width, shift, shift_first) or an encoder (settings, as in "
-            "'settings: {{model_type: vit}}'), whole"
+            "'settings: {model_type: vit}'), whole"
         ),
     ),
 ]

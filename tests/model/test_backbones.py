@@ -140,6 +140,7 @@ def test_a_residual_network_is_a_backbone_too() -> None:
         ({**VIT, "_attn_implementation": "owner/kernel"}, CLIP, "found _attn_implementation"),
         ({**VIT, "dtype": "bfloat16"}, CLIP, "found dtype"),
         ({**VIT, "hidden_size": 15}, CLIP, "Expected a hidden_size of ViT that its num_attention_heads divide"),
+        ({**VIT, "num_channels": 1}, CLIP, "takes three channels, red, green and blue; found 1"),
         ({**VIT, "hidden_act": "none"}, CLIP, "Expected settings of which a ViT can be built"),
         ({**VIT, "hidden_size": "many"}, CLIP, "Expected settings of which a ViT can be built"),
         (ENCODERS["videomae"], replace(CLIP, frames=3), "tubelets of VideoMAE divide; found 3 frames"),
@@ -174,7 +175,10 @@ def test_settings_say_which_backbone_it_is() -> None:
     encoder = override(ModelConfig(), [values]).appearance
     assert encoder is not None and encoder.backbone == EncoderConfig({"model_type": "vit", "hidden_size": 24})
     for values, message in (
-        (["appearance.backbone.settings.model_type=vit"], "either a ResNet .* or an encoder"),
+        (
+            ["appearance.backbone.settings.model_type=vit"],
+            "either a ResNet .* or an encoder .settings, as in 'settings: {model",
+        ),
         (["appearance.backbone={settings: {model_type: swin}}"], "one of dinov2, .*; found 'swin'"),
         (["appearance.backbone={settings: {model_type: vit, num_hidden_layers: 1000000}}"], "at most 256"),
         (["appearance.backbone=vit"], "either a ResNet .* found 'vit'"),

@@ -112,6 +112,9 @@ def _check(kind: _Kind, sizes: Any, names: set[str], config: EncoderConfig, clip
     """Refuse settings that are not the encoder's own, or do not fit the clip, before anything is built."""
     if others := sorted(config.settings.keys() - names - {"model_type"}):
         raise Refused(f"Expected settings of {kind.name} ({', '.join(sorted(names))}); found {', '.join(others)}.")
+    channels = sizes.in_chans if "in_chans" in names else sizes.num_channels
+    if channels != 3:
+        raise Refused(f"Expected a {kind.name} that takes three channels, red, green and blue; found {channels}.")
     patch, tubelet = sizes.patch_size, sizes.tubelet_size if config.is_temporal else 1
     if not isinstance(patch, int) or patch < 1 or clip.size % patch:
         raise Refused(
