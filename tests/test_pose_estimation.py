@@ -12,8 +12,8 @@ from networks import write_network
 from PIL import Image
 
 from integralaction import pose_estimation
-from integralaction.data.video import write_video
 from integralaction.pose_estimation import RTMO, RTMPose, estimate_poses, estimator_named
+from integralaction.video.frames import write_video
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 

@@ -18,8 +18,8 @@ from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.data.video import write_video
 from integralaction.posing import UNIT, beside
+from integralaction.video.frames import write_video
 
 FRAMES, SIZE = 30, 64
 

@@ -13,9 +13,9 @@ import torch
 from integralaction import console, predict
 from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
-from integralaction.data.video import write_video
 from integralaction.model.network import IntegralAction
 from integralaction.predict import as_dict, predict_video
+from integralaction.video.frames import write_video
 from tests.toy import toy_model
 
 SIZE, FRAMES = 32, 12

@@ -23,7 +23,6 @@ from integralaction.audit import audit, write_audit
 from integralaction.cli.main import run as cli
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore
-from integralaction.data.video import write_video
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.style import save_figure
 from integralaction.report import run as report
@@ -34,6 +33,7 @@ from integralaction.tables import Cell, Column, Row, Table
 from integralaction.testing.evaluate import evaluate
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train
+from integralaction.video.frames import write_video
 from tests.toy import with_values
 
 CPU = torch.device("cpu")

@@ -77,7 +77,7 @@ def video_samples(root: Path) -> list[Path]:
 
 
 def read_video(path: Path) -> str:
-    from integralaction.data.video import probe, read_frames
+    from integralaction.video.frames import probe, read_frames
 
     info = probe(path)
     return digest_of([info, read_frames(path, range(min(info.frames, 64)), short_side=32)])
@@ -105,7 +105,7 @@ def read_image(path: Path) -> str:
 
 def pose_samples(root: Path) -> list[Path]:
     """OpenPose's files, COCO results, AlphaPose's: of a video of eight frames beside them."""
-    from integralaction.data.video import write_video
+    from integralaction.video.frames import write_video
 
     random = np.random.default_rng(0)
     paths = []

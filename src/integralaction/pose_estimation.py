@@ -22,11 +22,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from integralaction.clip import Poses
-from integralaction.data.video import read_in_parts
 from integralaction.downloads import download
 from integralaction.errors import MissingExtra, MissingFile, Refused
 from integralaction.files import write_whole
 from integralaction.openpose import import_onnxruntime
+from integralaction.video.frames import read_in_parts
 
 Named = Literal["rtmo", "rtmpose", "keypoint-rcnn"]
 NAMES: tuple[Named, ...] = ("rtmo", "rtmpose", "keypoint-rcnn")

@@ -39,12 +39,12 @@ from integralaction.clip import Poses
 from integralaction.console import one_line, progress, say
 from integralaction.data.index import Index, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
-from integralaction.data.video import probe, read_in_parts
 from integralaction.errors import MissingExtra, Refused
 from integralaction.files import write_text
 from integralaction.interrupts import children_end_too, unheard_by_children
 from integralaction.openpose import OpenPose
 from integralaction.pose_estimation import Named, PoseEstimator, estimator_named
+from integralaction.video.frames import probe, read_in_parts
 
 PLAN = "plan.json"
 UNIT = 4  # videos after which a killed worker's work is kept

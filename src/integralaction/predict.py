@@ -16,12 +16,12 @@ from integralaction.console import one_line, progress, say
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import Index, Video
 from integralaction.data.pose_files import Units, read_poses
-from integralaction.data.video import VideoInfo, probe
 from integralaction.errors import MissingFile, Refused
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.pose_estimation import NAMES, Named, PoseEstimator, estimate_poses, estimator_named
 from integralaction.pose_estimation import estimator_installed as is_estimator_installed
+from integralaction.video.frames import VideoInfo, probe
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
 

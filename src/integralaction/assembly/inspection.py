@@ -10,7 +10,7 @@ from integralaction.assembly.plan import Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
 from integralaction.data.dataset import frames_between
 from integralaction.data.index import Video
-from integralaction.data.video import VideoError, VideoInfo, frame_times, probe
+from integralaction.video.frames import VideoError, VideoInfo, frame_times, probe
 
 ENOUGH = 0.9  # share of a video's frames that its poses reach without an issue
 

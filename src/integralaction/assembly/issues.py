@@ -7,7 +7,7 @@ from pathlib import Path
 
 from integralaction.assembly.plan import ImportIssue
 from integralaction.console import printable
-from integralaction.data.csv_files import read_csv
+from integralaction.csv_files import read_csv
 from integralaction.data.index import Index
 from integralaction.errors import Refused
 from integralaction.escapes import spreadsheet

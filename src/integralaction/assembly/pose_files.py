@@ -24,9 +24,9 @@ from integralaction.data.pose_files import (
 )
 from integralaction.data.pose_places import ReadPoses, fit
 from integralaction.data.poses import PoseStore
-from integralaction.data.video import VideoInfo
 from integralaction.errors import MissingFile, Refused
 from integralaction.skeleton import convert_joints, skeleton_named
+from integralaction.video.frames import VideoInfo
 
 
 def add_poses(index: Index, source: Path, units: Units | None) -> ImportResult:

@@ -128,8 +128,8 @@ def video_paths(given: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 def _videos_in(folder: Path) -> list[Path]:
     """The videos of a folder; the folder itself where it holds images and no videos, or nothing that looks like one."""
-    from integralaction.data.images import IMAGES
     from integralaction.importers.sources import VIDEOS, video_files
+    from integralaction.video.images import IMAGES
 
     names = [name for names in video_files(folder)[0].values() for name in names]
     videos = [folder / name for name in names if name.lower().endswith(VIDEOS)]

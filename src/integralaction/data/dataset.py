@@ -16,9 +16,9 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
-from integralaction.data.video import VideoError, frame_times, read_frames, resized
 from integralaction.errors import Refused
 from integralaction.skeleton import convert_joints, skeleton_named
+from integralaction.video.frames import VideoError, frame_times, read_frames, resized
 
 REPLACEMENTS = 10  # videos that fail one after another before training stops
 _SAME = 1e-6  # seconds within which two times are one: those of files are fractions, those of tables decimals

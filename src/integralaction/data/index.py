@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from integralaction.console import say
-from integralaction.data.csv_files import CsvTable, read_csv
+from integralaction.csv_files import CsvTable, read_csv
 from integralaction.errors import MissingFile, Refused
 from integralaction.files import write_rows
 from integralaction.settings import read_yaml, write_yaml

@@ -15,13 +15,13 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.console import say
-from integralaction.data.images import image_paths
 from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, Units, check_units, fit, read_json, understand
 from integralaction.data.pose_results import read_results
 from integralaction.data.poses import PoseStore
-from integralaction.data.video import probe
 from integralaction.errors import MissingFile, Refused
 from integralaction.skeleton import skeleton_named
+from integralaction.video.frames import probe
+from integralaction.video.images import image_paths
 
 __all__ = ["PoseRequest", "Units", "check_units", "find_pose_files", "read_pose_files", "read_poses", "tails"]
 

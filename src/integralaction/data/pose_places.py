@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from integralaction.clip import Poses
-from integralaction.data.video_info import VideoInfo
 from integralaction.errors import MissingFile, Refused
+from integralaction.video.info import VideoInfo
 
 # of a video's places: its pixels, 0..1 of it, -1..1 of it, or the pixels of pictures of another size, as 1920x1080
 Units = str

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from integralaction.data.images import image_paths
 from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, check_units, read_json, understand
 from integralaction.errors import Refused
 from integralaction.skeleton import skeleton_named
+from integralaction.video.images import image_paths
 
 # by the number of joints, the skeleton; Halpe's 26 and 136 joints begin with COCO's 17
 _SKELETONS = {17: "coco17", 26: "coco17", 136: "coco17", 133: "coco-wholebody133", 33: "blazepose33"}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from integralaction.assembly.plan import ImportIssue
-from integralaction.data.images import IMAGES, UNREAD_IMAGES, image_series, is_animation
 from integralaction.errors import MissingFile, Refused
+from integralaction.video.images import IMAGES, UNREAD_IMAGES, image_series, is_animation
 
 # of a data set's videos where nobody names them: pictures of other kinds may as well be scans, stacks or icons
 _FRAMES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")

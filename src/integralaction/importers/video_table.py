@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from integralaction.assembly.plan import Entry, ImportIssue
-from integralaction.data.csv_files import read_csv
+from integralaction.csv_files import read_csv
 from integralaction.errors import Refused
 from integralaction.importers.division import group_of
 from integralaction.importers.spelling import doubtful_splits, split_of_word

@@ -8,11 +8,11 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.mime.acts import ACT, ACTS, Act
 from integralaction.mime.bodies import Motion, Stance, draw_body, joints_of, openpose_joints, seen
+from integralaction.mime.drawing.parts import THINGS, Part, draw_look, person_parts
+from integralaction.mime.drawing.render import OVERSIZE, Camera, Layer, layer_of, occluder, render
+from integralaction.mime.drawing.scenes import draw_scene
 from integralaction.mime.estimates import estimate, stray
 from integralaction.mime.motions import draw_style, standing, walking
-from integralaction.mime.parts import THINGS, Part, draw_look, person_parts
-from integralaction.mime.render import OVERSIZE, Camera, Layer, layer_of, occluder, render
-from integralaction.mime.scenes import draw_scene
 
 
 @dataclass(frozen=True)

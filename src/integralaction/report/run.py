@@ -12,7 +12,6 @@ from integralaction.console import say
 from integralaction.data.dataset import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
-from integralaction.data.video import read_frames, write_video
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
 from integralaction.figures.curves import curves_figure, read_log
@@ -50,6 +49,7 @@ from integralaction.testing.scores import (
     score_sweep,
 )
 from integralaction.training.run import Run
+from integralaction.video.frames import read_frames, write_video
 
 HEIGHT = 160  # of a preview, pixels
 SECONDS, FPS = 4, 15  # a preview's length and rate at most

@@ -19,11 +19,11 @@ from av.format import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from integralaction.data.clock import BROADCAST, Clock, Frames, steady_frames, timed_frames
-from integralaction.data.completeness import check_whole
-from integralaction.data.containers import blame, decode_packet, heard_errors, identity, opened, packets_of
-from integralaction.data.picture_kinds import earlier_pictures
-from integralaction.data.video_info import VideoError
+from integralaction.video.clock import BROADCAST, Clock, Frames, steady_frames, timed_frames
+from integralaction.video.completeness import check_whole
+from integralaction.video.containers import blame, decode_packet, heard_errors, identity, opened, packets_of
+from integralaction.video.info import VideoError
+from integralaction.video.picture_kinds import earlier_pictures
 
 # Frames whose order is looked at: decoders hold back 16 at most, and few files hold back more than 4.
 CHECKED = 8

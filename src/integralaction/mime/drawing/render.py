@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from integralaction.mime.bodies import Stance, seen
-from integralaction.mime.colours import Colour, random_colour, rgb, shade
-from integralaction.mime.parts import Part
-from integralaction.mime.scenes import LOW
+from integralaction.mime.drawing.colours import Colour, random_colour, rgb, shade
+from integralaction.mime.drawing.parts import Part
+from integralaction.mime.drawing.scenes import LOW
 
 OVERSIZE = 2  # frames are drawn this many times larger
 _DIRECTIONS = np.stack([np.cos(np.arange(14) * np.pi / 7), np.sin(np.arange(14) * np.pi / 7)], 1)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from integralaction.data.video_info import VideoError
+from integralaction.video.info import VideoError
 
 # At most so many bytes before the end of a file lies the start of a pack or page.
 TAIL = 2**20

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from integralaction.mime.colours import Colour, rgb, shade
+from integralaction.mime.drawing.colours import Colour, rgb, shade
 
 MARGIN = 1.6
 LOW, HIGH = 0.5 - MARGIN / 2, 0.5 + MARGIN / 2

@@ -16,8 +16,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from integralaction.data.video_info import FrameNumberError, VideoError
 from integralaction.errors import MissingFile
+from integralaction.video.info import FrameNumberError, VideoError
 
 # Frame threads start and end with every read: below this many pixels they cost more than they give.
 THREADED_PIXELS = 640 * 480

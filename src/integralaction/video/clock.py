@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from integralaction.data.video_info import UNKNOWN_FPS
+from integralaction.video.info import UNKNOWN_FPS
 
 # A header and the times that differ by less mean the same rate.
 AGREED = 0.05

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from integralaction.data.decoding import probe_video, read_video
-from integralaction.data.encoding import write_video
-from integralaction.data.images import probe_images, read_images
-from integralaction.data.layout import video_times
-from integralaction.data.video_info import VideoError, VideoInfo, resized
 from integralaction.errors import Refused
+from integralaction.video.decoding import probe_video, read_video
+from integralaction.video.encoding import write_video
+from integralaction.video.images import probe_images, read_images
+from integralaction.video.info import VideoError, VideoInfo, resized
+from integralaction.video.layout import video_times
 
 __all__ = ["VideoError", "VideoInfo", "frame_times", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image, ImageOps
 
-from integralaction.data.video_info import UNKNOWN_FPS, VideoError, VideoInfo, refuse_index, resized
+from integralaction.video.info import UNKNOWN_FPS, VideoError, VideoInfo, refuse_index, resized
 
 IMAGES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),

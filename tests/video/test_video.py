@@ -9,8 +9,8 @@ import pytest
 from numbered import HEIGHT, WIDTH, decode_all, encode, number, numbered, numbers
 from PIL import Image
 
-from integralaction.data import decoding
-from integralaction.data.video import (
+from integralaction.video import decoding
+from integralaction.video.frames import (
     VideoError,
     VideoInfo,
     probe,
@@ -19,7 +19,7 @@ from integralaction.data.video import (
     resized,
     write_video,
 )
-from integralaction.data.video_info import UNKNOWN_FPS
+from integralaction.video.info import UNKNOWN_FPS
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "videos"
 B = {"bf": "3", "preset": "veryfast", "x264-params": "b-adapt=0"}

@@ -19,9 +19,9 @@ from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from integralaction.data.containers import blame, decode_packet, identity, opened, packets_of
-from integralaction.data.layout import Layout, frames_of, layout_of
-from integralaction.data.video_info import VideoError, VideoInfo, refuse_index, resized
+from integralaction.video.containers import blame, decode_packet, identity, opened, packets_of
+from integralaction.video.info import VideoError, VideoInfo, refuse_index, resized
+from integralaction.video.layout import Layout, frames_of, layout_of
 
 # A seek empties the decoder and reads the index: decoding this many frames for nothing costs about as much.
 SEEK_GAP = 12

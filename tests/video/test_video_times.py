@@ -10,10 +10,10 @@ import pytest
 from numbered import decode_all, encode, encode_packets, mux, number, numbered, numbers
 from PIL import Image
 
-from integralaction.data import decoding, layout
-from integralaction.data.containers import identity
-from integralaction.data.video import frame_times, probe, read_frames
-from integralaction.data.video_info import UNKNOWN_FPS
+from integralaction.video import decoding, layout
+from integralaction.video.containers import identity
+from integralaction.video.frames import frame_times, probe, read_frames
+from integralaction.video.info import UNKNOWN_FPS
 
 B = {"bf": "2", "g": "12", "x264-params": "b-adapt=0"}
 HEVC = {"x265-params": "keyint=12:bframes=2:log-level=none:pools=none:frame-threads=1"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from integralaction.mime.bodies import Body, Motion
-from integralaction.mime.colours import Colour, random_colour, shade
+from integralaction.mime.drawing.colours import Colour, random_colour, shade
 
 Joints = dict[str, np.ndarray]
 
