@@ -27,7 +27,7 @@ LEVELS = (
             "model.integration",
             "model.network",
         ),
-        *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
+        *("model.loss", "model.archive", "model.checkpoint", "model.imagenet", "model.hub", "model.foreign"),
         *("data.index", "data.poses", "data.fingerprint", "data.pose_places", "data.pose_results", "data.pose_files"),
         *("data.sampling", "data.transforms"),
         *("draw", "openpose"),

@@ -9,8 +9,9 @@ import torch
 from integralaction.config import SINGLE_STREAMS, EncoderConfig, Method, ModelConfig
 from integralaction.console import say
 from integralaction.errors import Refused
-from integralaction.model.checkpoint import is_ours, start_from_imagenet
+from integralaction.model.checkpoint import is_ours
 from integralaction.model.hub import ON_HUB, is_hub_id, pinned
+from integralaction.model.imagenet import start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.models import EMBEDDED, load_model
 from integralaction.recipe import Recipe
