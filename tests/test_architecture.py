@@ -7,7 +7,7 @@ import integralaction
 
 ROOT = Path(integralaction.__file__).parent
 
-# a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
+# a line a level; within `model` and `data` in the order given; files of `FREE` import each other freely
 LEVELS = (
     (
         *("interrupts", "errors", "files", "csv_files", "console", "escapes", "intervals", "downloads", "fonts"),
@@ -17,29 +17,21 @@ LEVELS = (
     ("clip",),
     ("video",),
     (
-        *(
-            "model.pose_maps",
-            "model.inputs",
-            "model.layers",
-            "model.tsm_resnet",
-            "model.backbones",
-            "model.streams",
-            "model.integration",
-            "model.network",
-        ),
-        *("model.loss", "model.archive", "model.checkpoint", "model.imagenet", "model.hub", "model.foreign"),
+        *("model.pose_maps", "model.inputs", "model.layers", "model.tsm_resnet", "model.backbones", "model.streams"),
+        *("model.integration", "model.network"),
+        *("model.loss", "model.archive", "model.checkpoint", "model.imagenet"),
         *("data.index", "data.poses", "data.fingerprint", "data.pose_places", "data.pose_results", "data.pose_files"),
-        *("data.sampling", "data.transforms"),
-        *("draw", "openpose"),
+        *("data.sampling", "data.transforms", "data.clips"),
+        "draw",
     ),
-    ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "mime"),
-    ("assembly",),
+    ("data.dataset", "data.loading", "estimators", "engines", "recipes", "mime"),
+    ("assembly", "checkpoints"),
     ("training.run",),
     ("models",),
-    ("importers", "testing", "predict", "convert", "overview", "overlay"),
+    ("importers", "testing", "predict", "overview", "overlay"),
     ("training",),
-    ("posing", "export"),
-    ("figures", "audit", "serve"),
+    ("export",),
+    ("figures", "serve"),
     ("report.page",),
     ("reproduce",),
     ("report", "app"),
@@ -47,9 +39,11 @@ LEVELS = (
     ("", "__main__"),
 )
 
-
 # packages whose files import each other freely; the absence of circles orders them
-FREE = ("video", "mime", "assembly", "importers", "figures", "reproduce", "training", "testing", "report", "cli")
+FREE = (
+    *("video", "mime", "estimators", "assembly", "checkpoints", "importers", "training", "testing"),
+    *("figures", "reproduce", "report", "cli"),
+)
 
 
 def level(module: str) -> tuple[int, int]:

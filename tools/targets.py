@@ -186,7 +186,7 @@ def foreign_samples(root: Path) -> list[Path]:
     import torch
     from safetensors.torch import save_file
 
-    from tests.model.snapshots import make, resnet_shapes
+    from tests.checkpoints.snapshots import make, resnet_shapes
 
     weights = make({**resnet_shapes(18), "fc.weight": (3, 512), "fc.bias": (3,)})
     paths = [root / kind / "model.pth" for kind in ("zip", "legacy")] + [root / "safe" / "model.safetensors"]

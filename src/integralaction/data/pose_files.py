@@ -53,7 +53,7 @@ def read_poses(path: Path, video: Path, units: Units | None = None) -> Poses:
     if path.suffix != ".json" or path.is_dir():
         store = PoseStore([path]) if path.is_file() else PoseStore.of(path)
         if len(store):
-            poses = _of_store(store, path, video)
+            poses = _from_store(store, path, video)
             return poses if units is None else fit(poses, PoseRequest(path, video, units, probe(video))).poses
     nearest = Path(*video.absolute().parts[-4:])
     place = path if path.is_file() else find_pose_files(path, nearest)[1]
@@ -95,17 +95,17 @@ def find_pose_files(source: Path, video: Path) -> tuple[Path, Path]:
             # OpenPose's files of one video in a folder of their own
             if (folder / name).is_dir() and any((folder / name).glob("*.json")):
                 return tail, folder / name
-            if folder.is_dir() and name in _listing(folder, folder.stat().st_mtime_ns):
+            if folder.is_dir() and name in _list_files(folder, folder.stat().st_mtime_ns):
                 return tail, folder
     return Path(), source
 
 
-def _of_store(store: PoseStore, path: Path, video: Path) -> Poses:
+def _from_store(store: PoseStore, path: Path, video: Path) -> Poses:
     whole = video.resolve().as_posix()
-    named = [name for name in store if whole.endswith("/" + name)]
-    if len(named) != 1:
-        raise Refused(f"Expected poses of {video} in {path}; of its {len(store)} videos {len(named)} have that name.")
-    return store[named[0]]
+    names = [name for name in store if whole.endswith("/" + name)]
+    if len(names) != 1:
+        raise Refused(f"Expected poses of {video} in {path}; of its {len(store)} videos {len(names)} have that name.")
+    return store[names[0]]
 
 
 def _read_openpose(request: PoseRequest) -> ReadPoses:
@@ -115,10 +115,10 @@ def _read_openpose(request: PoseRequest) -> ReadPoses:
     frames: dict[int, np.ndarray] = {}
     by_image: dict[int, np.ndarray] = {}
     count = 0
-    listed = _listing(folder, folder.stat().st_mtime_ns)
-    of_video = listed.get(request.name, [])
-    if not of_video and folder.name == request.name and len(listed) == 1:  # in a folder of the video's name
-        (of_video,) = listed.values()
+    listing = _list_files(folder, folder.stat().st_mtime_ns)
+    of_video = listing.get(request.name, [])
+    if not of_video and folder.name == request.name and len(listing) == 1:  # in a folder of the video's name
+        (of_video,) = listing.values()
     files = [(int(number), path) for number, path in of_video if number is not None]
     of_images = [
         (images[stem], folder / f"{stem}_keypoints.json")
@@ -140,10 +140,10 @@ def _read_openpose(request: PoseRequest) -> ReadPoses:
         frames[number] = persons
     frames = by_image or frames
     if not frames:
-        found = f"files of {', '.join(sorted(listed)[:3])}" if listed else "no JSON files"
+        content = f"files of {', '.join(sorted(listing)[:3])}" if listing else "no JSON files"
         raise Refused(
             f"Expected OpenPose files named {request.name}_000000000012_keypoints.json, or {request.name}.json with "
-            f"COCO results or AlphaPose's, in {folder}; found {found}. Name them after the video."
+            f"COCO results or AlphaPose's, in {folder}; found {content}. Name them after the video."
         )
     skeleton = _OPENPOSE[count or 18]
     joints = len(skeleton_named(skeleton).joints)
@@ -153,13 +153,13 @@ def _read_openpose(request: PoseRequest) -> ReadPoses:
 
 
 @lru_cache(maxsize=4)
-def _listing(folder: Path, modified: int) -> dict[str, list[tuple[str | None, Path]]]:
+def _list_files(folder: Path, modified: int) -> dict[str, list[tuple[str | None, Path]]]:
     """The files of a folder by the video that they are named after, with the number of the frame; listed once."""
-    found: dict[str, list[tuple[str | None, Path]]] = {}
+    listing: dict[str, list[tuple[str | None, Path]]] = {}
     for path in sorted(folder.glob("*.json")):
         name = re.fullmatch(r"(.*?)(?:_(\d+))?_keypoints", path.stem)
-        found.setdefault(path.name if name is None else name[1], []).append((name and name[2], path))
-    return found
+        listing.setdefault(path.name if name is None else name[1], []).append((name and name[2], path))
+    return listing
 
 
 def _read_people(path: Path) -> np.ndarray:
@@ -176,8 +176,8 @@ def _read_people(path: Path) -> np.ndarray:
     if not rows:
         return np.zeros((0, 18, 3), np.float32)
     if {row.shape for row in rows} not in [{(3 * joints,)} for joints in _OPENPOSE]:
-        found = " and ".join(sorted({str(row.size) for row in rows}))
-        raise Refused(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {found} numbers.")
+        counts = " and ".join(sorted({str(row.size) for row in rows}))
+        raise Refused(f"Expected 18 or 25 joints of 3 numbers a person in {path}; found {counts} numbers.")
     joints = np.stack(rows).reshape(len(rows), -1, 3)
     if not np.isfinite(joints).all():
         raise Refused(f"Expected finite joints in {path}; found NaN or infinity. Write 0, 0, 0 for a lost joint.")

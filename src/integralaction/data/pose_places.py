@@ -1,4 +1,4 @@
-"""What others write of joints, as this project means it: joints that were not found, scores, places, frames."""
+"""Joints as others write them -> as this project means them: which are missing, scores, places, frame numbers."""
 
 import json
 import re
@@ -14,12 +14,13 @@ from integralaction.video.info import VideoInfo
 
 # of a video's places: its pixels, 0..1 of it, -1..1 of it, or the pixels of pictures of another size, as 1920x1080
 Units = str
-# what reading JSON of another make comes to
+Doubts = tuple[tuple[str, str], ...]  # in few words what may be wrong with poses, each with the detail
+# the errors that reading JSON of another make comes to
 ODD = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-_NAMED = ("pixels", "unit", "centred")
+_UNIT_NAMES = ("pixels", "unit", "centred")
 PER_CENT = 10  # scores beyond this are of 100; old AlphaPose's go to about 6, heatmaps' a little beyond 1
-_FOUND = 0.1  # a joint of a lower score tells nothing of the picture's size
-_INSIDE, _MOST_INSIDE = 0.5, 0.9  # share of joints in the picture below which poses are refused, or doubted
+_MIN_SCORE = 0.1  # a joint of a lower score tells nothing of the picture's size
+_REFUSED_BELOW, _DOUBTED_BELOW = 0.5, 0.9  # share of joints in the picture below which poses are refused, or doubted
 _EDGE = 0.05  # of the picture, by which a joint may lie beyond it
 
 
@@ -36,7 +37,7 @@ class PoseRequest:
         path: the file or folder.
         video: the video file or folder of images.
         units: of the places; None: as their values tell.
-        info: what is known of the video; None: it is not there, and nothing can be compared with it.
+        info: frames, rate and size of the video; None: it is not there, and nothing can be compared with it.
         shared: other videos' poses are read from the same file, which must name the video, then.
     """
 
@@ -54,10 +55,10 @@ class PoseRequest:
 
 @dataclass(frozen=True)
 class ReadPoses:
-    """Poses, and in few words what may be wrong with them, each with the detail."""
+    """Poses, and what may be wrong with them."""
 
     poses: Poses
-    doubts: tuple[tuple[str, str], ...] = ()
+    doubts: Doubts = ()
 
 
 def check_units(units: str | None) -> None:
@@ -65,7 +66,7 @@ def check_units(units: str | None) -> None:
     Raises:
         ValueError: these are no units of places.
     """
-    if units is not None and units not in _NAMED and _size(units) is None:
+    if units is not None and units not in _UNIT_NAMES and _parse_size(units) is None:
         raise Refused(
             f"Expected units pixels, unit (0..1), centred (-1..1), or the WIDTHxHEIGHT of the pictures that the poses "
             f"were found in, as 1920x1080; found {units!r}."
@@ -73,11 +74,7 @@ def check_units(units: str | None) -> None:
 
 
 def understand(
-    skeleton: str,
-    frames: dict[int, np.ndarray],
-    request: PoseRequest,
-    numbered: bool,
-    doubts: tuple[tuple[str, str], ...] = (),
+    skeleton: str, frames: dict[int, np.ndarray], request: PoseRequest, numbered: bool, doubts: Doubts = ()
 ) -> ReadPoses:
     """The poses of a video's frames, as others write them, in its pixels with scores of 0..1.
 
@@ -87,20 +84,20 @@ def understand(
     Args:
         frames: from a frame's number to its persons (P, K, 3).
         numbered: the numbers are the file's own; False: they are places of images, found by name.
-        doubts: what is known to be doubtful already.
+        doubts: about these poses, from whoever read them.
 
     Raises:
         ValueError: scores beyond 100, places of no known units, or joints most of which are not in the picture.
     """
     if numbered and request.info is not None:
-        frames, more = _from_zero(frames, request.info.frames)
+        frames, more = _count_from_zero(frames, request.info.frames)
         doubts += more
     poses = Poses.from_frames(skeleton, frames)
     joints = poses.joints.copy()
-    joints[..., 2] = _scores(joints[..., 2], request.path)
+    joints[..., 2] = _scale_scores(joints[..., 2], request.path)
     joints[(joints[..., :2] == 0).all(axis=-1)] = 0
-    units = request.units or _units(joints, request.path)
-    joints, more = _in_pixels(joints, units, request)
+    units = request.units or _guess_units(joints, request.path)
+    joints, more = _to_pixels(joints, units, request)
     somebody = (joints[..., 2] > 0).any(axis=-1)
     persons = np.concatenate([[0], np.cumsum(somebody)])[poses.frame_offsets]
     return ReadPoses(Poses(skeleton, joints[somebody], poses.frame_index, persons), doubts + more)
@@ -112,31 +109,31 @@ def fit(poses: Poses, request: PoseRequest) -> ReadPoses:
     Raises:
         ValueError: most of their joints are not in the picture.
     """
-    joints, doubts = _in_pixels(poses.joints, request.units or "pixels", request)
+    joints, doubts = _to_pixels(poses.joints, request.units or "pixels", request)
     return ReadPoses(replace(poses, joints=joints), doubts)
 
 
-def _from_zero(frames: dict[int, np.ndarray], count: int) -> tuple[dict[int, np.ndarray], tuple[tuple[str, str], ...]]:
+def _count_from_zero(frames: dict[int, np.ndarray], count: int) -> tuple[dict[int, np.ndarray], Doubts]:
     """The frames counted from 0: files that count from 1 have no frame 0, and their last is the number of frames."""
     first, last = min(frames, default=0), max(frames, default=0)
     if 1 <= first < last == count:
         detail = f"{first} to {last} of {count} frames, taken as {first - 1} to {last - 1}"
-        told = ("poses of frames numbered from 1", detail)
-        return {number - 1: persons for number, persons in frames.items()}, (told,)
+        doubt = ("poses of frames numbered from 1", detail)
+        return {number - 1: persons for number, persons in frames.items()}, (doubt,)
     if first == 1 and last < count:
-        told = ("poses without frame 0", f"numbers {first} to {last} of {count} frames, taken as counted from 0")
-        return frames, (told,)
+        doubt = ("poses without frame 0", f"numbers {first} to {last} of {count} frames, taken as counted from 0")
+        return frames, (doubt,)
     return frames, ()
 
 
-def _scores(scores: np.ndarray, path: Path) -> np.ndarray:
+def _scale_scores(scores: np.ndarray, path: Path) -> np.ndarray:
     top = float(scores.max(initial=0))
     if top > 100:
         raise Refused(f"Expected scores of joints in 0..1 or in per cent in {path}; found {top:g}. Divide them.")
     return np.clip(scores / 100 if top > PER_CENT else scores, 0, 1)
 
 
-def _units(joints: np.ndarray, path: Path) -> Units:
+def _guess_units(joints: np.ndarray, path: Path) -> Units:
     """What the values of a whole video tell: no person keeps within two pixels, none is wholly right and below."""
     places = joints[joints[..., 2] > 0][:, :2]
     if not len(places) or np.abs(places).max() > 2:
@@ -150,9 +147,7 @@ def _units(joints: np.ndarray, path: Path) -> Units:
     )
 
 
-def _in_pixels(
-    joints: np.ndarray, units: Units, request: PoseRequest
-) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+def _to_pixels(joints: np.ndarray, units: Units, request: PoseRequest) -> tuple[np.ndarray, Doubts]:
     info = request.info
     if info is None:
         if units == "pixels":
@@ -164,39 +159,40 @@ def _in_pixels(
     elif units == "centred":
         places = (places + 1) / 2 * size
     elif units != "pixels":
-        places = places * size / _size(units)
+        places = places * size / _parse_size(units)
     lost = joints[..., 2:] == 0
     if units == "pixels":
         lost = lost | (places == -1).all(axis=-1, keepdims=True)
     joints = np.where(lost, 0, np.concatenate([places, joints[..., 2:]], axis=-1)).astype(np.float32)
-    return joints, _doubts_of_places(joints, size, request)
+    return joints, _check_inside(joints, size, request)
 
 
-def _doubts_of_places(joints: np.ndarray, size: np.ndarray, request: PoseRequest) -> tuple[tuple[str, str], ...]:
-    """
+def _check_inside(joints: np.ndarray, size: np.ndarray, request: PoseRequest) -> Doubts:
+    """What is doubtful about where the joints lie.
+
     Raises:
         ValueError: most joints lie outside the picture.
     """
-    places = joints[joints[..., 2] > _FOUND][:, :2]
+    places = joints[joints[..., 2] > _MIN_SCORE][:, :2]
     if not len(places):
         return ()
     inside = float(((places >= -_EDGE * size) & (places <= (1 + _EDGE) * size)).all(axis=1).mean())
-    told = f"{100 * inside:.0f} % of the joints lie in the video's {size[0]} x {size[1]} pixels"
+    share = f"{100 * inside:.0f} % of the joints lie in the video's {size[0]} x {size[1]} pixels"
     reach = f"the farthest at {places[:, 0].max():.0f}, {places[:, 1].max():.0f}"
     remedy = "Give --pose-units WIDTHxHEIGHT, the size of the pictures that they were found in"
-    if inside < _INSIDE:
+    if inside < _REFUSED_BELOW:
         raise Refused(
-            f"Expected joints within the picture in {request.path}; only {told}, the others are outside, {reach}. "
+            f"Expected joints within the picture in {request.path}; only {share}, the others are outside, {reach}. "
             f"{remedy}, as 1920x1080."
         )
-    if inside < _MOST_INSIDE:
-        return (("joints outside the picture", f"{told}, {reach}. {remedy}."),)
+    if inside < _DOUBTED_BELOW:
+        return (("joints outside the picture", f"{share}, {reach}. {remedy}."),)
     if (places < size / 2).all():
         return (("poses in the upper left quarter alone", f"{reach} of {size[0]}, {size[1]}. {remedy}, if smaller."),)
     return ()
 
 
-def _size(units: str) -> np.ndarray | None:
+def _parse_size(units: str) -> np.ndarray | None:
     """Width and height in units like 1920x1080."""
     size = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", units)
     return None if size is None else np.array([int(size[1]), int(size[2])])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, check_units, read_json, understand
+from integralaction.data.pose_places import ODD, Doubts, PoseRequest, ReadPoses, check_units, read_json, understand
 from integralaction.errors import Refused
 from integralaction.skeleton import skeleton_named
 from integralaction.video.images import image_paths
@@ -63,12 +63,12 @@ def read_results(request: PoseRequest) -> ReadPoses:
     if not results.images:
         return understand(results.skeleton, {}, request, numbered=False)
     of_images = request.video.is_dir() and not all(isinstance(image, int) for image in results.images)
-    numbers = _places_of_images(results.images, request) if of_images else _numbers(results.images, request)
+    numbers = _frames_of_folder(results.images, request) if of_images else _frames_of_file(results.images, request)
     rows: dict[int, list[int]] = {}
     for image, number in numbers.items():
         rows.setdefault(number, []).extend(results.images[image])
     frames = {number: results.joints[persons] for number, persons in rows.items()}
-    doubts: tuple[tuple[str, str], ...] = ()
+    doubts: Doubts = ()
     if results.others:
         doubts += (("annotations that are no persons left out", f"{results.others} in {request.path}"),)
     prefixes = {_series(_path(image))[1] for image in numbers}
@@ -95,7 +95,7 @@ def _load(path: Path, modified: int) -> _Results:
         else:
             raise TypeError(f"{type(content).__name__} instead of a list")
         names = {number: _image(image.get("file_name", number), path) for number, image in about.items()}
-        persons = _of_persons(annotations, categories, path)
+        persons = _select_persons(annotations, categories, path)
         others = len(annotations) - len(persons)
         persons = [person for person in persons if person["keypoints"] != []]
         with np.errstate(over="ignore"):  # what becomes infinite is refused below
@@ -118,14 +118,14 @@ def _load(path: Path, modified: int) -> _Results:
             f"Expected a list of persons with image_id and keypoints, as in COCO results and AlphaPose's, or COCO "
             f"annotations in {path}; found {error!r}."
         ) from error
-    skeleton, joints = _joints(rows, path)
+    skeleton, joints = _stack_persons(rows, path)
     return _Results(skeleton, images, joints, sizes, others)
 
 
 _load_once = lru_cache(maxsize=1)(_load)
 
 
-def _joints(rows: list[np.ndarray], path: Path) -> tuple[str, np.ndarray]:
+def _stack_persons(rows: list[np.ndarray], path: Path) -> tuple[str, np.ndarray]:
     """Persons (N, K, 3) and their skeleton."""
     if not rows:
         return "coco17", np.zeros((0, 17, 3), np.float32)
@@ -141,7 +141,7 @@ def _joints(rows: list[np.ndarray], path: Path) -> tuple[str, np.ndarray]:
     return skeleton, joints
 
 
-def _of_persons(annotations: list[Any], categories: Iterable[Any], path: Path) -> list[Any]:
+def _select_persons(annotations: list[Any], categories: Iterable[Any], path: Path) -> list[Any]:
     """The annotations of the category of persons.
 
     Raises:
@@ -155,10 +155,10 @@ def _of_persons(annotations: list[Any], categories: Iterable[Any], path: Path) -
     else:
         persons = set() if used >= _PERSON else used & _PERSON  # each of the two means another to somebody
     if used and not used & persons:
-        found = ", ".join(names.get(number) or str(number) for number in sorted(used, key=str)[:5])
+        used_names = ", ".join(names.get(number) or str(number) for number in sorted(used, key=str)[:5])
         raise Refused(
-            f"Expected annotations of persons (category_id 1) in {path}; found the categories {found}, of which none "
-            "is known to be persons. Leave out what is none."
+            f"Expected annotations of persons (category_id 1) in {path}; found the categories {used_names}, of which "
+            "none is known to be persons. Leave out what is none."
         )
     return [annotation for annotation in annotations if annotation.get("category_id") in {None, *persons}]
 
@@ -175,8 +175,8 @@ def _image(name: Any, path: Path) -> Image:
     raise _no_frame(name, path)
 
 
-def _no_frame(name: Any, path: Path) -> ValueError:
-    return ValueError(
+def _no_frame(name: Any, path: Path) -> Refused:
+    return Refused(
         f"Expected frame numbers from 0, or names of images that end in them, as image_id in {path}; found {name!r}."
     )
 
@@ -184,9 +184,9 @@ def _no_frame(name: Any, path: Path) -> ValueError:
 # --- which images are the video's -----------------------------------------------------------------
 
 
-def _numbers(images: Iterable[Image], request: PoseRequest) -> dict[Image, int]:
+def _frames_of_file(images: Iterable[Image], request: PoseRequest) -> dict[Image, int]:
     """The frames of a video file that images are, by the numbers that they end in."""
-    images = _own(images, request)
+    images = _images_of_video(images, request)
     numbers: dict[Image, int] = {}
     for image in images:
         digits = re.search(r"(\d{1,19})$", _path(image).stem)
@@ -197,7 +197,7 @@ def _numbers(images: Iterable[Image], request: PoseRequest) -> dict[Image, int]:
     return numbers
 
 
-def _places_of_images(images: Iterable[Image], request: PoseRequest) -> dict[Image, int]:
+def _frames_of_folder(images: Iterable[Image], request: PoseRequest) -> dict[Image, int]:
     """The frames of a folder of images, by their names."""
     frames = image_paths(request.video)
     places = {path.name: place for place, path in enumerate(frames)}
@@ -219,7 +219,7 @@ def _places_of_images(images: Iterable[Image], request: PoseRequest) -> dict[Ima
     return numbers
 
 
-def _own(images: Iterable[Image], request: PoseRequest) -> list[Image]:
+def _images_of_video(images: Iterable[Image], request: PoseRequest) -> list[Image]:
     """Those images that are named after the video; all, where none is and all are of one series.
 
     Raises:
@@ -236,9 +236,9 @@ def _own(images: Iterable[Image], request: PoseRequest) -> list[Image]:
     return own or images
 
 
-def _others_only(images: Iterable[Image], request: PoseRequest) -> ValueError:
+def _others_only(images: Iterable[Image], request: PoseRequest) -> Refused:
     names = sorted({"/".join(filter(None, _series(_path(image)))) + "#" for image in images})[:4]
-    return ValueError(
+    return Refused(
         f"Expected images named after {request.name} in {request.path}, as {request.name}_000012.jpg; found "
         f"{', '.join(names)} (# is a number). Give a file of this video's alone."
     )

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import write_network
 
-from integralaction.openpose import LIMBS, OpenPose, group
+from integralaction.estimators.grouping import LIMBS, group_joints
+from integralaction.estimators.openpose import OpenPose
 from integralaction.video.frames import read_frames
 
 CELLS = (46, 54)  # height and width of a network's maps
@@ -26,7 +27,7 @@ STANDING = np.array(
 )
 
 
-def drawn(persons: np.ndarray, lost: set[int] = frozenset()) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_maps(persons: np.ndarray, lost: set[int] = frozenset()) -> tuple[torch.Tensor, torch.Tensor]:
     """The maps of an ideal network for persons (P, 18, 2) in pixels of the frame: blobs, and vectors along limbs."""
     y, x = np.mgrid[: CELLS[0], : CELLS[1]]
     centres = np.stack([8 * x + 3.5, 8 * y + 3.5], axis=-1)  # of the cells, in pixels
@@ -50,60 +51,62 @@ def standing(x: float, y: float, height: float) -> np.ndarray:
     return STANDING * height + (x, y)
 
 
-def matched(found: np.ndarray, persons: np.ndarray) -> np.ndarray:
-    """The found persons in the order of the true ones, by their necks."""
-    nearest = [int(np.abs(found[:, 1, :2] - person[1]).sum(1).argmin()) for person in persons]
-    return found[nearest]
+def match_persons(poses: np.ndarray, persons: np.ndarray) -> np.ndarray:
+    """The persons that were found, in the order of the true ones, by their necks."""
+    nearest = [int(np.abs(poses[:, 1, :2] - person[1]).sum(1).argmin()) for person in persons]
+    return poses[nearest]
 
 
 @given(
     st.floats(110, 140), st.floats(290, 320), st.floats(60, 90), st.floats(180, 260), st.floats(150, 250), st.booleans()
 )
 @settings(max_examples=20, deadline=None)
-def test_drawn_persons_are_found(x: float, x2: float, y: float, height: float, height2: float, mirrored: bool) -> None:
+def test_persons_whose_maps_were_drawn_are_found(
+    x: float, x2: float, y: float, height: float, height2: float, mirrored: bool
+) -> None:
     persons = np.stack([standing(x, y, height), standing(x2, y + 20, height2)])
     if mirrored:
         persons[1, :, 0] = 2 * x2 - persons[1, :, 0]
-    found = group(*drawn(persons), 8.0)
-    assert len(found) == 2
-    error = np.linalg.norm(matched(found, persons)[..., :2] - persons, axis=2)
+    poses = group_joints(*draw_maps(persons), 8.0)
+    assert len(poses) == 2
+    error = np.linalg.norm(match_persons(poses, persons)[..., :2] - persons, axis=2)
     assert error.max() < 6 and error.mean() < 2  # a cell of the maps has 8 pixels
-    assert (found[..., 2] > 0.3).all() and (found[..., 2] <= 1).all()
+    assert (poses[..., 2] > 0.3).all() and (poses[..., 2] <= 1).all()
 
 
 def test_place_follows_the_frame_not_the_maps() -> None:
     person = standing(200, 90, 250)[None]
-    small, large = group(*drawn(person), 8.0), group(*drawn(person), 16.0)
+    small, large = group_joints(*draw_maps(person), 8.0), group_joints(*draw_maps(person), 16.0)
     np.testing.assert_allclose((large[..., :2] + 0.5) / 2, small[..., :2] + 0.5, atol=1e-3)
 
 
 def test_joints_at_the_edge_of_the_frame_are_found() -> None:
     for x, y in ((95.5, 90), (FRAME[1] - 96.5, 90), (200, 166)):  # a wrist at the left, at the right; ankles below
-        (found,) = group(*drawn(standing(x, y, 250)[None]), 8.0)
-        error = np.linalg.norm(found[:, :2] - standing(x, y, 250), axis=1)
-        assert error.max() < 8 and (found[:, 2] > 0).all()
+        (poses,) = group_joints(*draw_maps(standing(x, y, 250)[None]), 8.0)
+        error = np.linalg.norm(poses[:, :2] - standing(x, y, 250), axis=1)
+        assert error.max() < 8 and (poses[:, 2] > 0).all()
 
 
 def test_nobody_and_parts_of_somebody() -> None:
-    heatmaps, fields = drawn(standing(200, 90, 250)[None])
-    assert group(torch.zeros_like(heatmaps), fields, 8.0).shape == (0, 18, 3)
-    assert not len(group(heatmaps, torch.zeros_like(fields), 8.0))  # joints that no limb joins are no person
+    heatmaps, fields = draw_maps(standing(200, 90, 250)[None])
+    assert group_joints(torch.zeros_like(heatmaps), fields, 8.0).shape == (0, 18, 3)
+    assert not len(group_joints(heatmaps, torch.zeros_like(fields), 8.0))  # joints that no limb joins are no person
     lost = {3, 4, 10, 14}
-    (found,) = group(*drawn(standing(200, 90, 250)[None], lost), 8.0)
-    assert {joint for joint in range(18) if found[joint, 2] == 0} == lost | {16}  # an ear hangs on its eye
-    assert not found[3].any()
+    (poses,) = group_joints(*draw_maps(standing(200, 90, 250)[None], lost), 8.0)
+    assert {joint for joint in range(18) if poses[joint, 2] == 0} == lost | {16}  # an ear hangs on its eye
+    assert not poses[3].any()
 
 
 def test_two_halves_become_one_person() -> None:
     """Legs are found before the face: limbs that meet later make one person of two."""
-    heatmaps, fields = drawn(standing(200, 90, 250)[None])
+    heatmaps, fields = draw_maps(standing(200, 90, 250)[None])
     fields[:2] = 0  # neck to right hip
-    (found,) = group(heatmaps, fields, 8.0)
-    assert (found[[8, 9, 10], 2] == 0).all() and (found[[1, 11, 12, 13], 2] > 0).all()
+    (poses,) = group_joints(heatmaps, fields, 8.0)
+    assert (poses[[8, 9, 10], 2] == 0).all() and (poses[[1, 11, 12, 13], 2] > 0).all()
 
 
 def network(path: Path, persons: np.ndarray, colour_last: bool) -> Path:
-    heatmaps, fields = (maps.numpy() for maps in drawn(persons))
+    heatmaps, fields = (maps.numpy() for maps in draw_maps(persons))
     background = 1 - heatmaps.max(axis=0, keepdims=True)
     maps = np.concatenate([heatmaps, background, fields])[None]
     if colour_last:
@@ -116,10 +119,10 @@ def network(path: Path, persons: np.ndarray, colour_last: bool) -> Path:
 def test_networks_of_both_layouts(tmp_path: Path, colour_last: bool) -> None:
     persons = np.stack([standing(110, 90, 250), standing(320, 100, 220)])
     estimator = OpenPose(network(tmp_path / "net.onnx", persons, colour_last))
-    found = estimator(np.zeros((2, *FRAME, 3), np.uint8))
-    assert len(found) == 2
-    for people in found:
-        assert np.abs(matched(people, persons)[..., :2] - persons).max() < 6
+    poses = estimator(np.zeros((2, *FRAME, 3), np.uint8))
+    assert len(poses) == 2
+    for people in poses:
+        assert np.abs(match_persons(people, persons)[..., :2] - persons).max() < 6
 
 
 @pytest.mark.parametrize("colour_last", [True, False])
@@ -132,8 +135,8 @@ def test_frames_keep_their_shape_in_the_network(tmp_path: Path, frame: tuple[int
     if colour_last and frame == (92, 400):
         assert estimator._fit(*frame)[1] == (192, 832)  # a free network sees wide frames at the same area
         return
-    (found,) = estimator(np.zeros((1, *frame, 3), np.uint8))
-    error = np.linalg.norm((found[0, :, :2] + 0.5) * scale - 0.5 - inside[0], axis=1)
+    (poses,) = estimator(np.zeros((1, *frame, 3), np.uint8))
+    error = np.linalg.norm((poses[0, :, :2] + 0.5) * scale - 0.5 - inside[0], axis=1)
     assert np.median(error) < 1.5, error
 
 

@@ -9,13 +9,13 @@ from PIL import Image
 from rich.console import Console
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction import audit
 from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.skeleton import skeleton_named
+from integralaction.testing import audit, context_swaps
 from integralaction.training.run import Run
 from integralaction.training.stages import train
 from integralaction.video.frames import write_video
@@ -48,7 +48,7 @@ def two_colours(root: Path, per_class: int = 3) -> Index:
         label = number % len(CLASSES)
         video = f"{number}.mp4"
         joints = standing(left=8 + number % 5)
-        mask = audit.person_masks(joints[None], SKELETON, SIZE, SIZE)[0]
+        mask = context_swaps.person_masks(joints[None], SKELETON, SIZE, SIZE)[0]
         frame = np.full((SIZE, SIZE, 3), 60, np.uint8)
         frame[..., label] = 240
         frame[mask] = 20
@@ -120,40 +120,40 @@ def test_an_interrupted_audit_goes_on(tmp_path: Path) -> None:
 
 def test_masks_cover_the_person_and_little_else() -> None:
     joints = standing()
-    mask = audit.person_masks(joints[None], SKELETON, SIZE, SIZE)[0]
+    mask = context_swaps.person_masks(joints[None], SKELETON, SIZE, SIZE)[0]
     for x, y in joints[0, :, :2].round().astype(int):
         assert mask[min(y, SIZE - 1), min(x, SIZE - 1)]
     trunk = joints[0, [2, 5, 8, 11], :2]
     assert mask[int(trunk[:, 1].mean()), int(trunk[:, 0].mean())]
     assert 0.1 < mask.mean() < 0.4 and not mask[:, :4].any() and not mask[:, -4:].any()
-    wide = audit.person_masks(joints[None], SKELETON, SIZE, SIZE, wider=1.7)[0]
+    wide = context_swaps.person_masks(joints[None], SKELETON, SIZE, SIZE, wider=1.7)[0]
     assert (wide & mask).sum() == mask.sum() and wide.sum() > mask.sum()
     lost = joints.copy()
     lost[..., 2] = 0
-    assert not audit.person_masks(lost[None], SKELETON, SIZE, SIZE).any()
+    assert not context_swaps.person_masks(lost[None], SKELETON, SIZE, SIZE).any()
 
 
-def test_what_is_filled_in_comes_from_around_it() -> None:
+def test_what_is_inpainted_comes_from_around_it() -> None:
     random = np.random.default_rng(0)
     frames = random.integers(0, 256, (2, 37, 50, 3), dtype=np.uint8)
     masks = np.zeros((2, 37, 50), bool)
     masks[0, 10:25, 20:31] = True
-    filled = audit.filled_in(frames, masks)
+    filled = context_swaps.inpaint(frames, masks)
     assert (filled[~masks] == frames[~masks]).all()
     plain = np.full((1, 40, 40, 3), (200, 30, 90), np.uint8)
     hole = np.zeros((1, 40, 40), bool)
     hole[0, 5:35, 8:30] = True
     broken = plain.copy()
     broken[hole] = 0
-    assert np.abs(audit.filled_in(broken, hole).astype(int) - plain).max() <= 1
+    assert np.abs(context_swaps.inpaint(broken, hole).astype(int) - plain).max() <= 1
     slope = np.broadcast_to(np.linspace(20, 220, 64).astype(np.uint8)[None, None, :, None], (1, 64, 64, 3)).copy()
     hole = np.zeros((1, 64, 64), bool)
     hole[0, 20:44, 26:38] = True
     broken = slope.copy()
     broken[hole] = 0
-    assert np.abs(audit.filled_in(broken, hole).astype(int) - slope)[hole].mean() < 20
+    assert np.abs(context_swaps.inpaint(broken, hole).astype(int) - slope)[hole].mean() < 20
     everything = np.ones((1, 64, 64), bool)
-    assert audit.filled_in(slope, everything).std() < 1  # nothing is known: one colour
+    assert context_swaps.inpaint(slope, everything).std() < 1  # nothing is known: one colour
 
 
 def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -188,7 +188,7 @@ def test_results_of_named_splits_have_names_of_their_own_and_any_terminal_shows_
     assert audit.audit_name(asked_run, index, ()) == "toy"
     assert audit.audit_name(asked_run, index, ("train", "train", "val")) == "toy-train-val"
     labels = np.arange(6) % 3
-    answers = {("a [b]", version): labels for version in audit.VERSIONS}
+    answers = {("a [b]", version): labels for version in context_swaps.VERSIONS}
     found = audit.Audit(CLASSES, tuple("abcdef"), labels, (labels + 1) % 3, answers, {"without": 1})
     with (tmp_path / "told").open("w", encoding="ascii") as file:
         audit.print_audit(found, Console(file=file, width=80))
@@ -207,8 +207,10 @@ def test_a_frame_without_a_pose_takes_that_of_the_nearest(tmp_path: Path) -> Non
     found = {t: standing(left=t) for t in (0, 1, 2, 3, 4, 16, 17, 18, 19)}
     write_pose_store(tmp_path, [(v.video, Poses.from_frames("openpose18", found)) for v in index.videos])
     model = with_values(toy_recipe().model, classes=CLASSES, size=64)
-    versions = audit.VideoVersions(ClipReader.for_model(index, PoseStore.of(tmp_path), model), seed=0)
-    joints = versions._near(0, np.array([2, 7, 10, 12]))  # at 10 frames a second, five frames away at most
+    video = ClipReader.for_model(index, PoseStore.of(tmp_path), model).video(0)
+    joints = context_swaps._nearest_joints(
+        video, np.array([2, 7, 10, 12])
+    )  # at 10 frames a second, five frames away at most
     scale = 73 / 64  # a crop of 64 is taken of a short side of 73
     lefts = joints[:, 0, 0, 0] / scale - 0.5 * 40
     np.testing.assert_allclose(lefts[[0, 1, 3]], [2, 4, 16], atol=1e-3)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from integralaction.model import hub
+from integralaction.checkpoints import hub
 from integralaction.model.network import IntegralAction
 from integralaction.models import load_model
 from integralaction.settings import to_dict
@@ -31,9 +31,9 @@ def test_a_folder_goes_there_and_back(tmp_path: Path) -> None:
     assert all((tmp_path / "one" / n).read_bytes() == (tmp_path / "two" / n).read_bytes() for n in names)
     assert json.loads((tmp_path / "one" / "config.json").read_text()) == to_dict(CONFIG)
     frames, joints = torch.rand(1, 2, 3, 32, 32), torch.rand(1, 2, 1, 18, 3) * torch.tensor([32, 32, 1])
-    wanted = model(frames, joints).probabilities
+    probabilities = model(frames, joints).probabilities
     for loaded in (hub.from_pretrained(tmp_path / "one"), load_model(tmp_path / "one")):
-        assert torch.equal(loaded(frames, joints).probabilities, wanted)
+        assert torch.equal(loaded(frames, joints).probabilities, probabilities)
 
 
 def test_the_card_names_the_model_as_it_is_loaded(tmp_path: Path) -> None:
@@ -85,21 +85,21 @@ def server(tmp_path: Path) -> Any:
     hub.save_pretrained(IntegralAction(CONFIG), tmp_path / "me/tiny")
     content = (tmp_path / "me/tiny/model.safetensors").read_bytes()
 
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            asked.append(self.path)
-            known = self.path in {f"/me/tiny/resolve/{name}/model.safetensors" for name in ("main", "v1", "a" * 40)}
-            self.send_response(200 if known else 404)
-            if known:
+            requests.append(self.path)
+            is_model = self.path in {f"/me/tiny/resolve/{name}/model.safetensors" for name in ("main", "v1", "a" * 40)}
+            self.send_response(200 if is_model else 404)
+            if is_model:
                 self.send_header("ETag", '"0123"')
                 self.send_header("X-Repo-Commit", "a" * 40)
             else:
                 self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", str(len(content) if known else 0))
+            self.send_header("Content-Length", str(len(content) if is_model else 0))
             self.end_headers()
-            if known and self.command == "GET":
+            if is_model and self.command == "GET":
                 self.wfile.write(content)
 
         do_GET = do_HEAD = answer
@@ -109,35 +109,35 @@ def server(tmp_path: Path) -> Any:
 
     serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=serving.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{serving.server_port}", asked
+    yield f"http://127.0.0.1:{serving.server_port}", requests
     serving.shutdown()
     serving.server_close()
 
 
 def test_a_hub_id_is_downloaded(tmp_path: Path, server: tuple[str, list[str]]) -> None:
     """One file alone, of the revision that is asked for; without one it is said which was the newest."""
-    address, asked = server
+    address, requests = server
     environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1"}
     code = """
 import sys
 from integralaction import load_model
-from integralaction.model.hub import pinned
+from integralaction.checkpoints.hub import pin_revision
 for name in sys.argv[1:]:
     try:
-        print(load_model(name).config.classes, pinned(name))
+        print(load_model(name).config.classes, pin_revision(name))
     except ConnectionError as error:
         print(error)
 """
     names = ["hf:me/tiny", "me/tiny@v1", "hf:me/other", "me/tiny@v2"]
     command = [sys.executable, "-c", code, *names]
-    done = subprocess.run(command, env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
-    newest, first, lost, unknown = done.stdout.strip().splitlines()
-    assert newest == f"('a', 'b') hf:me/tiny@{'a' * 40}", done.stderr
+    process = subprocess.run(command, env=environment, cwd=tmp_path / "me", capture_output=True, text=True)
+    newest, first, lost, unknown = process.stdout.strip().splitlines()
+    assert newest == f"('a', 'b') hf:me/tiny@{'a' * 40}", process.stderr
     assert first == "('a', 'b') me/tiny@v1"
     assert "Expected the model hf:me/other of the hub" in lost
     assert "Expected the model me/tiny@v2 of the hub" in unknown
-    assert f"me/tiny@{'a' * 40} names it for good" in done.stderr and "me/tiny@v1@" not in done.stderr
-    assert all(path.endswith("/model.safetensors") for path in asked), asked
+    assert f"me/tiny@{'a' * 40} names it for good" in process.stderr and "me/tiny@v1@" not in process.stderr
+    assert all(path.endswith("/model.safetensors") for path in requests), requests
 
 
 def test_a_hub_out_of_reach_is_tried_once(tmp_path: Path, server: tuple[str, list[str]]) -> None:
@@ -153,7 +153,7 @@ for name in sys.argv[1:]:
 """
     environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1"}
     addresses = {"there": server[0], "gone": "http://127.0.0.1:9"}
-    done = {
+    processes = {
         state: subprocess.run(
             [sys.executable, "-c", code, "hf:me/tiny", "me/tiny@" + "a" * 40, "hf:me/other"],
             env={**environment, "HF_ENDPOINT": address},
@@ -163,12 +163,12 @@ for name in sys.argv[1:]:
         )
         for state, address in addresses.items()
     }
-    for state, one in done.items():
-        assert one.stdout.startswith("('a', 'b')\n('a', 'b')\nExpected the model hf:me/other of the hub"), (
+    for state, process in processes.items():
+        assert process.stdout.startswith("('a', 'b')\n('a', 'b')\nExpected the model hf:me/other of the hub"), (
             state,
-            one.stderr,
+            process.stderr,
         )
-        assert "Retry" not in one.stderr and len(one.stdout.splitlines()) == 3
+        assert "Retry" not in process.stderr and len(process.stdout.splitlines()) == 3
     assert len([path for path in server[1] if "me/other" in path]) == 1
 
 
@@ -196,8 +196,8 @@ def test_a_mistyped_run_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hub, "_library", lambda purpose: pytest.fail("it was asked"))
-    for there in (False, True):
-        if there:
+    for has_folder in (False, True):
+        if has_folder:
             (tmp_path / "runs").mkdir()
         with pytest.raises(FileNotFoundError, match="or hf:OWNER/NAME, a model of the hub; runs/x is not there"):
             load_model("runs/x")
@@ -208,14 +208,13 @@ def test_a_mistyped_run_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pyt
 
 def test_a_run_keeps_the_revision_that_it_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on does not ask the hub again, whose newest revision may be another by then."""
-
-    from integralaction import train
     from integralaction.recipe import Recipe
+    from integralaction.training import warm_start
     from integralaction.training.run import Run
     from integralaction.training.run_start import start_run
 
-    monkeypatch.setattr(train, "pinned", lambda name: f"{name}@newest")
-    assert train._lasting("hf:me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
+    monkeypatch.setattr(warm_start, "pin_revision", lambda name: f"{name}@newest")
+    assert warm_start.permanent_name("hf:me/tiny", tmp_path / "run") == "hf:me/tiny@newest"
     start_run(Run(tmp_path / "run", with_values(Recipe(), init="me/tiny@first"), tmp_path / "data"))
-    assert train._lasting("hf:me/tiny", tmp_path / "run") == "me/tiny@first"
-    assert train._lasting("hf:me/other", tmp_path / "run") == "hf:me/other@newest"
+    assert warm_start.permanent_name("hf:me/tiny", tmp_path / "run") == "me/tiny@first"
+    assert warm_start.permanent_name("hf:me/other", tmp_path / "run") == "hf:me/other@newest"

@@ -190,25 +190,25 @@ def released(
     w: Weights, mode: str, gate: bool, factor: int, depths: tuple[int, int], video: Tensor | None, maps: Tensor | None
 ) -> dict[str, Tensor]:
     """The released code's forward pass on a snapshot: video (B, 8, 3, H, W) in 0..1, maps (B, T', K + 2L, S, S)."""
-    found = {}
+    outputs = {}
     if video is not None and mode != "pose_only":
         x = resnet(video.flatten(0, 1), w, depths[0], released_shift(8), "img_backbone.")
-        found["appearance"] = x.unflatten(0, (len(video), 8))
+        outputs["appearance"] = x.unflatten(0, (len(video), 8))
     if maps is not None and mode != "rgb_only":
         count = maps.shape[1]
         y = F.conv2d(maps.flatten(0, 1), w["pose2feat.conv.0.weight"], w["pose2feat.conv.0.bias"], padding=1)
         y = F.relu(batch_norm(y, w, "pose2feat.conv.1"))
         y = resnet(y, w, depths[1], released_shift(count), "pose_backbone.", stem=False)
-        found["pose"] = y.unflatten(0, (len(maps), count))
+        outputs["pose"] = y.unflatten(0, (len(maps), count))
     if mode == "rgb+pose":
-        pose = found["pose"]
+        pose = outputs["pose"]
         if factor > 1:
             volume = pose.mT[..., None, None]  # (B, C, T', 1, 1)
             kernel, bias = w["aggregator.pose_temporal_conv.0.weight"], w["aggregator.pose_temporal_conv.0.bias"]
             volume = F.conv3d(volume, kernel, bias, stride=(factor, 1, 1), padding=(2, 0, 0))
             pose = F.relu(batch_norm(volume, w, "aggregator.pose_temporal_conv.1"))[..., 0, 0].mT
         aligned = {}
-        for name, x in (("img", found["appearance"]), ("pose", pose)):
+        for name, x in (("img", outputs["appearance"]), ("pose", pose)):
             images = x.flatten(0, 1)[..., None, None]
             weight, bias = w[f"aggregator.{name}_conv.0.weight"], w[f"aggregator.{name}_conv.0.bias"]
             images = F.relu(batch_norm(F.conv2d(images, weight, bias), w, f"aggregator.{name}_conv.1"))
@@ -218,13 +218,13 @@ def released(
             aligned[name] = images[..., 0, 0].unflatten(0, x.shape[:2])
         if gate:
             fc = [w[f"aggregator.pose_gate_fc.0.{part}"] for part in ("weight", "bias")]
-            found["pose_gate"] = torch.sigmoid(F.linear(pose, *fc))
-            aligned["pose"] = aligned["pose"] * found["pose_gate"]
-            aligned["img"] = aligned["img"] * (1 - found["pose_gate"])
-        found["feature"] = aligned["img"] + aligned["pose"]
-    seen = found[{"rgb_only": "appearance", "pose_only": "pose"}.get(mode, "feature")]
-    logits = F.linear(seen, w["classifier.fc.0.weight"], w["classifier.fc.0.bias"]).mean(dim=1)
-    return {**found, "probabilities": torch.softmax(logits, dim=1)}
+            outputs["pose_gate"] = torch.sigmoid(F.linear(pose, *fc))
+            aligned["pose"] = aligned["pose"] * outputs["pose_gate"]
+            aligned["img"] = aligned["img"] * (1 - outputs["pose_gate"])
+        outputs["feature"] = aligned["img"] + aligned["pose"]
+    feature = outputs[{"rgb_only": "appearance", "pose_only": "pose"}.get(mode, "feature")]
+    logits = F.linear(feature, w["classifier.fc.0.weight"], w["classifier.fc.0.bias"]).mean(dim=1)
+    return {**outputs, "probabilities": torch.softmax(logits, dim=1)}
 
 
 def tsm(w: Weights, depth: int, video: Tensor, shift: Shift) -> Tensor:

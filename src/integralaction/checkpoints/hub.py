@@ -74,7 +74,7 @@ def push_to_hub(model: IntegralAction, repo_id: str, *, private: bool = False, t
                 (Path(folder) / "README.md").unlink()  # somebody wrote a better one
             return str(api.upload_folder(repo_id=repo_id, folder_path=folder))
         except Exception as error:  # of the hub's library and of the one below it
-            raise ConnectionError(f"Expected to upload to {repo_id}; that failed ({_line(error)}).") from error
+            raise ConnectionError(f"Expected to upload to {repo_id}; that failed ({_one_line(error)}).") from error
 
 
 def is_hub_id(name: str) -> bool:
@@ -91,7 +91,7 @@ def _is_repository(name: str) -> bool:
     return re.fullmatch(rf"{part}/{part}(@[\w./-]+)?", name) is not None
 
 
-def pinned(name: str) -> str:
+def pin_revision(name: str) -> str:
     """A hub id with the revision that its model has now: OWNER/NAME@COMMIT. One with a revision stays as it is.
 
     Raises:
@@ -117,30 +117,32 @@ def download(name: str) -> Path:
     library = _library(f"the model {name}")
     repo_id, _, revision = name.removeprefix(ON_HUB).partition("@")
     try:
-        path = _fetched(library, repo_id, revision or None)
+        path = _fetch_model(library, repo_id, revision or None)
     except Exception as error:  # of the hub's library and of the one below it
-        raise ConnectionError(f"Expected the model {name} of the hub; it cannot be had ({_line(error)}).") from error
+        raise ConnectionError(
+            f"Expected the model {name} of the hub; it cannot be downloaded ({_one_line(error)})."
+        ) from error
     if not revision:  # the file lies in a folder that is named after its commit
         say(f"{repo_id}: the newest revision; {repo_id}@{path.parent.name} names it for good.")
     return path
 
 
-def _fetched(library: Any, repo_id: str, revision: str | None) -> Path:
+def _fetch_model(library: Any, repo_id: str, revision: str | None) -> Path:
     """The model file, by one try: by itself the library makes six, half a minute of warnings, where no network is."""
-    held = library.try_to_load_from_cache(repo_id, MODEL_FILE, revision=revision)
-    if isinstance(held, str) and re.fullmatch(r"[0-9a-f]{40}", revision or ""):
-        return Path(held)  # a commit stays what it is
+    cached_file = library.try_to_load_from_cache(repo_id, MODEL_FILE, revision=revision)
+    if isinstance(cached_file, str) and re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+        return Path(cached_file)  # a commit stays what it is
     try:
         library.get_hf_file_metadata(library.hf_hub_url(repo_id, MODEL_FILE, revision=revision), timeout=CONNECT)
     except Exception:
-        if not isinstance(held, str):
+        if not isinstance(cached_file, str):
             raise
-        return Path(held)
+        return Path(cached_file)
     return Path(library.hf_hub_download(repo_id, MODEL_FILE, revision=revision))
 
 
 def _library(purpose: str) -> Any:
-    """The hub's library, told to report nothing: it would tell what is installed, and ask who runs it."""
+    """The hub's library, with its own reports turned off: it would send what is installed, and ask who runs it."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, when it is imported
     try:
         import huggingface_hub
@@ -149,13 +151,13 @@ def _library(purpose: str) -> Any:
     return huggingface_hub
 
 
-def _line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _card(model: IntegralAction, repo_id: str) -> str:
     config = model.config
-    shown = ", ".join(config.classes[:10]) + (", ..." if len(config.classes) > 10 else "")
+    names = ", ".join(config.classes[:10]) + (", ..." if len(config.classes) > 10 else "")
     return f"""---
 library_name: integralaction
 pipeline_tag: video-classification
@@ -163,7 +165,7 @@ pipeline_tag: video-classification
 
 # Human action recognition, method {config.method}
 
-{len(config.classes)} classes: {shown}. Settings: `config.json`.
+{len(config.classes)} classes: {names}. Settings: `config.json`.
 
 ```python
 from integralaction import load_model, predict_video

@@ -11,8 +11,11 @@ import torch
 from networks import write_network
 from PIL import Image
 
-from integralaction import pose_estimation
-from integralaction.pose_estimation import RTMO, RTMPose, estimate_poses, estimator_named
+from integralaction.estimators import network_files, rtmo
+from integralaction.estimators.choice import load_estimator
+from integralaction.estimators.rtmo import RTMO
+from integralaction.estimators.rtmpose import RTMPose
+from integralaction.estimators.video_poses import estimate_poses
 from integralaction.video.frames import write_video
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
@@ -91,7 +94,7 @@ def test_nothing_on_standard_output(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == ""  # where the JSON goes
 
 
-def test_only_the_wanted_frames_are_looked_at(tmp_path: Path) -> None:
+def test_only_these_frames_are_looked_at(tmp_path: Path) -> None:
     video = tmp_path / "v.mp4"
     write_video(video, np.concatenate([frames_of(BLUE, 64, 64, 10), frames_of(RED, 64, 64, 10)]), 10)
     estimator = RTMO(rtmo_network(tmp_path / "n.onnx"))
@@ -102,7 +105,7 @@ def test_only_the_wanted_frames_are_looked_at(tmp_path: Path) -> None:
 
 def test_networks_of_another_kind_are_refused(tmp_path: Path) -> None:
     detector, pose = rtmpose_networks(tmp_path)
-    rtmo = rtmo_network(tmp_path / "rtmo.onnx")
+    rtmo_path = rtmo_network(tmp_path / "rtmo.onnx")
     openpose = write_network(
         tmp_path / "op.onnx", [1, 3, 64, 64], {"fields": np.zeros((1, 38, 8, 8)), "maps": np.zeros((1, 19, 8, 8))}
     )
@@ -111,7 +114,7 @@ def test_networks_of_another_kind_are_refused(tmp_path: Path) -> None:
     for path in (detector, pose, openpose, many):
         with pytest.raises(ValueError, match=rf"Expected the network of RTMO in .*{path.name}"):
             RTMO(path)
-    for path in (rtmo, openpose, many, write_network(tmp_path / "halpe.onnx", [1, 3, 64, 32], halpe)):
+    for path in (rtmo_path, openpose, many, write_network(tmp_path / "halpe.onnx", [1, 3, 64, 32], halpe)):
         with pytest.raises(ValueError, match=rf"Expected the network of RTMPose in .*{path.name}"):
             RTMPose(detector, path)
     for path in (pose, openpose, many):
@@ -126,8 +129,8 @@ def test_networks_of_another_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Expected RTMO's network in .*four\.onnx, which takes one image"):
         RTMO(four)
     with pytest.raises(ValueError, match=r"Expected two files, .* in --weights for rtmpose; found 1"):
-        estimator_named("rtmpose", [pose], "cpu")
-    assert isinstance(estimator_named("rtmpose", [detector, pose], "cuda"), RTMPose)  # no such provider: the CPU
+        load_estimator("rtmpose", [pose], "cpu")
+    assert isinstance(load_estimator("rtmpose", [detector, pose], "cuda"), RTMPose)  # no such provider: the CPU
 
 
 def test_downloads_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,17 +138,17 @@ def test_downloads_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     folder = tmp_path / "hub/checkpoints"
     folder.mkdir(parents=True)
-    address, digest = pose_estimation._FILES["rtmo"][0]
+    address, digest = rtmo.NETWORK
     there = rtmo_network(folder / Path(address).with_suffix(".onnx").name)
     with pytest.raises(ValueError, match=rf"Expected the file with SHA-256 {digest[:16]}.* in .*rtmo-s.*onnx; found"):
-        estimator_named("rtmo", [], "cpu")
+        load_estimator("rtmo", [], "cpu")
     good = hashlib.sha256(there.read_bytes()).hexdigest()
-    monkeypatch.setitem(pose_estimation._FILES, "rtmo", ((address, good),))
-    assert isinstance(estimator_named("rtmo", [], "cpu"), RTMO)
+    monkeypatch.setattr(rtmo, "NETWORK", (address, good))
+    assert isinstance(load_estimator("rtmo", [], "cpu"), RTMO)
     there.unlink()
-    monkeypatch.setattr(pose_estimation, "_MODELS", "file:///nowhere/")
+    monkeypatch.setattr(network_files, "MODELS", "file:///nowhere/")
     with pytest.raises(ConnectionError, match=r"Expected to download .*rtmo-s.* --weights, .* --pose-model"):
-        estimator_named("rtmo", [], "cpu")
+        load_estimator("rtmo", [], "cpu")
 
 
 def test_keypoint_rcnn_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,15 +160,17 @@ def test_keypoint_rcnn_through_torchvision(tmp_path: Path, monkeypatch: pytest.M
             self.scale = torch.nn.Parameter(torch.tensor(0.0))
 
         def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-            found = []
+            outputs = []
             for image in images:
                 assert image.shape[0] == 3 and image.min() >= 0 and image.max() <= 1
                 places = torch.arange(17.0)[:, None] * self.scale + torch.tensor([image[0, 0, 0] * 255, 5.0])
                 keypoints = torch.cat([places, torch.ones(17, 1)], dim=1)
                 scores = torch.tensor([0.9, 0.3])  # the second is hardly a person
                 of_joints = torch.full((2, 17), 2.0)
-                found.append({"keypoints": keypoints.repeat(2, 1, 1), "scores": scores, "keypoints_scores": of_joints})
-            return found
+                outputs.append(
+                    {"keypoints": keypoints.repeat(2, 1, 1), "scores": scores, "keypoints_scores": of_joints}
+                )
+            return outputs
 
     detection = types.ModuleType("torchvision.models.detection")
     detection.keypointrcnn_resnet50_fpn = lambda weights, weights_backbone: Network()
@@ -174,7 +179,7 @@ def test_keypoint_rcnn_through_torchvision(tmp_path: Path, monkeypatch: pytest.M
     for name, module in (("torchvision", types.ModuleType("torchvision")), ("torchvision.models", models)):
         monkeypatch.setitem(sys.modules, name, module)
     torch.save({"scale": torch.tensor(2.0)}, tmp_path / "weights.pth")
-    estimator = estimator_named("keypoint-rcnn", [tmp_path / "weights.pth"], "cpu")
+    estimator = load_estimator("keypoint-rcnn", [tmp_path / "weights.pth"], "cpu")
     frames = np.concatenate([frames_of((number, 0, 0)) for number in range(10)])
     persons = estimator(frames)
     assert [len(p) for p in persons] == [1] * 10 and estimator.skeleton == "coco17"
@@ -183,4 +188,4 @@ def test_keypoint_rcnn_through_torchvision(tmp_path: Path, monkeypatch: pytest.M
         np.testing.assert_allclose(person[:, 2], 0.9 / (1 + np.exp(-2)), rtol=1e-5)
     torch.save({"other": torch.tensor(2.0)}, tmp_path / "weights.pth")
     with pytest.raises(ValueError, match=r"Expected torchvision's weights of Keypoint R-CNN in .*; found others"):
-        estimator_named("keypoint-rcnn", [tmp_path / "weights.pth"], "cpu")
+        load_estimator("keypoint-rcnn", [tmp_path / "weights.pth"], "cpu")

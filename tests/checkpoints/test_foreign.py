@@ -6,16 +6,22 @@ import pickle
 import re
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from model import snapshots
-from model.snapshots import make, mit, mmaction, released_file, released_shapes, resnet_shapes, tsm_shift
+from checkpoints import snapshots
+from checkpoints.snapshots import make, mit, mmaction, released_file, released_shapes, resnet_shapes, tsm_shift
 from torch import Tensor
 
-from integralaction.model.foreign import Told, read_foreign, read_tensors
+from integralaction.checkpoints import read
+from integralaction.checkpoints.hints import CheckpointHints
+from integralaction.checkpoints.mapping import CheckpointFormat, TensorMapping, Translation, has_prefix
+from integralaction.checkpoints.read import read_checkpoint
+from integralaction.checkpoints.resnet import RESNET
+from integralaction.checkpoints.tensors import read_tensors
 from integralaction.model.network import IntegralAction
 from integralaction.models import load_model
 from tests.toy import with_values
@@ -43,15 +49,15 @@ def close(ours: Tensor, theirs: Tensor | np.ndarray, share: float = 1e-4) -> boo
 
 def reference_inputs(seed: int, batch: int, factor: int = 1, joints: int = 18) -> tuple[Tensor, Tensor]:
     """Frames and joints (in pixels of the frames) as the reference's README makes them."""
-    random, poses = np.random.RandomState(seed), 7 * factor + 1
+    random, pose_frames = np.random.RandomState(seed), 7 * factor + 1
     video = random.uniform(0, 1, (batch, 8, 3, 224, 224)).astype(np.float32)
-    coords = random.uniform(-4, 60, (batch, poses, 5, joints, 2)).astype(np.float32)
-    scores = random.uniform(0, 1, (batch, poses, 5, joints)).astype(np.float32)
+    coords = random.uniform(-4, 60, (batch, pose_frames, 5, joints, 2)).astype(np.float32)
+    scores = random.uniform(0, 1, (batch, pose_frames, 5, joints)).astype(np.float32)
     scores[scores < 0.3] *= 0.2
     coords[:, :, 3:], scores[:, :, 3:] = 1, 0
     coords[:, 0], scores[:, 0] = 1, 0
-    found = np.concatenate([coords * 4, scores[..., None]], axis=-1)  # 4 frame pixels a map pixel
-    return torch.from_numpy(video), torch.from_numpy(found)
+    poses = np.concatenate([coords * 4, scores[..., None]], axis=-1)  # 4 frame pixels a map pixel
+    return torch.from_numpy(video), torch.from_numpy(poses)
 
 
 def saved(content: object, path: Path) -> Path:
@@ -113,8 +119,8 @@ def test_keys_and_shapes_are_those_of_the_reference(shared: Path, file: str, arg
     assert {key: list(shape) for key, shape in released_shapes(**arguments).items()} == keys
 
 
-# depths, maps, joints, classes, what the classifier sees, what is told
-UNSEEN = [
+# depths, maps, joints, classes, what the classifier looks at, the options
+OTHER_SNAPSHOTS = [
     ((18, 18), 52, 18, 50, 512, {"mode": "pose_only"}),
     ((18, 18), 52, 18, 50, 512, {"mode": "pose_only", "pose_frame_factor": 4}),
     ((50, 18), 52, 18, 400, 512, {"pose_frame_factor": 4}),
@@ -125,23 +131,27 @@ UNSEEN = [
 ]
 
 
-@pytest.mark.parametrize(("depths", "maps", "joints", "classes", "features", "told"), UNSEEN)
+@pytest.mark.parametrize(("depths", "maps", "joints", "classes", "features", "options"), OTHER_SNAPSHOTS)
 @torch.no_grad()
 def test_other_snapshots_give_what_the_released_code_computes(
-    tmp_path: Path, depths: tuple, maps: int, joints: int, classes: int, features: int, told: dict
+    tmp_path: Path, depths: tuple, maps: int, joints: int, classes: int, features: int, options: dict
 ) -> None:
     weights = make(released_shapes(*depths, maps, classes, features))
-    model = load_model(saved(released_file(weights), tmp_path / "snapshot.pth"), **told)
-    mode, gate, factor = told.get("mode", "rgb+pose"), told.get("pose_gate", True), told.get("pose_frame_factor", 1)
+    model = load_model(saved(released_file(weights), tmp_path / "snapshot.pth"), **options)
+    mode, gate, factor = (
+        options.get("mode", "rgb+pose"),
+        options.get("pose_gate", True),
+        options.get("pose_frame_factor", 1),
+    )
     frames, poses = reference_inputs(3, 1, factor, joints)
     output = model(None if mode == "pose_only" else frames, None if mode == "rgb_only" else poses)
-    drawn = None if mode == "rgb_only" else torch.cat([output.heatmaps, output.pafs], dim=2)
-    wanted = snapshots.released(weights, mode, gate, factor, depths, frames, drawn)
+    pose_maps = None if mode == "rgb_only" else torch.cat([output.heatmaps, output.pafs], dim=2)
+    reference = snapshots.released(weights, mode, gate, factor, depths, frames, pose_maps)
     assert model.config.clip.pose_frames == 7 * factor + 1
-    assert (output.probabilities - wanted["probabilities"]).abs().max() <= 1e-5
+    assert (output.probabilities - reference["probabilities"]).abs().max() <= 1e-5
     for name in ("appearance", "pose", "feature"):
-        assert name not in wanted or close(getattr(output, name), wanted[name]), name
-    assert "pose_gate" not in wanted or close(1 - output.gate, wanted["pose_gate"])
+        assert name not in reference or close(getattr(output, name), reference[name]), name
+    assert "pose_gate" not in reference or close(1 - output.gate, reference["pose_gate"])
 
 
 @torch.no_grad()
@@ -152,9 +162,9 @@ def test_the_plain_forward_pass_is_the_released_one() -> None:
     frames, joints = reference_inputs(7, 2)
     model = IntegralAction(with_values(_config(), classes=tuple("ab")))
     maps = torch.cat(model.pose.draw(joints, 224, 224), dim=2)
-    found = snapshots.released(weights, "rgb+pose", True, 1, (18, 18), frames, maps)
-    assert np.abs(found["probabilities"].numpy() - golden["full.prob"]).max() <= 1e-5
-    assert close(found["pose_gate"][..., ::EVERY], golden["full.gate"])
+    reference = snapshots.released(weights, "rgb+pose", True, 1, (18, 18), frames, maps)
+    assert np.abs(reference["probabilities"].numpy() - golden["full.prob"]).max() <= 1e-5
+    assert close(reference["pose_gate"][..., ::EVERY], golden["full.gate"])
 
 
 def _config():
@@ -164,17 +174,17 @@ def _config():
 
 
 def test_every_tensor_of_a_snapshot_is_accounted_for(snapshot: Path) -> None:
-    for told, left in (
-        (Told(), 13),
-        (Told(pose_gate=False), 19),
-        (Told(mode="rgb_only"), 154),
-        (Told(mode="pose_only"), 153),
+    for hints, unused in (
+        (CheckpointHints(), 13),
+        (CheckpointHints(pose_gate=False), 19),
+        (CheckpointHints(mode="rgb_only"), 154),
+        (CheckpointHints(mode="pose_only"), 153),
     ):
-        foreign = read_foreign(snapshot, told)
-        assert [move.source for move in foreign.moves] == list(read_tensors(snapshot))
-        assert sum(move.target is None for move in foreign.moves) == left
-        made = {move.target for move in foreign.moves} - {None}
-        assert made == set(foreign.model.state_dict())
+        checkpoint = read_checkpoint(snapshot, hints)
+        assert [mapping.source for mapping in checkpoint.mappings] == list(read_tensors(snapshot)[0])
+        assert sum(mapping.target is None for mapping in checkpoint.mappings) == unused
+        targets = {mapping.target for mapping in checkpoint.mappings} - {None}
+        assert targets == set(checkpoint.model.state_dict())
 
 
 def test_options_that_shapes_contradict_are_refused(tmp_path: Path) -> None:
@@ -202,7 +212,7 @@ def test_wrong_keys_are_all_named_and_nothing_is_loaded(tmp_path: Path) -> None:
 
 def test_keys_that_change_nothing_here_are_checked_too(tmp_path: Path) -> None:
     """A bias that becomes part of a mean, norms and convolutions that lose dimensions."""
-    for key, shape, told in (
+    for key, shape, options in (
         ("pose2feat.conv.0.bias", (3,), {}),
         ("aggregator.img_norm.weight", (8, 64), {}),
         ("aggregator.pose_conv.0.weight", (512, 2, 256), {}),
@@ -211,7 +221,7 @@ def test_keys_that_change_nothing_here_are_checked_too(tmp_path: Path) -> None:
         weights = make(released_shapes())
         weights[key] = torch.zeros(shape)
         with pytest.raises(ValueError, match=rf"of another shape: {re.escape(key)} {re.escape(str(shape))}"):
-            load_model(saved(released_file(weights), tmp_path / "snapshot.pth"), **told)
+            load_model(saved(released_file(weights), tmp_path / "snapshot.pth"), **options)
     weights = make(released_shapes())
     del weights["pose2feat.conv.0.bias"]
     with pytest.raises(ValueError, match=r"missing: pose2feat\.conv\.0\.bias\."):
@@ -219,13 +229,13 @@ def test_keys_that_change_nothing_here_are_checked_too(tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_apply_are_refused(snapshot: Path, tmp_path: Path) -> None:
-    for told in ({"mode": "rgb_only", "pose_gate": False}, {"mode": "rgb_only", "pose_frame_factor": 4}):
+    for options in ({"mode": "rgb_only", "pose_gate": False}, {"mode": "rgb_only", "pose_frame_factor": 4}):
         with pytest.raises(ValueError, match="for mode rgb_only, which has none"):
-            load_model(snapshot, **told)
+            load_model(snapshot, **options)
     assert load_model(snapshot, shift=0).config.appearance.backbone.shift == 0
-    for told in ({"frames": 0}, {"stride": -1}, {"shift": 1}, {"stride": 3, "pose_frame_factor": 4}):
+    for options in ({"frames": 0}, {"stride": -1}, {"shift": 1}, {"stride": 3, "pose_frame_factor": 4}):
         with pytest.raises(ValueError, match=r"^\S+snapshot_29\.pth\.tar: Expected [^\n]*$"):
-            load_model(snapshot, **told)
+            load_model(snapshot, **options)
     path = saved(released_file(make(released_shapes(101, 18, 52, 5))), tmp_path / "deep.pth")
     with pytest.raises(ValueError, match="found ResNet-101, which there shifts in every block"):
         load_model(path)
@@ -270,18 +280,18 @@ def tsm_weights(depth: int, classes: int = 12) -> snapshots.Weights:
 def test_tsm_in_both_layouts_gives_the_same_as_a_plain_implementation(tmp_path: Path, depth: int) -> None:
     weights, video = tsm_weights(depth), torch.rand(2, 8, 3, 64, 64)
     every = 2 if depth == 101 else 1
-    wanted = snapshots.tsm(weights, depth, video, tsm_shift(8, every))
+    reference = snapshots.tsm(weights, depth, video, tsm_shift(8, every))
     name = f"TSM_kinetics_RGB_resnet{depth}_shift8_blockres_avg_segment8_e50.pth"
     ours = load_model(saved(mit(weights, depth), tmp_path / name))
     other = load_model(saved(mmaction(weights, depth), tmp_path / "tsm_1x1x8.pth"))
     assert ours.config == other.config
     a, b = ours(video, None), other(video, None)
     assert torch.equal(a.probabilities, b.probabilities)
-    assert close(a.logits.mean(dim=1), wanted)
+    assert close(a.logits.mean(dim=1), reference)
     assert (a.probabilities - torch.softmax(a.logits.mean(dim=1), dim=1)).abs().max() <= 1e-6
     # with the released code's shift, or another fraction, the same weights say something else
     for shift in (snapshots.released_shift(8), tsm_shift(8, every, parts=4), tsm_shift(4, every)):
-        assert difference(snapshots.tsm(weights, depth, video, shift), wanted) > 1e-2
+        assert difference(snapshots.tsm(weights, depth, video, shift), reference) > 1e-2
 
 
 def test_tsm_is_not_read_by_other_conventions(tmp_path: Path) -> None:
@@ -291,13 +301,13 @@ def test_tsm_is_not_read_by_other_conventions(tmp_path: Path) -> None:
         path = saved(content, tmp_path / f"{number}_shift8_segment8.pth")
         with pytest.raises(ValueError, match="Expected mode for a released IntegralAction snapshot alone"):
             load_model(path, mode="rgb_only")
-        with pytest.raises(ValueError, match=r"Expected shift 8, as the name .* found 4 told"):
+        with pytest.raises(ValueError, match=r"Expected shift 8, as the name .* found shift 4 given"):
             load_model(path, shift=4)
-        with pytest.raises(ValueError, match=r"Expected frames 8, as the name .* found 16 told"):
+        with pytest.raises(ValueError, match=r"Expected frames 8, as the name .* found frames 16 given"):
             load_model(path, frames=16)
-    mixed = {**both[0]["state_dict"], **{f"module.{k}": v for k, v in both[1]["state_dict"].items()}}
+    mixture = {**both[0]["state_dict"], **{f"module.{k}": v for k, v in both[1]["state_dict"].items()}}
     with pytest.raises(ValueError, match=r"surplus: backbone\.conv1\.bn\.bias"):
-        load_model(saved({"state_dict": mixed}, tmp_path / "mixed.pth"))
+        load_model(saved({"state_dict": mixture}, tmp_path / "mixed.pth"))
     deep = mit(tsm_weights(101), 18)  # every block marked: not the rule of R101
     with pytest.raises(ValueError, match=r"surplus: base_model\.layer1\.1\.conv1\.net\.weight"):
         load_model(saved(deep, tmp_path / "deep.pth"))
@@ -348,6 +358,33 @@ def test_plain_resnets_classify_single_frames(tmp_path: Path, depth: int) -> Non
     assert model.config.appearance.backbone.shift == 0
 
 
+# ---- another format
+
+
+@torch.no_grad()
+def test_a_new_format_is_one_value_in_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project that writes a ResNet below `encoder.`, with the classifier's sign turned."""
+
+    def translate(tensors: snapshots.Weights, hints: CheckpointHints, path: Path) -> Translation:
+        plain = RESNET.translate({key.removeprefix("encoder."): t for key, t in tensors.items()}, hints, path)
+        rules = {f"encoder.{key}": rule for key, rule in plain.rules.items()}
+        rules["encoder.fc.weight"] = replace(rules["encoder.fc.weight"], change="negated", sign=-1)
+        return replace(plain, rules=rules)
+
+    encoder = CheckpointFormat("ResNet below encoder", "encoder.", lambda k: has_prefix(k, "encoder."), translate)
+    weights, video = tsm_weights(18), torch.rand(1, 8, 3, 64, 64)
+    content = {f"encoder.{key}": -tensor if key == "fc.weight" else tensor for key, tensor in weights.items()}
+    path = saved(content, tmp_path / "encoder.pth")
+    with pytest.raises(ValueError, match=r"Expected the keys of one of these .*; found encoder\.conv1\.weight"):
+        load_model(path)
+    monkeypatch.setattr(read, "FORMATS", (*read.FORMATS, encoder))
+    checkpoint = read_checkpoint(path, CheckpointHints())
+    assert checkpoint.format_name == "ResNet below encoder"
+    assert TensorMapping("encoder.fc.weight", "appearance_classifier.weight", "negated") in checkpoint.mappings
+    plain = load_model(saved(weights, tmp_path / "plain.pth"))
+    assert torch.equal(checkpoint.model(video, None).probabilities, plain(video, None).probabilities)
+
+
 # ---- files
 
 
@@ -396,7 +433,7 @@ def test_a_training_checkpoint_of_mmengine(tmp_path: Path, monkeypatch: pytest.M
     path = saved(content, tmp_path / "epoch_50.pth")
     for name in ("mmengine", "mmengine.logging", module.__name__):
         monkeypatch.delitem(sys.modules, name)
-    assert len(read_foreign(path, Told()).moves) == len(weights)
+    assert len(read_checkpoint(path, CheckpointHints()).mappings) == len(weights)
 
 
 def test_what_lies_beside_the_network(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -425,7 +462,7 @@ def test_numpy_1_wrote_other_names(tmp_path: Path) -> None:
             data = new.read(name)
             file.writestr(name, data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
     for file in (path, old):
-        assert len(read_tensors(file)) == 122
+        assert len(read_tensors(file)[0]) == 122
     assert b"numpy.core.multiarray" in zipfile.ZipFile(old).read("new/data.pkl")
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from model.snapshots import make, mit, recipe_tensor, released_file, released_shapes, resnet_shapes
+from checkpoints.snapshots import make, mit, recipe_tensor, released_file, released_shapes, resnet_shapes
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
+from integralaction.checkpoints.hub import save_pretrained
+from integralaction.checkpoints.tensors import read_tensors
 from integralaction.cli.main import run
-from integralaction.model.foreign import read_tensors
-from integralaction.model.hub import save_pretrained
 from integralaction.model.network import IntegralAction
 from integralaction.models import load_model
 from integralaction.training.stages import train
@@ -36,13 +36,13 @@ def test_convert_accounts_for_every_tensor(snapshot: Path, tmp_path: Path, capsy
     counts = [int(line.split()[1]) for line in printed.splitlines() if line.startswith("  ")]
     assert sum(counts) == 276
     rows = list(csv.DictReader((out / "conversion.csv").read_text().splitlines()))
-    assert [row["key"] for row in rows] == list(read_tensors(snapshot))
+    assert [row["key"] for row in rows] == list(read_tensors(snapshot)[0])
     loaded = load_model(out)
     assert loaded.config.classes == CLASSES and loaded.config.appearance.backbone.shift == 4
     first = {name: tensor.clone() for name, tensor in loaded.state_dict().items()}
     direct = load_model(snapshot, classes=CLASSES).state_dict()
     assert first.keys() == direct.keys() and all(torch.equal(first[name], direct[name]) for name in first)
-    # told again, into a folder that is there; and of a model that is ours already
+    # once more, into the same folder; and a model that is ours already
     assert run(["convert", str(snapshot), "--out", str(out)]) == 2
     assert "already. Give another --out" in capsys.readouterr().err
     assert run(["convert", str(out / "model.safetensors")]) == 2
@@ -55,7 +55,7 @@ def test_convert_accounts_for_every_tensor(snapshot: Path, tmp_path: Path, capsy
     assert "Expected frames of at least 1; found -1." in capsys.readouterr().err
 
 
-def test_convert_writes_nothing_unless_told(snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_convert_writes_nothing_without_a_folder(snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert run(["convert", str(snapshot), "--mode", "pose_only", "--pose-frame-factor", "4"]) == 0
     printed = capsys.readouterr().out
     assert "Nothing was written" in printed and "29 pose frames" in printed
@@ -82,10 +82,10 @@ def test_two_streams_become_the_start_of_stage_3(snapshot: Path, tmp_path: Path,
     assert run(["convert", str(snapshot), str(tmp_path / "appearance.pth")]) == 2
     assert "classifier on 512 features for mode pose_only" in capsys.readouterr().err
     tsm = {**resnet_shapes(18), "fc.weight": (3, 512), "fc.bias": (3,)}
-    torch.save(mit(make(tsm), 18), tmp_path / "tsm_shift8_segment4.pth")
-    assert run(["convert", str(tmp_path / "tsm_shift8_segment4.pth"), str(snapshot)]) == 2
+    torch.save(mit(make(tsm), 18), tmp_path / "tsm_shift8_segment16.pth")
+    assert run(["convert", str(tmp_path / "tsm_shift8_segment16.pth"), str(snapshot)]) == 2
     error = capsys.readouterr().err
-    assert "clip.frames is 4 and 8" in error
+    assert "found: clip.frames is 16 and 8. Train one of them" in error
     assert run(["convert", str(snapshot), str(snapshot), "--mode", "pose_only"]) == 2
     assert "Expected no mode and no word on the gate for two files" in capsys.readouterr().err
     assert run(["convert", str(tmp_path / "appearance.pth"), str(snapshot), "--no-pose-gate"]) == 2
@@ -122,21 +122,21 @@ def test_training_starts_from_a_model_with_its_settings(tmp_path: Path, capsys: 
     recipe = with_values(
         recipe, appearance=replace(recipe.stages.appearance, epochs=0), pose=replace(recipe.stages.pose, epochs=0)
     )
-    made = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
-    init, trained = load_model(tmp_path / "init"), made.load("integral")
-    assert trained.config == init.config
+    first_run = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
+    init, final = load_model(tmp_path / "init"), first_run.load("integral")
+    assert final.config == init.config
     assert (
         "model.appearance.backbone.shift=4, model.appearance.backbone.shift_first=previous" in capsys.readouterr().err
     )
-    assert trained.config.clip.pose_frames == 3
-    before, after = init.state_dict(), trained.state_dict()
+    assert final.config.clip.pose_frames == 3
+    before, after = init.state_dict(), final.state_dict()
     streams = [name for name in before if name.startswith(("appearance", "pose.", "pose_classifier"))]
     assert all(torch.equal(before[name], after[name]) for name in streams)  # stage 3 leaves them, batch statistics too
     for part in ("pose_pooling.conv.weight", "integration.gate.conv.weight", "classifier.weight"):
         assert not torch.equal(before[part], after[part]), part
     shutil.rmtree(tmp_path / "init")  # the run has its own copy
-    again = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
-    assert again.recipe.model == made.recipe.model
+    second_run = train(recipe, tmp_path / "data", tmp_path / "run", "cpu")
+    assert second_run.recipe.model == first_run.recipe.model
 
 
 def test_other_classes_need_new_heads(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -156,18 +156,16 @@ def test_other_classes_need_new_heads(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run([*arguments, "--init", str(tmp_path / "init")]) == 2
     assert "Give --head new to start new classifiers" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    asked = [*arguments, "--init", str(tmp_path / "init"), "--head", "new", "model.appearance.backbone.shift=8"]
-    assert run(asked) == 2
+    command = [*arguments, "--init", str(tmp_path / "init"), "--head", "new", "model.appearance.backbone.shift=8"]
+    assert run(command) == 2
     assert "need, model.appearance.backbone.shift=4; found others" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert run([*arguments, "--init", str(tmp_path / "init"), "--head", "new"]) == 0
     assert "pose-only: 0 epochs, and its classifier is new: it answers by chance" in capsys.readouterr().err
-    trained = load_model(tmp_path / "run")
-    assert trained.config.classes == CLASSES and trained.config.appearance.backbone.shift == 4
+    final = load_model(tmp_path / "run")
+    assert final.config.classes == CLASSES and final.config.appearance.backbone.shift == 4
     init = load_model(tmp_path / "init")
-    assert torch.equal(
-        trained.get_submodule("pose").front_end[0].weight, init.get_submodule("pose").front_end[0].weight
-    )
+    assert torch.equal(final.get_submodule("pose").front_end[0].weight, init.get_submodule("pose").front_end[0].weight)
 
 
 def test_weights_of_single_frames_start_the_recipes_clips(tmp_path: Path) -> None:
@@ -188,5 +186,5 @@ def test_weights_of_single_frames_start_the_recipes_clips(tmp_path: Path) -> Non
         "probabilities",
     )
     model = new_model(with_values(recipe, model=config), "appearance-only", 0, init)
-    wanted = recipe_tensor("layer4.1.conv2.weight", (512, 512, 3, 3))
-    assert torch.equal(model.get_submodule("appearance").backbone.layer4[1].conv2.weight, wanted)
+    weight = recipe_tensor("layer4.1.conv2.weight", (512, 512, 3, 3))
+    assert torch.equal(model.get_submodule("appearance").backbone.layer4[1].conv2.weight, weight)

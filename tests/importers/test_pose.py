@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 from networks import write_network
 
-from integralaction import posing
 from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.posing import UNIT, beside
+from integralaction.estimators import units, video_poses
+from integralaction.estimators.choice import EstimatorChoice
+from integralaction.estimators.units import UNIT_SIZE
+from integralaction.importers import pose
+from integralaction.importers.pose import estimate_data_set
 from integralaction.video.frames import write_video
 
 FRAMES, SIZE = 30, 64
@@ -51,7 +54,7 @@ def start(data: Path, network: Path, *more: str) -> subprocess.Popen:
     )
 
 
-def finished(running: subprocess.Popen, seconds: float = 120) -> str:
+def wait_for_output(running: subprocess.Popen, seconds: float = 120) -> str:
     try:
         output, _ = running.communicate(timeout=seconds)
     finally:
@@ -119,7 +122,7 @@ def test_wrong_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_killed_command_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    videos = 6 * UNIT
+    videos = 6 * UNIT_SIZE
     network = rtmo_network(tmp_path / "n.onnx")
     data_set(tmp_path / "data", videos)
     data_set(tmp_path / "whole", videos)
@@ -142,15 +145,15 @@ def test_a_killed_command_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture)
 
 
 def children(parent: int) -> list[int]:
-    found = []
+    processes = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = path.read_text()
         except OSError:
             continue
         if int(text.rpartition(")")[2].split()[1]) == parent:
-            found.append(int(path.parent.name))
-    return found
+            processes.append(int(path.parent.name))
+    return processes
 
 
 def command_line(process: int) -> str:
@@ -162,14 +165,14 @@ def command_line(process: int) -> str:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
 def test_one_of_several_processes_dies_and_nothing_is_lost(tmp_path: Path) -> None:
-    videos = 8 * UNIT
+    videos = 8 * UNIT_SIZE
     data_set(tmp_path / "data", videos)
     running = start(tmp_path / "data", rtmo_network(tmp_path / "n.onnx"), "--processes", "2")
     wait_until(lambda: done_units(tmp_path / "data") >= 1)
     workers = [child for child in children(running.pid) if "spawn_main" in command_line(child)]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
-    output = finished(running)
+    output = wait_for_output(running)
     assert running.returncode == 0, output
     check_whole(tmp_path / "data", videos)
 
@@ -177,7 +180,7 @@ def test_one_of_several_processes_dies_and_nothing_is_lost(tmp_path: Path) -> No
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
 def test_a_ray_cluster_loses_a_worker_and_no_video(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra integralaction[ray] is not installed")
-    videos = 10 * UNIT
+    videos = 10 * UNIT_SIZE
     data_set(tmp_path / "data", videos)
     running = start(tmp_path / "data", rtmo_network(tmp_path / "n.onnx"), "--ray", "local")
     wait_until(lambda: done_units(tmp_path / "data") >= 2, 120)
@@ -188,35 +191,10 @@ def test_a_ray_cluster_loses_a_worker_and_no_video(tmp_path: Path) -> None:
 
     wait_until(lambda: len(working()) >= 1)
     os.kill(working()[0], signal.SIGKILL)
-    output = finished(running)
+    output = wait_for_output(running)
     assert running.returncode == 0, output
     assert "kept, but" not in output
     check_whole(tmp_path / "data", videos)
-
-
-def test_items_are_made_beside_and_not_far_ahead() -> None:
-    made: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for number in range(20):
-            made.append(number)
-            yield number
-
-    taken = []
-    for number in beside(numbers()):
-        time.sleep(0.002)
-        assert made[-1] - number <= 3
-        taken.append(number)
-    assert taken == list(range(20))
-
-    def failing() -> Iterator[int]:
-        yield 1
-        raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        list(beside(failing()))
-    first = next(iter(beside(numbers())))  # who stops early leaves no thread behind
-    assert first == 0
 
 
 def test_poses_of_another_skeleton_are_there_already(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -240,27 +218,29 @@ def test_poses_of_another_skeleton_are_there_already(tmp_path: Path, capsys: pyt
 
 def test_a_video_that_kills_its_process_is_given_up_alone(tmp_path: Path) -> None:
     """Its deaths are counted by the notes that it leaves; the videos beside it get their poses."""
-    data_set(tmp_path / "data", 2 * UNIT)
+    data_set(tmp_path / "data", 2 * UNIT_SIZE)
     script = tmp_path / "work.py"
     script.write_text(
         """
 import os, sys
 from pathlib import Path
-from integralaction import posing
 from integralaction.data.index import read_index
+from integralaction.estimators import units
+from integralaction.estimators.choice import EstimatorChoice
+from integralaction.importers.pose import estimate_data_set
 
-real = posing.poses_of_video
+real = units.estimate_all_poses
 
 def deadly(estimator, path, *more):
     if path.name == "1.mp4":
         os._exit(9)
     return real(estimator, path, *more)
 
-posing.poses_of_video = deadly
-posing.TRIES = 2
+units.estimate_all_poses = deadly
+units.TRIES = 2
 if __name__ == "__main__":
-    done = posing.estimate_data_set(read_index(sys.argv[1]), posing.Estimator("rtmo", (sys.argv[2],), "cpu"), 2)
-    print(posing.TRIES, [(issue.item, issue.detail) for issue in done.issues])
+    done = estimate_data_set(read_index(sys.argv[1]), EstimatorChoice("rtmo", (sys.argv[2],), "cpu"), 2)
+    print(units.TRIES, [(issue.item, issue.detail) for issue in done.issues])
 """
     )
     network = rtmo_network(tmp_path / "n.onnx")
@@ -268,7 +248,7 @@ if __name__ == "__main__":
     command = [sys.executable, str(script), str(tmp_path / "data"), str(network)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
     assert "[('v/1.mp4', '2 times the process that looked at it died')]" in done.stdout, done.stderr
-    assert sorted(PoseStore.of(tmp_path / "data")) == [f"v/{n}.mp4" for n in range(2 * UNIT) if n != 1]
+    assert sorted(PoseStore.of(tmp_path / "data")) == [f"v/{n}.mp4" for n in range(2 * UNIT_SIZE) if n != 1]
 
 
 @pytest.mark.parametrize("deaths", [1, 20])
@@ -281,9 +261,9 @@ def test_deaths_of_the_whole_command_are_no_fault_of_a_video(tmp_path: Path, dea
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(posing, "poses_of_video", killed)
+        patched.setattr(units, "estimate_all_poses", killed)
         with pytest.raises(KeyboardInterrupt):
-            posing.estimate_data_set(read_index(tmp_path / "data"), posing.Estimator("rtmo", (str(network),), "cpu"))
+            estimate_data_set(read_index(tmp_path / "data"), EstimatorChoice("rtmo", (str(network),), "cpu"))
     begun = tmp_path / "data/pose.parts/000000.begun"
     assert begun.read_text() == "+0@\n-0@\n"
     begun.write_text("".join(f"+0@{call}\n" for call in ["", *(f"call{n}" for n in range(deaths))]) + "+")
@@ -293,32 +273,32 @@ def test_deaths_of_the_whole_command_are_no_fault_of_a_video(tmp_path: Path, dea
 
 def test_a_long_video_goes_on_within_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = rtmo_network(tmp_path / "n.onnx")
-    monkeypatch.setattr(posing, "PART", 8)
-    monkeypatch.setattr(posing, "AT_ONCE", 4 * SIZE * SIZE * 3)
-    estimator = posing.Estimator("rtmo", (str(network),), "cpu")
+    monkeypatch.setattr(video_poses, "PART", 8)
+    monkeypatch.setattr(video_poses, "PART_BYTES", 4 * SIZE * SIZE * 3)
+    estimator = EstimatorChoice("rtmo", (str(network),), "cpu")
     for name in ("whole", "data"):
         data_set(tmp_path / name, 1)
-    posing.estimate_data_set(read_index(tmp_path / "whole"), estimator)
+    estimate_data_set(read_index(tmp_path / "whole"), estimator)
 
-    seen: list[int] = []
-    real = posing.read_in_parts
+    frames_read: list[int] = []
+    real = video_poses.read_in_parts
 
     def interrupted(path: Path, numbers: range, at_once: int) -> Iterator:
         for part, frames in real(path, numbers, at_once):
-            seen.extend(part)
+            frames_read.extend(part)
             yield part, frames
-            if len(seen) == 20:
+            if len(frames_read) == 20:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(posing, "read_in_parts", interrupted)
+    monkeypatch.setattr(video_poses, "read_in_parts", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        posing.estimate_data_set(read_index(tmp_path / "data"), estimator)
-    kept = sorted((tmp_path / "data/pose.parts").glob("000000-0-*.safetensors"))
-    assert [path.stem for path in kept] == ["000000-0-000000000", "000000-0-000000008"]
+        estimate_data_set(read_index(tmp_path / "data"), estimator)
+    parts = sorted((tmp_path / "data/pose.parts").glob("000000-0-*.safetensors"))
+    assert [path.stem for path in parts] == ["000000-0-000000000", "000000-0-000000008"]
     (tmp_path / "data/pose.parts/000000.begun").unlink()  # so that this process works on it, which can be looked at
-    seen.clear()
-    posing.estimate_data_set(read_index(tmp_path / "data"), estimator)
-    assert seen == list(range(16, FRAMES))
+    frames_read.clear()
+    estimate_data_set(read_index(tmp_path / "data"), estimator)
+    assert frames_read == list(range(16, FRAMES))
     shard = "poses-00000.safetensors"
     assert (tmp_path / "data" / shard).read_bytes() == (tmp_path / "whole" / shard).read_bytes()
 
@@ -328,21 +308,21 @@ def test_a_long_video_goes_on_within_it(tmp_path: Path, monkeypatch: pytest.Monk
 def test_torn_parts_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
     network = rtmo_network(tmp_path / "n.onnx")
     data_set(tmp_path / "data", 2)
-    estimator = posing.Estimator("rtmo", (str(network),), "cpu")
+    estimator = EstimatorChoice("rtmo", (str(network),), "cpu")
 
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(posing, "_merge", stopped)
+        patched.setattr(pose, "_merge", stopped)
         with pytest.raises(KeyboardInterrupt):
-            posing.estimate_data_set(read_index(tmp_path / "data"), estimator)
+            estimate_data_set(read_index(tmp_path / "data"), estimator)
     parts = tmp_path / "data/pose.parts"
     if "-" in name:
         (parts / "000000.json").unlink()
     (parts / "000000.begun").unlink()
     (parts / name).write_bytes(content)
-    posing.estimate_data_set(read_index(tmp_path / "data"), estimator)
+    estimate_data_set(read_index(tmp_path / "data"), estimator)
     check_whole(tmp_path / "data", 2)
 
 
@@ -361,27 +341,28 @@ def test_what_a_killed_clean_up_left_is_no_plan(tmp_path: Path, capsys: pytest.C
 def test_a_clean_up_that_was_killed_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     data_set(tmp_path / "data", 2)
     write_pose_store(tmp_path / "data", [(f"v/{n}.mp4", Poses.nobody("coco17")) for n in range(2)])
-    left = tmp_path / "data/pose.finished"
-    left.mkdir()
-    (left / "plan.json").write_text("{}")
+    finished = tmp_path / "data/pose.finished"
+    finished.mkdir()
+    (finished / "plan.json").write_text("{}")
     network = rtmo_network(tmp_path / "n.onnx")
     assert run(["pose", str(tmp_path / "data"), "--weights", str(network), "--device", "cpu"]) == 0
     assert "All 2 videos of" in capsys.readouterr().err
-    assert not left.exists()
+    assert not finished.exists()
 
 
 def test_processes_that_cannot_begin_are_not_begun_for_ever(tmp_path: Path) -> None:
-    data_set(tmp_path / "data", 2 * UNIT)
+    data_set(tmp_path / "data", 2 * UNIT_SIZE)
     script = tmp_path / "work.py"
     script.write_text(
         """
 import os, sys
-from integralaction import posing
 from integralaction.data.index import read_index
+from integralaction.estimators.choice import EstimatorChoice
+from integralaction.importers.pose import estimate_data_set
 
 if __name__ == "__main__":
     try:
-        posing.estimate_data_set(read_index(sys.argv[1]), posing.Estimator("rtmo", (sys.argv[2],), "cpu"), 2)
+        estimate_data_set(read_index(sys.argv[1]), EstimatorChoice("rtmo", (sys.argv[2],), "cpu"), 2)
     except OSError as error:
         print(error)
 else:
