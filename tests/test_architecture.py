@@ -20,15 +20,16 @@ LEVELS = (
         *("model.pose_maps", "model.inputs", "model.layers", "model.tsm_resnet", "model.backbones", "model.streams"),
         *("model.integration", "model.network"),
         *("model.loss", "model.archive", "model.checkpoint", "model.imagenet"),
-        *("data.index", "data.poses", "data.fingerprint", "data.pose_places", "data.pose_results", "data.pose_files"),
+        *("data.index", "data.poses", "data.fingerprint"),
         *("data.sampling", "data.transforms", "data.clips"),
         "draw",
     ),
+    ("pose_files",),
     ("data.dataset", "data.loading", "estimators", "engines", "recipes", "mime"),
     ("assembly", "checkpoints"),
     ("training.run",),
     ("models",),
-    ("importers", "testing", "predict", "overview", "overlay"),
+    ("importers", "testing", "predict", "overview"),
     ("training",),
     ("export",),
     ("figures", "serve"),
@@ -41,7 +42,18 @@ LEVELS = (
 
 # packages whose files import each other freely; the absence of circles orders them
 FREE = (
-    *("video", "mime", "estimators", "assembly", "checkpoints", "importers", "training", "testing"),
+    *(
+        "video",
+        "pose_files",
+        "mime",
+        "estimators",
+        "assembly",
+        "checkpoints",
+        "importers",
+        "training",
+        "testing",
+        "predict",
+    ),
     *("figures", "reproduce", "report", "cli"),
 )
 

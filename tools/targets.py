@@ -132,7 +132,7 @@ def pose_samples(root: Path) -> list[Path]:
 
 
 def read_pose_file(path: Path) -> str:
-    from integralaction.data.pose_files import read_poses
+    from integralaction.pose_files.read import read_poses
 
     return _digest_of_poses(read_poses(path.parent, path.parents[1] / "video.mp4"))
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.console import say
-from integralaction.data.pose_places import ODD, PoseRequest, ReadPoses, Units, check_units, fit, read_json, understand
-from integralaction.data.pose_results import read_results
 from integralaction.data.poses import PoseStore
 from integralaction.errors import MissingFile, Refused
+from integralaction.pose_files.places import ODD, PoseRequest, ReadPoses, Units, check_units, fit, read_json, understand
+from integralaction.pose_files.results import read_results
 from integralaction.skeleton import skeleton_named
 from integralaction.video.frames import probe
 from integralaction.video.images import image_paths
