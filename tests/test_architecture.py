@@ -17,8 +17,9 @@ LEVELS = (
     ("clip",),
     ("video",),
     (
-        *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
-        *("model.loss", "model.archive", "model.checkpoint"),
+        *("model.pose_maps", "model.inputs", "model.layers", "model.tsm_resnet", "model.backbones", "model.streams"),
+        *("model.integration", "model.network"),
+        *("model.loss", "model.archive", "model.checkpoint", "model.imagenet"),
         *("data.index", "data.poses", "data.fingerprint"),
         *("data.sampling", "data.transforms", "data.clips"),
         "draw",

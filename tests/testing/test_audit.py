@@ -34,11 +34,9 @@ STANDING = np.array(
 )
 
 
-def standing(left: float = 12, top: float = 6, height: float = 52) -> np.ndarray:
+def standing(x: float = 12, top: float = 6, height: float = 52) -> np.ndarray:
     """(1, 18, 3)."""
-    return np.concatenate([STANDING * (40, height) + (left, top), np.full((18, 1), 0.9)], axis=1)[None].astype(
-        np.float32
-    )
+    return np.concatenate([STANDING * (40, height) + (x, top), np.full((18, 1), 0.9)], axis=1)[None].astype(np.float32)
 
 
 def two_colours(root: Path, per_class: int = 3) -> Index:
@@ -47,7 +45,7 @@ def two_colours(root: Path, per_class: int = 3) -> Index:
     for number in range(per_class * len(CLASSES)):
         label = number % len(CLASSES)
         video = f"{number}.mp4"
-        joints = standing(left=8 + number % 5)
+        joints = standing(x=8 + number % 5)
         mask = context_swaps.person_masks(joints[None], SKELETON, SIZE, SIZE)[0]
         frame = np.full((SIZE, SIZE, 3), 60, np.uint8)
         frame[..., label] = 240
@@ -69,7 +67,7 @@ def colour_of(region: np.ndarray) -> np.ndarray:
     return np.eye(3)[region.reshape(-1, 3).astype(float).mean(axis=0).argmax()]
 
 
-def asked(index: Index, tmp_path: Path, answer: audit.FramesToProbabilities) -> audit.Audit:
+def audit_model(index: Index, tmp_path: Path, answer: audit.FramesToProbabilities) -> audit.Audit:
     model = with_values(toy_recipe().model, classes=CLASSES, size=64)
     reader = ClipReader.for_model(index, PoseStore.of(index.root), model)
     return audit.audit_function(answer, CLASSES, index, reader, tmp_path / "answers.jsonl")
@@ -84,8 +82,8 @@ def test_who_follows_the_person_and_who_the_scene(tmp_path: Path, follows: str) 
         # the trunk of whoever stands there is in the middle, a corner is scene
         return colour_of(clips[:, :, 26:30, 30:33] if follows == "person" else clips[:, :, 60:, :6])
 
-    found = asked(index, tmp_path, answer)
-    scores = {name: share for name, (share, *_) in found.scores("model").items()}
+    result = audit_model(index, tmp_path, answer)
+    scores = {name: share for name, (share, *_) in result.scores("model").items()}
     assert scores["as it is"] == 1
     assert (scores["SHAcc"], scores["SBErr"]) == ((1, 0) if follows == "person" else (0, 1))
     if follows == "person":
@@ -94,7 +92,7 @@ def test_who_follows_the_person_and_who_the_scene(tmp_path: Path, follows: str) 
         assert scores["background only"] == 1
     else:
         assert scores["person only"] < 1 and scores["background only"] == 1
-    assert (found.labels != found.backgrounds).all() and len(found.videos) == 9
+    assert (result.labels != result.backgrounds).all() and len(result.videos) == 9
 
 
 def test_an_interrupted_audit_goes_on(tmp_path: Path) -> None:
@@ -108,14 +106,14 @@ def test_an_interrupted_audit_goes_on(tmp_path: Path) -> None:
         return colour_of(clips)
 
     with pytest.raises(KeyboardInterrupt):
-        asked(index, tmp_path, answer)
+        audit_model(index, tmp_path, answer)
     with (tmp_path / "answers.jsonl").open("a") as file:
         file.write('{"number": 3, "par')  # as a kill may leave it
-    found = asked(index, tmp_path, answer)
+    result = audit_model(index, tmp_path, answer)
     assert len(calls) == 4 * 3 + 2 + 4 * 6
-    again = asked(index, tmp_path, answer)
+    again = audit_model(index, tmp_path, answer)
     assert len(calls) == 4 * 3 + 2 + 4 * 6
-    assert (again.answers["model", "swapped"] == found.answers["model", "swapped"]).all()
+    assert (again.answers["model", "swapped"] == result.answers["model", "swapped"]).all()
 
 
 def test_masks_cover_the_person_and_little_else() -> None:
@@ -128,9 +126,9 @@ def test_masks_cover_the_person_and_little_else() -> None:
     assert 0.1 < mask.mean() < 0.4 and not mask[:, :4].any() and not mask[:, -4:].any()
     wide = context_swaps.person_masks(joints[None], SKELETON, SIZE, SIZE, wider=1.7)[0]
     assert (wide & mask).sum() == mask.sum() and wide.sum() > mask.sum()
-    lost = joints.copy()
-    lost[..., 2] = 0
-    assert not context_swaps.person_masks(lost[None], SKELETON, SIZE, SIZE).any()
+    absent = joints.copy()
+    absent[..., 2] = 0
+    assert not context_swaps.person_masks(absent[None], SKELETON, SIZE, SIZE).any()
 
 
 def test_what_is_inpainted_comes_from_around_it() -> None:
@@ -162,8 +160,8 @@ def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureF
     train(recipe, tmp_path / "toy", tmp_path / "run", "cpu")
     command = ["audit", str(tmp_path / "run"), "--sheet", str(tmp_path / "sheet.png"), "--device", "cpu"]
     assert run(command) == 0
-    told = capsys.readouterr().out
-    assert "SHAcc" in told and "integral" in told and "6 videos" in told
+    text = capsys.readouterr().out
+    assert "SHAcc" in text and "integral" in text and "6 videos" in text
     rows = list(csv.DictReader((tmp_path / "run/results/toy-audit.csv").read_text().splitlines()))
     assert {row["method"] for row in rows} == {"appearance-only", "pose-only", "score-average", "integral"}
     by = {(row["method"], row["score"]): float(row["share"]) for row in rows}
@@ -171,15 +169,15 @@ def test_a_run_is_audited_by_one_command(tmp_path: Path, capsys: pytest.CaptureF
     assert by["pose-only", "as it is"] == by["pose-only", "person only"] == by["pose-only", "SHAcc"]
     assert np.asarray(Image.open(tmp_path / "sheet.png")).std() > 10
     assert run(command) == 0
-    assert capsys.readouterr().out == told
+    assert capsys.readouterr().out == text
     for path in (tmp_path / "toy").glob("poses-*"):
         path.unlink()
     empty = [(video.video, Poses.nobody("openpose18")) for video in read_index(tmp_path / "toy").videos]
     write_pose_store(tmp_path / "toy", empty)
     assert run(command) == 2
-    told = capsys.readouterr().err
-    assert "of 6 videos of in-context, out-of-context 0 have one. Estimate poses with `integralaction pose`" in told
-    assert "or name another --split" in told
+    text = capsys.readouterr().err
+    assert "of 6 videos of in-context, out-of-context 0 have one. Estimate poses with `integralaction pose`" in text
+    assert "or name another --split" in text
 
 
 def test_results_of_named_splits_have_names_of_their_own_and_any_terminal_shows_them(tmp_path: Path) -> None:
@@ -189,14 +187,14 @@ def test_results_of_named_splits_have_names_of_their_own_and_any_terminal_shows_
     assert audit.audit_name(asked_run, index, ("train", "train", "val")) == "toy-train-val"
     labels = np.arange(6) % 3
     answers = {("a [b]", version): labels for version in context_swaps.VERSIONS}
-    found = audit.Audit(CLASSES, tuple("abcdef"), labels, (labels + 1) % 3, answers, {"without": 1})
+    result = audit.Audit(CLASSES, tuple("abcdef"), labels, (labels + 1) % 3, answers, {"without": 1})
     with (tmp_path / "told").open("w", encoding="ascii") as file:
-        audit.print_audit(found, Console(file=file, width=80))
-    told = (tmp_path / "told").read_text()
+        audit.print_audit(result, Console(file=file, width=80))
+    text = (tmp_path / "told").read_text()
     # of six right answers and of six wrong ones, Wilson's interval reaches 39 points far
-    assert "100.0 +-39" in told and "0.0 +-39" in told and "a [b]" in told
-    assert "Too few videos to rely on: this audit (6)" in told
-    page = audit.write_audit(found, tmp_path, "toy").with_suffix(".md").read_text(encoding="utf-8")
+    assert "100.0 +-39" in text and "0.0 +-39" in text and "a [b]" in text
+    assert "Too few videos to rely on: this audit (6)" in text
+    page = audit.write_audit(result, tmp_path, "toy").with_suffix(".md").read_text(encoding="utf-8")
     assert "100.0 [61.0, 100.0]" in page and "0.0 [0.0, 39.0]" in page and "Too few videos" in page
 
 
@@ -204,8 +202,8 @@ def test_a_frame_without_a_pose_takes_that_of_the_nearest(tmp_path: Path) -> Non
     index = two_colours(tmp_path)
     for path in tmp_path.glob("poses-*"):
         path.unlink()
-    found = {t: standing(left=t) for t in (0, 1, 2, 3, 4, 16, 17, 18, 19)}
-    write_pose_store(tmp_path, [(v.video, Poses.from_frames("openpose18", found)) for v in index.videos])
+    joints_of_frames = {t: standing(x=t) for t in (0, 1, 2, 3, 4, 16, 17, 18, 19)}
+    write_pose_store(tmp_path, [(v.video, Poses.from_frames("openpose18", joints_of_frames)) for v in index.videos])
     model = with_values(toy_recipe().model, classes=CLASSES, size=64)
     video = ClipReader.for_model(index, PoseStore.of(tmp_path), model).video(0)
     joints = context_swaps._nearest_joints(
