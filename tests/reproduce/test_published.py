@@ -37,9 +37,9 @@ NO_NUMBERS = ("kind", "ImageNet")
 
 
 def from_caption(paper: str, table: int) -> str:
-    found = re.search(rf"^ ?Table {table}: ", paper, re.MULTILINE)
-    assert found, table
-    return paper[found.end() :]
+    caption = re.search(rf"^ ?Table {table}: ", paper, re.MULTILINE)
+    assert caption, table
+    return paper[caption.end() :]
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def test_rows_follow_the_text_of_the_paper(paper: str, table: int) -> None:
         name = re.escape(IN_PAPER[table].get(row, row)) + star + r"(?: \[[\d, ]+\])?"
         numbers = [re.escape(number or "-") for column, number in line.items() if column not in NO_NUMBERS]
         between = r"\s+(?:\(. \d+%\)\s+)?"  # the relative differences of tables 4 and 6
-        found = re.compile(rf"^{name}\s+{between.join(numbers)}(?!\S)", re.MULTILINE).search(text, place)
-        assert found, f"table {table}: {row}"
-        rest += text[place : found.start()]
-        place = found.end()
+        match = re.compile(rf"^{name}\s+{between.join(numbers)}(?!\S)", re.MULTILINE).search(text, place)
+        assert match, f"table {table}: {row}"
+        rest += text[place : match.start()]
+        place = match.end()
     assert not re.findall(r"\d\.\d", rest), f"table {table}: a row was left out of {rest}"
     assert len(published(table)) == ROWS[table]
 
@@ -141,9 +141,9 @@ def test_ties_share_the_mean_of_their_ranks() -> None:
 
 def test_missing_numbers_are_left_out_of_ranks() -> None:
     nan = math.nan
-    found = average_ranks({"a": [nan, 2.0], "b": [4.0, 1.0], "c": [5.0, 3.0], "d": [nan, nan]})
-    assert math.isnan(found.pop("d"))
-    assert found == {"a": 2.0, "b": 2.5, "c": 1.0}
+    ranks = average_ranks({"a": [nan, 2.0], "b": [4.0, 1.0], "c": [5.0, 3.0], "d": [nan, nan]})
+    assert math.isnan(ranks.pop("d"))
+    assert ranks == {"a": 2.0, "b": 2.5, "c": 1.0}
     assert average_ranks({}) == {}
     with pytest.raises(ValueError, match="found lengths 1, 2"):
         average_ranks({"a": [1.0], "b": [1.0, 2.0]})

@@ -86,7 +86,7 @@ def reproduce(
         Where to train and test.
     """
     from integralaction.models import choose_device
-    from integralaction.reproduce.items import Asked, expanded
+    from integralaction.reproduce.items import ReproduceRequest, expand_items
     from integralaction.reproduce.items import reproduce as run_reproduction
     from integralaction.reproduce.measure import DataPart
 
@@ -95,10 +95,10 @@ def reproduce(
     given = (item, *items)
     # names of folders behind --data are more of them
     parts = [*(data or ()), *(name for name in given if data and Path(name.partition(":")[0]).is_dir())]
-    named = expanded([name for name in given if "=" not in name and name not in parts])
+    named = expand_items([name for name in given if "=" not in name and name not in parts])
     if not named:
         raise Refused("Expected a table, a figure, all or claims; found settings alone. Name one, as table4.")
-    asked = Asked(
+    request = ReproduceRequest(
         items=named,
         recipe=recipe,
         assignments=tuple(setting for setting in given if "=" in setting),
@@ -106,7 +106,7 @@ def reproduce(
         out=out,
         seeds=tuple(range(seeds)),
     )
-    skipped = run_reproduction(asked, choose_device(device), Tables())
+    skipped = run_reproduction(request, choose_device(device), Tables())
     for name, reason in skipped.items():
         say(f"skipped {name}: {reason}")
     show(f"tables: {out / 'tables'}, figures: {out / 'figures'}")
