@@ -25,9 +25,9 @@ def python(*arguments: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    done = python(str(Path(__file__).with_name("standins.py")), str(tmp_path_factory.mktemp("standins")))
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    process = python(str(Path(__file__).with_name("standins.py")), str(tmp_path_factory.mktemp("standins")))
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
 def test_commands_that_do_not_survive_a_kill_are_noticed(noticed: dict) -> None:
@@ -58,13 +58,13 @@ def test_every_way_to_fail_on_a_mutated_file_is_told_apart(noticed: dict) -> Non
 
 def test_a_seed_makes_one_mutant() -> None:
     content = b"name: toy\nclasses: [a, b]\nframes: 12\n" * 20
-    made = [mutant(content, (number, 0), text=True) for number in range(200)]
-    assert made == [mutant(content, (number, 0), text=True) for number in range(200)]
-    assert len(set(made)) > 190 and content not in made[:5]
+    mutants = [mutant(content, (number, 0), text=True) for number in range(200)]
+    assert mutants == [mutant(content, (number, 0), text=True) for number in range(200)]
+    assert len(set(mutants)) > 190 and content not in mutants[:5]
 
 
 def test_commands_survive_every_tenth_kill() -> None:
     names = ("import folder", "import poses", "convert --out")
-    done = python("-m", "tools.hardening", "--only", "kills", "--every", "10", *(f"--name={name}" for name in names))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert all(f"\n{name} " in done.stdout for name in names)
+    process = python("-m", "tools.hardening", "--only", "kills", "--every", "10", *(f"--name={name}" for name in names))
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert all(f"\n{name} " in process.stdout for name in names)
