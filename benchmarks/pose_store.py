@@ -28,6 +28,7 @@ from integralaction.config import ModelConfig
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import read_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.sampling import clips_at
 from integralaction.tables import Cell, Row, Table, plain_columns, to_markdown
 from integralaction.training.run import environment
 
@@ -101,7 +102,7 @@ class ClipPoses(Dataset):
 
 def clip(reader: ClipReader, number: int) -> np.ndarray:
     start = 7919 * (number + 1) % (FRAMES - reader.clip.span + 1)
-    return reader.joints(number, None, start)
+    return reader.video(number).read_joints(clips_at(np.array([start]), FRAMES, reader.clip).poses[0])
 
 
 def private_memory() -> float:
@@ -137,7 +138,7 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
 
     order = np.random.default_rng(1).permutation(len(index.videos))[: ROUNDS * OURS].tolist()
     files = [folder / f"json/{number % SHARD}.json" for number in order[: ROUNDS * THEIRS]]
-    frame_numbers = reader.wanted_poses(order[0], 100)
+    frame_numbers = clips_at(np.array([100]), FRAMES, reader.clip).poses[0]
     same = store.at(index.videos[order[0]].video, frame_numbers)
     np.testing.assert_allclose(read_json(files[0], frame_numbers), same, atol=0.3)  # but for three digits
     ours: list[list[float]] = [[], []]

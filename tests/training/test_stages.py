@@ -27,7 +27,7 @@ from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.model.loss import pose_trust
 from integralaction.models import load_model
-from integralaction.predict import predict_video
+from integralaction.predict.video import predict_video
 from integralaction.recipe import Recipe, Stage
 from integralaction.settings import to_dict
 from integralaction.testing.evaluate import evaluate

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pytest
 from av.video.frame import PictureType
-from data.test_video import encode
+from video.test_video import encode
 
 from integralaction.video import decoding
 from integralaction.video.frames import VideoError, probe, read_frames

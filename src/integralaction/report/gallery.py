@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from integralaction.config import SINGLE_STREAMS
-from integralaction.data.dataset import Source
+from integralaction.data.clips import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.draw import draw_poses
