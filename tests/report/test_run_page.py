@@ -125,13 +125,13 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_it_is_sound_html_that_loads_nothing(page: str) -> None:
-    parsed = parse_page(page)
-    assert {"html", "title", "h1", "table", "img", "video"} <= set(parsed.tags) and "script" not in parsed.tags
-    assert all(source.startswith("data:") for source in parsed.sources)
+    parser = parse_page(page)
+    assert {"html", "title", "h1", "table", "img", "video"} <= set(parser.tags) and "script" not in parser.tags
+    assert all(source.startswith("data:") for source in parser.sources)
     assert "@import" not in page and "url(" not in page
-    assert parsed.targets and set(parsed.targets) == set(parsed.ids) and len(set(parsed.ids)) == len(parsed.ids)
+    assert parser.targets and set(parser.targets) == set(parser.ids) and len(set(parser.ids)) == len(parser.ids)
     order = ["results", "comparisons", "gates", "figures", "training", "audit", "gallery", "classes", "settings"]
-    assert parsed.ids == [*order, "skipped"]
+    assert parser.ids == [*order, "skipped"]
 
 
 def test_it_holds_the_numbers_of_the_results(page: str, run: Run) -> None:
@@ -191,8 +191,8 @@ def test_what_was_skipped_is_said(page: str, run: Run, index: Index, tmp_path: P
     shutil.rmtree(part.root / "predictions/toy/in-context")
     part.model_path("gate-free").unlink()
     next((part.root / "results").glob("*-audit.csv")).unlink()
-    moved = replace(index, video_root=str(tmp_path))
-    less = write_report(part, moved, (), tmp_path / "less.html").read_text(encoding="utf-8")
+    index_elsewhere = replace(index, video_root=str(tmp_path))
+    less = write_report(part, index_elsewhere, (), tmp_path / "less.html").read_text(encoding="utf-8")
     parse_page(less)
     skipped = html.unescape(section(less, "skipped"))
     assert f"Split in-context: not tested; `integralaction evaluate {part.root} --split in-context` does it." in skipped
@@ -251,8 +251,8 @@ def test_one_stream_alone(run: Run, index: Index, tmp_path: Path) -> None:
     alone = open_run(tmp_path / "run")
     evaluate(alone, index, ("out-of-context",), CPU)
     page = write_report(alone, index, ("out-of-context",), tmp_path / "report.html").read_text(encoding="utf-8")
-    parsed = parse_page(page)
-    assert not {"comparisons", "gates"} & set(parsed.ids) and {"figures", "training"} <= set(parsed.ids)
+    parser = parse_page(page)
+    assert not {"comparisons", "gates"} & set(parser.ids) and {"figures", "training"} <= set(parser.ids)
     skipped = section(page, "skipped")
     assert "no method of this run has a gate" in skipped and "needs integral, appearance-only and pose-only" in skipped
     assert "answers of integral, appearance-only, which this run did not test" in skipped
@@ -312,8 +312,8 @@ def test_a_reproduction(run: Run, tmp_path: Path) -> None:
     (tmp_path / "reproduction.yaml").write_text("seeds: 3\n")
     assert cli(["report", str(tmp_path)]) == 0
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    parsed = parse_page(text)
-    assert parsed.ids == ["claims", "table4", "table10", "figure4", "settings", "skipped"]
+    parser = parse_page(text)
+    assert parser.ids == ["claims", "table4", "table10", "figure4", "settings", "skipped"]
     assert "Of 1 claims of the paper, 1 holds, 0 do not hold, 0 are undecided." in text
     assert "+2.1 [+0.4, +4.6]" in section(text, "claims") and "seeds: 3" in text
     assert "Table 4: Methods of integration" in text and ">71.9<" in section(text, "table4")

@@ -63,8 +63,12 @@ def read_results(run: Run, index: Index, splits: tuple[str, ...]) -> RunResults:
     index.split(*splits)  # a split that is not there is refused at once
     reasons = {split: _untested_methods(run, index, split) for split in splits}
     omissions = [line for split in splits for line in _omissions(split, reasons[split], run)]
-    tested = tuple(split for split in splits if len(reasons[split]) < len(run.methods))
-    methods = [method for method in run.methods if tested and not any(method in reasons[split] for split in tested)]
+    tested_splits = tuple(split for split in splits if len(reasons[split]) < len(run.methods))
+    methods = [
+        method
+        for method in run.methods
+        if tested_splits and not any(method in reasons[split] for split in tested_splits)
+    ]
     if not methods:
         run.check_trained()
         raise Refused(
@@ -72,13 +76,13 @@ def read_results(run: Run, index: Index, splits: tuple[str, ...]) -> RunResults:
             f"`integralaction evaluate {run.root}`. {omissions[0]}"
         )
     for method in run.methods:
-        if method not in methods and any(method not in reasons[split] for split in tested):
+        if method not in methods and any(method not in reasons[split] for split in tested_splits):
             omissions.append(
-                f"Method {method}: left out of all tables, as it was not tested on each of {', '.join(tested)}."
+                f"Method {method}: left out of all tables, as it was not tested on each of {', '.join(tested_splits)}."
             )
-    predictions = {method: read_predictions(run, index, method, tested) for method in methods}
+    predictions = {method: read_predictions(run, index, method, tested_splits) for method in methods}
     main_method = next((m for m in ("integral", run.recipe.methods[0]) if m in predictions), methods[0])
-    return RunResults(tested, predictions, main_method, tuple(omissions))
+    return RunResults(tested_splits, predictions, main_method, tuple(omissions))
 
 
 def _untested_methods(run: Run, index: Index, split: str) -> dict[Method, str]:

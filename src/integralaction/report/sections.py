@@ -178,8 +178,8 @@ def settings_section(run: Run) -> Section:
 
 def untrained_methods(run: Run) -> list[str]:
     """A sentence for each method that is not trained, and one for those that the recipe does not train."""
-    trained = (*run.recipe.streams, *run.recipe.integrations)
-    lines = [f"Method {method}: not trained." for method in trained if not run.model_path(method).is_file()]
+    methods = (*run.recipe.streams, *run.recipe.integrations)
+    lines = [f"Method {method}: not trained." for method in methods if not run.model_path(method).is_file()]
     if others := [method for method in METHODS if method not in run.methods]:
         lines.append(f"Methods that this run's recipe does not train: {', '.join(others)}.")
     return lines
