@@ -9,7 +9,7 @@ from fakes import CLASSES, seed_results
 from integralaction.recipes import VARIANTS
 from integralaction.reproduce.cells import number_cell, share_cell
 from integralaction.reproduce.measure import BASELINES, MissingData, SeedResults
-from integralaction.reproduce.published import published
+from integralaction.reproduce.published import read_published
 from integralaction.reproduce.tables import LABELS, TABLES, make_table
 from integralaction.tables import Table, to_csv
 
@@ -47,7 +47,7 @@ def test_cells() -> None:
 def test_methods_by_test_sets(seeds: list[SeedResults], number: int) -> None:
     table = make_table(f"table{number}", seeds)
     names = {LABELS.get(name, name): name for name in NAMES}
-    assert {names[row.label] for row in table.rows} == set(published(number)), "the paper's rows, and no others"
+    assert {names[row.label] for row in table.rows} == set(read_published(number)), "the paper's rows, and no others"
     for row in table.rows:
         name = names[row.label]
         for split in ("in-context", "out-of-context"):
@@ -56,7 +56,7 @@ def test_methods_by_test_sets(seeds: list[SeedResults], number: int) -> None:
                 by_seed = [100 * np.mean(seed.predictions[name][split].rank() < k) for seed in seeds]
                 assert shares.value == pytest.approx(np.mean(by_seed))
                 assert shares.spread == pytest.approx(np.std(by_seed, ddof=1))
-        for column, text in published(number)[name].items():
+        for column, text in read_published(number)[name].items():
             data, _, top = column.rpartition(" ")
             assert cell(table, row.label, f"paper: {data}", top).text == text
 
@@ -73,7 +73,7 @@ def test_table1_ranks(seeds: list[SeedResults]) -> None:
 def test_published_rows_stay_apart(seeds: list[SeedResults], number: int) -> None:
     table = make_table(f"table{number}", seeds)
     sources = [row.cells[0].text for row in table.rows]
-    assert sources == ["published"] * len(published(number)) + ["measured"] * 4
+    assert sources == ["published"] * len(read_published(number)) + ["measured"] * 4
     measured_cells = [c for row, s in zip(table.rows, sources, strict=True) if s == "published" for c in row.cells]
     assert all(c.value is None for c in measured_cells), "no measured number stands in a published row"
 

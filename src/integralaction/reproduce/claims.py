@@ -97,13 +97,13 @@ def judge_claim(claim: Claim, seeds: Sequence[SeedResults]) -> ClaimResult:
 
 def judge_claims(seeds: Sequence[SeedResults]) -> tuple[list[ClaimResult], dict[str, str]]:
     """All claims, and by claim why some could not be tested."""
-    results, skipped = [], {}
+    results, reasons = [], {}
     for claim in CLAIMS:
         try:
             results.append(judge_claim(claim, seeds))
-        except MissingData as reason:
-            skipped[claim.text] = str(reason)
-    return results, skipped
+        except MissingData as error:
+            reasons[claim.text] = str(error)
+    return results, reasons
 
 
 def tally(verdicts: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from integralaction.reproduce.cells import few_videos_note, number_cell, share_cell, spread_note
 from integralaction.reproduce.measure import SeedResults
-from integralaction.reproduce.published import published
+from integralaction.reproduce.published import read_published
 from integralaction.tables import Cell, Column, Row, Table
 from integralaction.testing.scores import by_class, gates_by_class, is_correct, is_oracle_correct
 
@@ -23,7 +23,7 @@ def gates_table(name: str, title: str, seeds: Sequence[SeedResults]) -> Table:
     half = PAPER_CLASSES // 2 if is_cut else len(order)
     labels = [*order[:half], *order[-half:]] if is_cut else order
     accuracy = [by_class(is_correct(p), p) for p in predictions]
-    paper = list(published(5).items())
+    paper = list(read_published(5).items())
     rows = []
     for place in range(max(len(labels), len(paper))):
         cells: list[Cell] = [Cell(), Cell()]
@@ -58,7 +58,7 @@ def classes_table(number: int, name: str, title: str, seeds: Sequence[SeedResult
     ours = predictions["integral"]
     correct = {m: [is_correct(p) for p in of_method] for m, of_method in predictions.items()}
     correct["oracle"] = list(map(is_oracle_correct, predictions["appearance-only"], predictions["pose-only"]))
-    paper = published(number)
+    paper = read_published(number)
     theirs = {label: cells for label, cells in paper.items() if label != "average"}
     has_same_classes = all(label in theirs for label in by_class(correct["integral"][0], ours[0]))
     short = [m.removesuffix("-only") for m in correct]

@@ -15,7 +15,7 @@ import numpy as np
 from integralaction.intervals import difference_interval, share_interval
 from integralaction.mime.acts import ACTS
 from integralaction.reproduce.measure import MissingData, SeedResults
-from integralaction.reproduce.published import average_ranks, published
+from integralaction.reproduce.published import average_ranks, read_published
 from integralaction.testing.predictions import Predictions
 from integralaction.testing.scores import RATIOS, average_scores, is_correct, is_oracle_correct
 
@@ -89,7 +89,7 @@ def _names(predictions: Predictions) -> tuple[str, ...]:
     return tuple(video.video for video in predictions.videos)
 
 
-def _paired(plus: np.ndarray, minus: np.ndarray, predictions: Predictions) -> Difference:
+def _pair(plus: np.ndarray, minus: np.ndarray, predictions: Predictions) -> Difference:
     """Differences on the same videos, those of the predictions."""
     return Difference(plus.astype(np.float64) - minus, np.zeros(0), _names(predictions))
 
@@ -99,7 +99,7 @@ def top1_difference(ours: str, theirs: str, role: str) -> Callable[[SeedResults]
 
     def measure(seed: SeedResults) -> Difference:
         a, b = seed.of_role(ours, role), seed.of_role(theirs, role)
-        return _paired(is_correct(a), is_correct(b), a)
+        return _pair(is_correct(a), is_correct(b), a)
 
     return measure
 
@@ -119,7 +119,7 @@ def oracle_gain(role: str) -> Callable[[SeedResults], Difference]:
 
     def measure(seed: SeedResults) -> Difference:
         a, p, ours = (seed.of_role(name, role) for name in TRIO)
-        return _paired(is_oracle_correct(a, p), is_correct(ours), ours)
+        return _pair(is_oracle_correct(a, p), is_correct(ours), ours)
 
     return measure
 
@@ -139,7 +139,7 @@ def gain_over_best_average(seed: SeedResults) -> Difference:
     """Integral less the average of the streams' scores at the ratio that is best in context, out of context."""
     inside, outside = ([seed.of_role(name, role) for name in TRIO] for role in (IN, OUT))
     best = max(RATIOS, key=lambda share: is_correct(average_scores(inside[0], inside[1], share)).mean())
-    return _paired(is_correct(outside[2]), is_correct(average_scores(outside[0], outside[1], best)), outside[2])
+    return _pair(is_correct(outside[2]), is_correct(average_scores(outside[0], outside[1], best)), outside[2])
 
 
 def rank_gain(seed: SeedResults) -> Difference:
@@ -159,7 +159,7 @@ def rank_gain(seed: SeedResults) -> Difference:
 def gate_of_context_classes(seed: SeedResults) -> Difference:
     """Mean gate of classes told by things or places less that of classes told by motion."""
     p = seed.of_role("integral", IN)
-    paper = list(published(5))
+    paper = list(read_published(5))
     context = {*(act.name for act in ACTS if not act.told_by_motion), *paper[: len(paper) // 2]}
     motion = {*(act.name for act in ACTS if act.told_by_motion), *paper[len(paper) // 2 :]}
     labels = np.array([video.label for video in p.videos])
@@ -174,7 +174,7 @@ def gate_without_loss(role: str) -> Callable[[SeedResults], Difference]:
 
     def measure(seed: SeedResults) -> Difference:
         without, ours = seed.of_role("lambda-0", role), seed.of_role("integral", role)
-        return _paired(without.gate, ours.gate, ours)
+        return _pair(without.gate, ours.gate, ours)
 
     return measure
 

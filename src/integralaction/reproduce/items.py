@@ -101,21 +101,21 @@ def reproduce(request: ReproduceRequest, device: torch.device, console: Console)
         if names:
             seeds[base] = [measure_seed(base, names, request.data, request.out, seed, device) for seed in request.seeds]
     _write_settings(request, list(dict.fromkeys(bases.values())))
-    skipped: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for item in request.items:
         try:
             if item in FIGURES:
                 model = _model(bases[item], index)
                 _make_figure(item, model, seeds.get(bases[item], []), request.out, console)
             else:
-                skipped |= _make_table(item, seeds.get(bases[item], []), request.out, console)
-        except MissingData as reason:
-            skipped[item] = str(reason)
+                reasons |= _make_table(item, seeds.get(bases[item], []), request.out, console)
+        except MissingData as error:
+            reasons[item] = str(error)
             for old in _files(request.out, item):
                 old.unlink(missing_ok=True)  # of other data or seeds
-    _write_skipped(skipped, request.items, request.out / "skipped.csv")
+    _write_skipped(reasons, request.items, request.out / "skipped.csv")
     _write_page(request, bases)
-    return skipped
+    return reasons
 
 
 def needs(item: str) -> tuple[str, ...]:
@@ -183,12 +183,12 @@ def _model(base: Recipe, index: Index | None) -> ModelConfig:
 def _make_table(item: str, seeds: list[SeedResults], out: Path, console: Console) -> dict[str, str]:
     """Make a table; of the claims, why some could not be tested."""
     if item == "claims":
-        results, skipped = judge_claims(seeds)
+        results, reasons = judge_claims(seeds)
         table = claims_table(results, len(seeds))
         print_table(table, console)
         write_table(table, out / "tables")
         _write_claims(results, out / "claims.csv")
-        return skipped
+        return reasons
     table = make_table(item, seeds)
     print_table(replace(table, title=f"{item_title(item)}: {table.title}"), console)
     console.print()
@@ -219,27 +219,27 @@ def _write_claims(results: list[ClaimResult], path: Path) -> None:
     write_rows(path, [("claim", "where", "asked", "difference", "low", "high", "seeds", "verdict"), *rows])
 
 
-def _write_skipped(skipped: dict[str, str], items: tuple[str, ...], path: Path) -> None:
+def _write_skipped(reasons: dict[str, str], items: tuple[str, ...], path: Path) -> None:
     """Those of this call, and those of earlier calls of items that this one does not make."""
     earlier = {}
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
             old = [row for row in csv.reader(file) if len(row) == 2]
         earlier = {item: reason for item, reason in old if item in ITEMS and item not in items}
-    write_rows(path, [("item", "reason"), *(earlier | skipped).items()])
+    write_rows(path, [("item", "reason"), *(earlier | reasons).items()])
 
 
 def _write_page(request: ReproduceRequest, bases: dict[str, Recipe]) -> None:
     """What this call made, as Markdown."""
     machine, out = environment(), request.out
     threads = f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}"
-    where = f"{machine['processor']}, {threads}" if machine["gpu"] == "none" else str(machine["gpu"])
+    processor = f"{machine['processor']}, {threads}" if machine["gpu"] == "none" else str(machine["gpu"])
     lines = [
         HEADING,
         "",
         "<!-- Written by `integralaction reproduce`; its next call with this folder replaces it. -->",
         "",
-        f"`{machine['command']}`, {datetime.date.today().isoformat()}, {where}, torch {machine['torch']}.",
+        f"`{machine['command']}`, {datetime.date.today().isoformat()}, {processor}, torch {machine['torch']}.",
         _training_sentence(request, bases),
     ]
     for item in sorted(request.items, key=("claims", *ITEMS).index):
@@ -253,8 +253,8 @@ def _write_page(request: ReproduceRequest, bases: dict[str, Recipe]) -> None:
             heading = "What the paper states" if item == "claims" else f"{item_title(item)}: {TABLES[item].title}"
             lines += ["", f"## {heading}", "", text.strip()]
     with (out / "skipped.csv").open(newline="", encoding="utf-8") as file:
-        skipped = [f"- {item}: {markdown(reason)}" for item, reason in list(csv.reader(file))[1:]]
-    lines += ["", "## What was skipped", "", *(skipped or ["Nothing."])]
+        omissions = [f"- {item}: {markdown(reason)}" for item, reason in list(csv.reader(file))[1:]]
+    lines += ["", "## What was skipped", "", *(omissions or ["Nothing."])]
     write_text(out / "README.md", "\n".join(lines) + "\n", errors="backslashreplace")
 
 

@@ -53,8 +53,8 @@ def write_reproduction_page(folder: Path, out: Path | None = None) -> Path:
     if settings.is_file():
         fold = Fold("Settings", settings.read_text(encoding="utf-8", errors="backslashreplace"))
         sections.append(Section("settings", "Settings", folds=(fold,)))
-    skipped = tuple(": ".join(row) for row in read_rows(folder / "skipped.csv")[1:])
-    sections.append(Section("skipped", "What was skipped", lines=skipped or ("Nothing.",)))
+    omissions = tuple(": ".join(row) for row in read_rows(folder / "skipped.csv")[1:])
+    sections.append(Section("skipped", "What was skipped", lines=omissions or ("Nothing.",)))
     title = f"{folder.resolve().name}: the paper, measured"
     return write_page(Page(title, _facts(settings), summary, tuple(sections)), out or folder / "report.html")
 

@@ -22,7 +22,7 @@ from integralaction.errors import Refused
 TABLES = range(1, 13)
 
 
-def published(table: int) -> dict[str, dict[str, str]]:
+def read_published(table: int) -> dict[str, dict[str, str]]:
     """One table of the paper: by row, in the paper's order, by column, the text as published; '' where there is none.
 
     Raises:

@@ -19,7 +19,7 @@ from integralaction.reproduce.cells import (
 )
 from integralaction.reproduce.class_tables import classes_table, gates_table
 from integralaction.reproduce.measure import SeedResults
-from integralaction.reproduce.published import average_ranks, published
+from integralaction.reproduce.published import average_ranks, read_published
 from integralaction.tables import Cell, Column, Row, Table
 from integralaction.testing.scores import is_correct
 
@@ -69,7 +69,7 @@ def methods_table(
         rows: methods and variants, in order.
         strong: the row that stands out.
     """
-    paper = published(number) if number else {}
+    paper = read_published(number) if number else {}
     headings = list(next(iter(paper.values()))) if paper else []
     columns = [Column(test, top) for test in names_of_test_sets(seeds) for top in ("top-1", "top-5")]
     columns += [Column(f"paper: {name.rpartition(' ')[0]}", name.rpartition(" ")[2]) for name in headings]
@@ -104,9 +104,9 @@ def ranks_table(name: str, title: str, seeds: Sequence[SeedResults]) -> Table:
         )
         for seed in seeds
     ]
-    paper = published(1)
+    paper = read_published(1)
     numbers = {row: [float(text) for head, text in cells.items() if "top" in head] for row, cells in paper.items()}
-    recomputed = average_ranks(numbers)
+    paper_ranks = average_ranks(numbers)
     columns = list(table.columns)
     place = next(i for i, column in enumerate(columns) if column.group.startswith("paper"))
     columns[-1] = Column("paper: average rank", "printed")
@@ -114,7 +114,7 @@ def ranks_table(name: str, title: str, seeds: Sequence[SeedResults]) -> Table:
     columns.insert(place, Column("average rank", "all columns"))
     ranked_rows = []
     for row, variant in zip(table.rows, rows, strict=True):
-        cells = [*row.cells, Cell(recomputed[variant])]
+        cells = [*row.cells, Cell(paper_ranks[variant])]
         cells.insert(place, number_cell([ranks[variant] for ranks in top]))
         ranked_rows.append(Row(row.label, tuple(cells), strong=row.strong))
     note = "The paper prints an average rank of 1.8 for λ = 1.5; from its own numbers it is 2.0."
@@ -123,7 +123,7 @@ def ranks_table(name: str, title: str, seeds: Sequence[SeedResults]) -> Table:
 
 def published_table(number: int, name: str, title: str, seeds: Sequence[SeedResults]) -> Table:
     """Tables 2 and 3: ours, measured, below the rows that others published."""
-    paper = published(number)
+    paper = read_published(number)
     headings = [head for head in next(iter(paper.values())) if head not in ("kind", "ImageNet")]
     tests = names_of_test_sets(seeds)
     columns = [Column("", "source")]
@@ -165,7 +165,7 @@ def _comparison(number: int, rows: tuple[str, ...]) -> Callable[[str, str, Seque
     return lambda name, title, seeds: methods_table(number, title, rows, seeds)
 
 
-def _numbered(
+def _with_number(
     make: Callable[[int, str, str, Sequence[SeedResults]], Table], number: int
 ) -> Callable[[str, str, Sequence[SeedResults]], Table]:
     return lambda name, title, seeds: make(number, name, title, seeds)
@@ -183,10 +183,10 @@ TABLES: dict[str, TableRecipe] = {
     "table2": TableRecipe(
         "Beside published results on Kinetics and Mimetics",
         (*_STREAMS, "integral", "lambda-5"),
-        _numbered(published_table, 2),
+        _with_number(published_table, 2),
     ),
     "table3": TableRecipe(
-        "Beside published results on NTU RGB+D", (*_STREAMS, "integral", "lambda-5"), _numbered(published_table, 3)
+        "Beside published results on NTU RGB+D", (*_STREAMS, "integral", "lambda-5"), _with_number(published_table, 3)
     ),
     "table4": TableRecipe("Methods of integration", _FUSED, _comparison(4, _FUSED)),
     "table5": TableRecipe("Mean gate of each class", ("integral",), gates_table),
@@ -194,11 +194,11 @@ TABLES: dict[str, TableRecipe] = {
     "table7": TableRecipe("Weight λ of the gate regulariser", _LAMBDAS, _comparison(7, _LAMBDAS)),
     "table8": TableRecipe("Training strategies", _STRATEGIES, _comparison(8, _STRATEGIES)),
     "table9": TableRecipe("What the pose stream sees", _INPUTS, _comparison(9, _INPUTS)),
-    "table10": TableRecipe("Top-1 of each class in context", _CLASSES, _numbered(classes_table, 10)),
-    "table11": TableRecipe("Top-1 of each class out of context", _CLASSES, _numbered(classes_table, 11)),
-    "table12": TableRecipe("Top-1 of each class, beside NTU RGB+D", _CLASSES, _numbered(classes_table, 12)),
-    "table13": TableRecipe("The network of section 4.2", (), _numbered(layers_table, 13)),
-    "table14": TableRecipe("The network of sections 4.3 and 4.4", (), _numbered(layers_table, 14)),
+    "table10": TableRecipe("Top-1 of each class in context", _CLASSES, _with_number(classes_table, 10)),
+    "table11": TableRecipe("Top-1 of each class out of context", _CLASSES, _with_number(classes_table, 11)),
+    "table12": TableRecipe("Top-1 of each class, beside NTU RGB+D", _CLASSES, _with_number(classes_table, 12)),
+    "table13": TableRecipe("The network of section 4.2", (), _with_number(layers_table, 13)),
+    "table14": TableRecipe("The network of sections 4.3 and 4.4", (), _with_number(layers_table, 14)),
     "gate-priors": TableRecipe("What the gate is drawn to (beyond the paper)", _PRIORS, _comparison(0, _PRIORS)),
 }
 
