@@ -157,8 +157,8 @@ def write_page(findings: Findings, command: str, seconds: float) -> Path:
 
 
 def _thinning(kills: Sequence[CommandKills]) -> str:
-    thinned = [f"one in {one.command.every} of `{one.command.name}`" for one in kills if one.command.every > 1]
-    return f"Of the states to end in, {' and '.join(thinned)} is tried." if thinned else ""
+    parts = [f"one in {one.command.every} of `{one.command.name}`" for one in kills if one.command.every > 1]
+    return f"Of the states to end in, {' and '.join(parts)} is tried." if parts else ""
 
 
 def _fault_table(faults: Sequence[Fault]) -> Table:

@@ -24,29 +24,29 @@ def python(*arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict:
     process = python(str(Path(__file__).with_name("standins.py")), str(tmp_path_factory.mktemp("standins")))
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
 
 
-def test_commands_that_do_not_survive_a_kill_are_noticed(noticed: dict) -> None:
-    killed = noticed["killed"]
-    assert killed["in_place"] and all("silent: out.txt is another" in fault for fault in killed["in_place"])
-    assert {fault.partition(":")[0] for fault in killed["unflushed"]} == {"power cut", "half power cut"}
-    assert any("cannot go on: Expected a new folder" in fault for fault in killed["refusing"])
-    assert killed["aside"] == killed["checked"] == []
-    assert noticed["hung"] == -signal.SIGKILL
+def test_commands_that_do_not_survive_a_kill_are_noticed(verdicts: dict) -> None:
+    kills = verdicts["killed"]
+    assert kills["in_place"] and all("silent: out.txt is another" in fault for fault in kills["in_place"])
+    assert {fault.partition(":")[0] for fault in kills["unflushed"]} == {"power cut", "half power cut"}
+    assert any("cannot go on: Expected a new folder" in fault for fault in kills["refusing"])
+    assert kills["aside"] == kills["checked"] == []
+    assert verdicts["hung"] == -signal.SIGKILL
 
 
-def test_commands_that_take_torn_files_for_whole_are_noticed(noticed: dict) -> None:
-    assert noticed["torn"]["aside"] == ["silent: it stays torn"] * 2
-    assert noticed["torn"]["checked"] == ["made again"] * 2
-    assert all(verdict.startswith("refused without its name") for verdict in noticed["torn"]["refusing"])
+def test_commands_that_take_torn_files_for_whole_are_noticed(verdicts: dict) -> None:
+    assert verdicts["torn"]["aside"] == ["silent: it stays torn"] * 2
+    assert verdicts["torn"]["checked"] == ["made again"] * 2
+    assert all(verdict.startswith("refused without its name") for verdict in verdicts["torn"]["refusing"])
 
 
-def test_every_way_to_fail_on_a_mutated_file_is_told_apart(noticed: dict) -> None:
-    assert noticed["mutated"] == [
+def test_every_way_to_fail_on_a_mutated_file_is_told_apart(verdicts: dict) -> None:
+    assert verdicts["mutated"] == [
         "crash: SIGSEGV",
         "hangs",
         "memory",

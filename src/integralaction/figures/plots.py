@@ -32,12 +32,12 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
     with figure_style():
         figure = new_figure(WIDTH, 0.9 + 1.6 * len(gates))
         spans = [_span(np.concatenate(list(tests.values()))) for tests in gates.values()]
-        whole = _span(np.array(spans))
+        common = _span(np.array(spans))
         # models side by side on one axis, unless one of them would be a needle on it
-        is_shared = all(whole[1] - whole[0] <= NEEDLE * (high - low) for low, high in spans)
+        is_shared = all(common[1] - common[0] <= NEEDLE * (high - low) for low, high in spans)
         rows = figure.subplots(len(gates), 1, sharex=is_shared, squeeze=False)[:, 0]
         for axes, (model, tests), (low, high) in zip(rows, gates.items(), spans, strict=True):
-            low, high = whole if is_shared else (low, high)
+            low, high = common if is_shared else (low, high)
             videos = max(len(values) for values in tests.values())
             bins = np.linspace(low, high, min(BARS, max(8, 2 * math.isqrt(videos))) + 1)  # of few videos broad ones
             fine = np.linspace(low, high, 400)
