@@ -76,14 +76,14 @@ def write_json(path: Path, poses: Poses) -> None:
     path.write_text(json.dumps({"data": data, "label": "class 0", "label_index": 0}))
 
 
-def read_json(path: Path, numbers: np.ndarray) -> np.ndarray:
+def read_json(path: Path, frame_numbers: np.ndarray) -> np.ndarray:
     """The poses of these frames, by parsing the whole file."""
-    joints = np.zeros((len(numbers), 1, JOINTS, 3), np.float32)
+    joints = np.zeros((len(frame_numbers), 1, JOINTS, 3), np.float32)
     for frame in json.loads(path.read_text())["data"]:
-        for t in np.flatnonzero(numbers == frame["frame_index"]):
-            for person, found in enumerate(frame["skeleton"][:1]):
-                joints[t, person, :, :2] = np.array(found["pose"]).reshape(JOINTS, 2) * (340, 256)
-                joints[t, person, :, 2] = found["score"]
+        for t in np.flatnonzero(frame_numbers == frame["frame_index"]):
+            for person, skeleton in enumerate(frame["skeleton"][:1]):
+                joints[t, person, :, :2] = np.array(skeleton["pose"]).reshape(JOINTS, 2) * (340, 256)
+                joints[t, person, :, 2] = skeleton["score"]
     return joints
 
 
@@ -126,47 +126,47 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
         make(folder, videos)
     size = sum(path.stat().st_size for path in folder.glob("poses-*")) / 2**30
     times: dict[str, float] = {}
-    before, began = private_memory(), time.perf_counter()
+    before, start = private_memory(), time.perf_counter()
     index = read_index(folder)
-    times["index"] = time.perf_counter() - began
-    began = time.perf_counter()
+    times["index"] = time.perf_counter() - start
+    start = time.perf_counter()
     store = PoseStore.of(folder)
-    times["store"] = time.perf_counter() - began
+    times["store"] = time.perf_counter() - start
     reader = ClipReader.for_model(index, store, ModelConfig(classes=index.classes))
-    times["open"] = times["index"] + time.perf_counter() - began
-    opened = private_memory() - before
+    times["open"] = times["index"] + time.perf_counter() - start
+    open_memory = private_memory() - before
 
-    chosen = np.random.default_rng(1).permutation(len(index.videos))[: ROUNDS * OURS].tolist()
-    files = [folder / f"json/{number % SHARD}.json" for number in chosen[: ROUNDS * THEIRS]]
-    numbers = clips_at(np.array([100]), FRAMES, reader.clip).poses[0]
-    same = store.at(index.videos[chosen[0]].video, numbers)
-    np.testing.assert_allclose(read_json(files[0], numbers), same, atol=0.3)  # but for three digits
+    order = np.random.default_rng(1).permutation(len(index.videos))[: ROUNDS * OURS].tolist()
+    files = [folder / f"json/{number % SHARD}.json" for number in order[: ROUNDS * THEIRS]]
+    frame_numbers = clips_at(np.array([100]), FRAMES, reader.clip).poses[0]
+    same = store.at(index.videos[order[0]].video, frame_numbers)
+    np.testing.assert_allclose(read_json(files[0], frame_numbers), same, atol=0.3)  # but for three digits
     ours: list[list[float]] = [[], []]
     theirs: list[list[float]] = [[], []]
     for again in (0, 1):
         for part in range(ROUNDS):  # in turns, so that whatever else the machine does meets both
-            began = time.perf_counter()
-            for number in chosen[part * OURS : (part + 1) * OURS]:
+            start = time.perf_counter()
+            for number in order[part * OURS : (part + 1) * OURS]:
                 clip(reader, number)
-            ours[again].append((time.perf_counter() - began) / OURS)
-            began = time.perf_counter()
+            ours[again].append((time.perf_counter() - start) / OURS)
+            start = time.perf_counter()
             for file in files[part * THEIRS : (part + 1) * THEIRS]:
-                read_json(file, numbers)
-            theirs[again].append((time.perf_counter() - began) / THEIRS)
+                read_json(file, frame_numbers)
+            theirs[again].append((time.perf_counter() - start) / THEIRS)
     clips = [
         (f"{1e6 * a:.0f} \u00b5s", f"{1e3 * b:.2f} ms", f"{b / a:.0f} times")
         for a, b in zip(map(np.median, ours), map(np.median, theirs), strict=True)
     ]
 
-    order = np.random.default_rng(2).permutation(len(index.videos)).tolist()
-    loader = DataLoader(ClipPoses(reader), batch_size=64, sampler=order, num_workers=2)
-    began, memory, seen = time.perf_counter(), {}, 0
+    epoch_order = np.random.default_rng(2).permutation(len(index.videos)).tolist()
+    loader = DataLoader(ClipPoses(reader), batch_size=64, sampler=epoch_order, num_workers=2)
+    start, memory, videos_read = time.perf_counter(), {}, 0
     for joints, process, rss in loader:
-        seen += len(joints)
-        for one, held in zip(process.tolist(), rss.tolist(), strict=True):
-            memory.setdefault(one, []).append(held)
-    epoch = time.perf_counter() - began
-    assert seen == len(index.videos)
+        videos_read += len(joints)
+        for number, megabytes in zip(process.tolist(), rss.tolist(), strict=True):
+            memory.setdefault(number, []).append(megabytes)
+    epoch = time.perf_counter() - start
+    assert videos_read == len(index.videos)
     lines = [
         f"{len(index.videos):,} videos, {FRAMES * len(index.videos):,} poses of {JOINTS} joints, {size:.1f} GiB in "
         f"{len(list(folder.glob('poses-*')))} shards:",
@@ -183,9 +183,9 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
                 "open index and store": (
                     f"{times['open']:.2f} s (index {times['index']:.2f}, store {times['store']:.2f})",
                 ),
-                "memory that they take": (f"{opened:.0f} MB",),
+                "memory that they take": (f"{open_memory:.0f} MB",),
                 "a shuffled epoch of clips, two loader processes": (
-                    f"{epoch:.0f} s, {seen / epoch:,.0f} clips a second",
+                    f"{epoch:.0f} s, {videos_read / epoch:,.0f} clips a second",
                 ),
                 "private memory of a loader process, at most": (
                     f"{max(max(m) for m in memory.values()):.0f} MB, "

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from integralaction import fonts
 from integralaction.draw import draw_frame
-from integralaction.figures.style import new_figure, save_figure, styled
+from integralaction.figures.style import figure_style, new_figure, save_figure
 from integralaction.fonts import fitting, line
 from integralaction.report.page import picture_of
 from integralaction.skeleton import skeleton_named
@@ -106,7 +106,7 @@ def test_titles_of_different_words_differ() -> None:
 
 def lettered_figure() -> Figure:
     """Letters in a title, a legend and the names beside an axis."""
-    with styled():
+    with figure_style():
         figure = new_figure(4, 4)
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], label=RUNNING["Chinese"])

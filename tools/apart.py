@@ -18,18 +18,18 @@ CRASHED = 71  # exit status of a call that ended by an exception, which a comman
 
 
 @dataclass(frozen=True)
-class Ended:
+class Ending:
     """How a call ended.
 
     Attributes:
         status: the exit status; negative: the signal that killed it.
         output: what it printed, standard output and errors together.
-        hung: it was killed because it took longer than it may.
+        is_hung: it was killed because it took longer than it may.
     """
 
     status: int
     output: str
-    hung: bool = False
+    is_hung: bool = False
 
     @property
     def last_line(self) -> str:
@@ -37,7 +37,7 @@ class Ended:
         return lines[-1] if lines else ""
 
 
-def run_apart(call: Callable[[], int | None], folder: Path, seconds: float = PATIENCE, spare: int = SPARE) -> Ended:
+def run_apart(call: Callable[[], int | None], folder: Path, seconds: float = PATIENCE, spare: int = SPARE) -> Ending:
     """Run a call in a forked process, in a folder; what it returns is its exit status.
 
     Args:
@@ -49,20 +49,19 @@ def run_apart(call: Callable[[], int | None], folder: Path, seconds: float = PAT
     if process == 0:
         _be_apart(call, folder, log, spare)
     status = _wait(process, seconds)
-    if hung := status is None:
+    if is_hung := status is None:
         os.killpg(process, signal.SIGKILL)
-        _, found = os.waitpid(process, 0)
-        status = os.waitstatus_to_exitcode(found)
-    return Ended(status, log.read_text(encoding="utf-8", errors="replace"), hung)
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return Ending(status, log.read_text(encoding="utf-8", errors="replace"), is_hung)
 
 
 def _be_apart(call: Callable[[], int | None], folder: Path, log: Path, spare: int) -> None:
     status = CRASHED
     try:
         os.setsid()
-        written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        log_handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         for stream in (1, 2):
-            os.dup2(written, stream)
+            os.dup2(log_handle, stream)
         # what held the streams of the process before must not write into these
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
@@ -80,16 +79,16 @@ def _be_apart(call: Callable[[], int | None], folder: Path, log: Path, spare: in
 def limit_memory(spare: int) -> None:
     """Let this process take no more than so many bytes of addresses beyond those that it has."""
     statm = Path("/proc/self/statm")
-    taken = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.is_file() else 2**34
-    resource.setrlimit(resource.RLIMIT_AS, (taken + spare, taken + spare))
+    addresses = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.is_file() else 2**34
+    resource.setrlimit(resource.RLIMIT_AS, (addresses + spare, addresses + spare))
 
 
 def _wait(process: int, seconds: float) -> int | None:
     """The exit status of a process, None when it takes longer."""
     end, pause = time.monotonic() + seconds, 0.001
     while time.monotonic() < end:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
+        ended_process, status = os.waitpid(process, os.WNOHANG)
+        if ended_process:
             return os.waitstatus_to_exitcode(status)
         time.sleep(pause)
         pause = min(2 * pause, 0.02)

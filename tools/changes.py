@@ -86,23 +86,24 @@ class Watch:
 
     def unsafe(self) -> list[Path]:
         """Files that were changed and not flushed since."""
-        found = []
+        paths = []
         for name, about in state_of(self.root).items():
             if self._before.get(name) != about and self._safe.get(about[0]) != about[1:] and about[1] > 0:
-                found.append(self.root / name)
-        return found
+                paths.append(self.root / name)
+        return paths
 
 
 def state_of(root: Path) -> _State:
-    found = {}
+    """What lies below a folder now."""
+    state = {}
     for folder, folders, names in os.walk(root):
         for name in (*names, *folders):
             path = Path(folder) / name
             about = path.lstat()
             is_folder = path.is_dir()
             place = path.relative_to(root).as_posix()
-            found[place] = (about.st_ino, 0, 0) if is_folder else (about.st_ino, about.st_size, about.st_mtime_ns)
-    return found
+            state[place] = (about.st_ino, 0, 0) if is_folder else (about.st_ino, about.st_size, about.st_mtime_ns)
+    return state
 
 
 def list_changes(root: Path, changes: list[Change]) -> None:

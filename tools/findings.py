@@ -14,13 +14,12 @@ from integralaction.tables import Cell, Row, Table, plain_columns, to_markdown
 from integralaction.terminal import print_table
 from integralaction.training.run import environment
 from tools import fuzz, tears
-from tools.fuzz import Fuzzed
-from tools.kills import Killed
+from tools.fuzz import FuzzResult
+from tools.kills import CommandKills
 from tools.tears import Tear
 from tools.trees import IN_PART, LEFT_OUT
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "hardening.md"
-SHOWN = 3  # inputs of a fault that are named
 
 
 @dataclass(frozen=True)
@@ -30,41 +29,42 @@ class Fault:
     where: str
     what: str
     count: int
-    shown_by: str
+    command: str
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was done and seen."""
+    """What became of kills, torn files and mutants."""
 
-    killed: tuple[Killed, ...]
-    torn: tuple[Tear, ...]
-    mutated: tuple[Fuzzed, ...]
+    kills: tuple[CommandKills, ...]
+    tears: tuple[Tear, ...]
+    mutants: tuple[FuzzResult, ...]
 
     @property
     def faults(self) -> list[Fault]:
         """Each kind of fault once."""
-        found: list[Fault] = []
-        for killed in self.killed:
+        faults: list[Fault] = []
+        for command_kills in self.kills:
+            name = command_kills.command.name
             groups: dict[str, list] = {}
-            for kill in killed.faults:
+            for kill in command_kills.faults:
                 groups.setdefault(kill.verdict, []).append(kill)
             for verdict, kills in groups.items():
-                shown = _again("kill", killed.command.name, str(kills[0].change), kills[0].end.replace(" ", "-"))
-                found.append(Fault(killed.command.name, verdict, len(kills), shown))
-        for tear in self.torn:
+                line = _command_line("kill", name, str(kills[0].change), kills[0].end.replace(" ", "-"))
+                faults.append(Fault(name, verdict, len(kills), line))
+        for tear in self.tears:
             if tear.is_fault:
                 when = tear.when.split()[-1]
-                shown = _again("tear", tear.command, when, tear.file, tear.length)
-                found.append(Fault(f"{tear.command}, {tear.file} {tear.length}", tear.verdict, 1, shown))
-        for fuzzed in self.mutated:
-            for verdict, numbers in fuzzed.faults.items():
-                shown = _again("mutant", fuzzed.target.name, str(numbers[0]))
-                found.append(Fault(fuzzed.target.name, verdict, len(numbers), shown))
-        return found
+                line = _command_line("tear", tear.command, when, tear.file, tear.length)
+                faults.append(Fault(f"{tear.command}, {tear.file} {tear.length}", tear.verdict, 1, line))
+        for result in self.mutants:
+            for verdict, numbers in result.faults.items():
+                line = _command_line("mutant", result.target.name, str(numbers[0]))
+                faults.append(Fault(result.target.name, verdict, len(numbers), line))
+        return faults
 
 
-def _again(*words: str) -> str:
+def _command_line(*words: str) -> str:
     return " ".join(("python -m tools.hardening", *map(shlex.quote, words)))
 
 
@@ -74,31 +74,31 @@ def _counts_table(title: str, first: str, names: Sequence[str], counts: Mapping[
     return Table("", title, first, plain_columns(names, digits=0), rows)
 
 
-def killed_table(killed: Sequence[Killed]) -> Table:
+def kills_table(kills: Sequence[CommandKills]) -> Table:
     names = ("file changes", "states to end in", "ended in", "whole again", "whole before", "faults")
     counts = {
         one.command.name: (
             *(one.changes, one.points, len(one.kills)),
             *(one.count("whole"), one.count("whole before"), len(one.faults)),
         )
-        for one in killed
+        for one in kills
     }
     return _counts_table("Killed at each file change", "command", names, counts)
 
 
-def torn_table(torn: Sequence[Tear]) -> Table:
+def tears_table(trials: Sequence[Tear]) -> Table:
     counts = {}
-    for name in dict.fromkeys(tear.command for tear in torn):
-        of_command = [tear for tear in torn if tear.command == name]
+    for name in dict.fromkeys(tear.command for tear in trials):
+        of_command = [tear for tear in trials if tear.command == name]
         verdicts = Counter("faults" if tear.is_fault else tear.verdict for tear in of_command)
         counts[name] = (len(of_command), *(verdicts[word] for word in (*tears.VERDICTS, "faults")))
     return _counts_table("Torn files", "command", ("torn files", *tears.VERDICTS, "faults"), counts)
 
 
-def mutated_table(mutated: Sequence[Fuzzed]) -> Table:
+def mutants_table(mutants: Sequence[FuzzResult]) -> Table:
     kinds = ("unforeseen", "crash", "hangs", "memory")
     counts = {}
-    for one in mutated:
+    for one in mutants:
         faults = Counter(verdict.partition(":")[0] for verdict in one.verdicts)
         verdicts = (*(one.count(word) for word in fuzz.FORESEEN), *(faults[kind] for kind in kinds))
         counts[one.target.name] = (len(one.verdicts), *verdicts)
@@ -108,22 +108,22 @@ def mutated_table(mutated: Sequence[Fuzzed]) -> Table:
 def print_findings(findings: Findings) -> None:
     """Tables and faults, in plain text."""
     console = Console()
-    for table in (killed_table(findings.killed), torn_table(findings.torn), mutated_table(findings.mutated)):
+    for table in (kills_table(findings.kills), tears_table(findings.tears), mutants_table(findings.mutants)):
         if table.rows:
             print_table(table, console)
             console.print()
     for fault in findings.faults:
-        print(f"{fault.where}: {fault.what} ({fault.count})\n    {fault.shown_by}")
+        print(f"{fault.where}: {fault.what} ({fault.count})\n    {fault.command}")
 
 
 def write_page(findings: Findings, command: str, seconds: float) -> Path:
     """Write docs/results/hardening.md, and hardening.csv beside it with each fault."""
-    here = environment()
+    machine = environment()
     faults = findings.faults
     parts = [
         "# Kills, torn files, mutated files",
-        f"`{command}`, {date.today().isoformat()}, {here['processor']}, "
-        f"{here['cores']} cores, Python {here['python']}, torch {here['torch']}, PyAV {here['av']}: "
+        f"`{command}`, {date.today().isoformat()}, {machine['processor']}, "
+        f"{machine['cores']} cores, Python {machine['python']}, torch {machine['torch']}, PyAV {machine['av']}: "
         f"{seconds / 60:.0f} minutes, {len(faults)} kinds of fault.",
         "## Killed at each file change",
         "Each command on toy data, in a process of its own that is ended by SIGKILL before one of its file changes, or "
@@ -131,19 +131,19 @@ def write_page(findings: Findings, command: str, seconds: float) -> Path:
         "which nothing differs from a state before are not tried again. Then the same command is given again: it must "
         "end well, and its folder must hold the bytes of an unbroken run (whole again); or say that all is done, where "
         "it is (whole before).",
-        _markdown(killed_table(findings.killed)),
-        _every(findings.killed),
+        _markdown(kills_table(findings.kills)),
+        _thinning(findings.kills),
         "## Torn files",
         "One file of each kind, emptied or cut to half before the command: of those that it starts from, of those that "
         "it left, and of those that it left when it was killed half-way.",
         "\n".join(f"- {word}: {meaning}" for word, meaning in tears.VERDICTS.items()),
-        _markdown(torn_table(findings.torn)),
+        _markdown(tears_table(findings.tears)),
         "## Mutated files",
         "Sound files with one to four changes: bits, bytes, parts removed, repeated or moved, for texts words and "
         "lines too. Each input has a number and is the same each time; reading it may take "
         f"{fuzz.PATIENCE:.0f} seconds and {fuzz.SPARE // 2**20} MiB. It is read as before, read as something else (a "
         "changed colour or number is no error that a reader could see), or refused in a sentence; all else is a fault.",
-        _markdown(mutated_table(findings.mutated)),
+        _markdown(mutants_table(findings.mutants)),
         "## Faults",
         _markdown(_fault_table(faults)) if faults else "None.",
         "## What is not compared",
@@ -151,18 +151,18 @@ def write_page(findings: Findings, command: str, seconds: float) -> Path:
         "\n".join(f"- `{name}`, torn: {why}" for name, why in (tears.SPENT | tears.WHOLE).items()),
     ]
     write_text(PAGE, "\n\n".join(part for part in parts if part) + "\n")
-    rows = [(fault.where, fault.what, fault.count, fault.shown_by) for fault in faults]
+    rows = [(fault.where, fault.what, fault.count, fault.command) for fault in faults]
     write_rows(PAGE.with_suffix(".csv"), [("where", "what", "count", "shown by"), *rows])
     return PAGE
 
 
-def _every(killed: Sequence[Killed]) -> str:
-    thinned = [f"one in {one.command.every} of `{one.command.name}`" for one in killed if one.command.every > 1]
-    return f"Of the states to end in, {' and '.join(thinned)} is tried." if thinned else ""
+def _thinning(kills: Sequence[CommandKills]) -> str:
+    parts = [f"one in {one.command.every} of `{one.command.name}`" for one in kills if one.command.every > 1]
+    return f"Of the states to end in, {' and '.join(parts)} is tried." if parts else ""
 
 
 def _fault_table(faults: Sequence[Fault]) -> Table:
-    rows = tuple(Row(f.where, (Cell(text=f.what[:200]), Cell(float(f.count)), Cell(text=f.shown_by))) for f in faults)
+    rows = tuple(Row(f.where, (Cell(text=f.what[:200]), Cell(float(f.count)), Cell(text=f.command))) for f in faults)
     return Table("", "", "where", plain_columns(("what", "times", "shown again by"), digits=0), rows)
 
 

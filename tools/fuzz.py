@@ -22,7 +22,7 @@ FORESEEN = ("as before", "otherwise", "refused")
 
 
 @dataclass(frozen=True)
-class Fuzzed:
+class FuzzResult:
     """A target and what became of each of its inputs.
 
     Attributes:
@@ -39,11 +39,11 @@ class Fuzzed:
     @property
     def faults(self) -> dict[str, list[int]]:
         """The numbers of the inputs by their fault."""
-        found: dict[str, list[int]] = {}
+        numbers: dict[str, list[int]] = {}
         for number, verdict in enumerate(self.verdicts):
             if verdict not in FORESEEN:
-                found.setdefault(verdict, []).append(number)
-        return found
+                numbers.setdefault(verdict, []).append(number)
+        return numbers
 
 
 def make_samples(target: Target, root: Path) -> Path:
@@ -61,9 +61,9 @@ def make_samples(target: Target, root: Path) -> Path:
             sound = [(path.relative_to(folder / "sound").as_posix(), _read_sound(target, path)) for path in paths]
             (folder / "list.json").write_text(json.dumps(sound))
 
-        ended = run_apart(make, folder)
-        if ended.status:
-            raise ChildProcessError(f"Expected sound files for {target.name}; found: {ended.output}")
+        ending = run_apart(make, folder)
+        if ending.status:
+            raise ChildProcessError(f"Expected sound files for {target.name}; found: {ending.output}")
     return folder
 
 
@@ -77,7 +77,7 @@ def _read_sound(target: Target, path: Path) -> str:
         return "refused"
 
 
-def fuzz(target: Target, root: Path, workers: int, inputs: int | None = None) -> Fuzzed:
+def fuzz(target: Target, root: Path, workers: int, inputs: int | None = None) -> FuzzResult:
     """Read so many mutated files.
 
     Args:
@@ -87,15 +87,15 @@ def fuzz(target: Target, root: Path, workers: int, inputs: int | None = None) ->
     folder = make_samples(target, root)
     count = target.inputs if inputs is None else inputs
     shares = [range(first, count, workers) for first in range(workers)]
-    found = spread(lambda worker, share: _read_all(target, folder, worker, list(share)), shares, folder, workers)
-    return Fuzzed(target, tuple(found[number % workers][number // workers] for number in range(count)))
+    results = spread(lambda worker, share: _read_all(target, folder, worker, list(share)), shares, folder, workers)
+    return FuzzResult(target, tuple(results[number % workers][number // workers] for number in range(count)))
 
 
 def _read_all(target: Target, folder: Path, worker: int, numbers: list[int]) -> list[str]:
     """The verdicts of these inputs, by forked processes, each of which reads until something kills it."""
     verdicts: dict[int, str] = {}
-    while todo := [number for number in numbers if number not in verdicts]:
-        verdicts |= _read_until_death(target, folder, worker, todo)
+    while rest := [number for number in numbers if number not in verdicts]:
+        verdicts |= _read_until_death(target, folder, worker, rest)
     return [verdicts[number] for number in numbers]
 
 
@@ -106,11 +106,11 @@ def _read_until_death(target: Target, folder: Path, worker: int, numbers: list[i
         os.close(out)
         _be_reader(target, folder, worker, numbers, into)
     os.close(into)
-    verdicts, lines, hung = {}, b"", False
+    verdicts, lines, is_hung = {}, b"", False
     while True:
         ready, _, _ = select.select([out], [], [], PATIENCE)
         if not ready:
-            hung = True
+            is_hung = True
             os.killpg(process, signal.SIGKILL)
             break
         part = os.read(out, 65536)
@@ -124,7 +124,7 @@ def _read_until_death(target: Target, folder: Path, worker: int, numbers: list[i
     reached = next((number for number in numbers if number not in verdicts), None)
     if reached is not None:
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        verdicts[reached] = "hangs" if hung else f"crash: {name}"
+        verdicts[reached] = "hangs" if is_hung else f"crash: {name}"
     return verdicts
 
 
@@ -183,10 +183,10 @@ def verdict_of(error: BaseException, name: str = "") -> str:
         return "refused"
     if not isinstance(error, Exception):
         return f"unforeseen: {type(error).__name__}"
-    return f"unforeseen: {type(error).__name__} in {_ours(error)}"
+    return f"unforeseen: {type(error).__name__} in {_own_function(error)}"
 
 
-def _ours(error: BaseException) -> str:
+def _own_function(error: BaseException) -> str:
     """The innermost function of the package that an error passed."""
     frames: list[Any] = [f for f in traceback.extract_tb(error.__traceback__) if "/integralaction/" in f.filename]
     return f"{Path(frames[-1].filename).name} {frames[-1].name}" if frames else "no function of the package"

@@ -11,14 +11,14 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from cyclopts import App
 
 from tools import fuzz, kills, tears
-from tools.apart import run_apart
+from tools.apart import Ending, run_apart
 from tools.changes import End
 from tools.findings import Findings, print_findings, write_page
 from tools.targets import TARGETS, Target
@@ -28,6 +28,7 @@ Part = Literal["kills", "tears", "mutants"]
 PARTS: tuple[Part, ...] = ("kills", "tears", "mutants")
 
 T = TypeVar("T", Command, Target)
+R = TypeVar("R", kills.CommandKills, fuzz.FuzzResult)
 
 app = App(name="hardening", help="Kill commands, tear and mutate their files.", result_action="return_value")
 
@@ -49,25 +50,28 @@ def everything(
     write
         Write docs/results/hardening.md and hardening.csv.
     """
-    began, parts = time.monotonic(), only or PARTS
+    start, parts = time.monotonic(), only or PARTS
     commands = [command for command in COMMANDS if not name or command.name in name]
     targets = [target for target in TARGETS if not name or target.name in name]
     load_everything()
     with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
-        yard = kills.Yard(Path(folder), kills.workers_here(), every)
-        killed = [_told(kills.kill_everywhere(command, yard)) for command in commands if "kills" in parts]
-        torn = [
-            tear for command in commands if "tears" in parts for tear in _torn(tears.tear_everything(command, yard))
+        yard = kills.Yard(Path(folder), kills.count_processors(), every)
+        kill_results = [_announce(kills.kill_everywhere(command, yard)) for command in commands if "kills" in parts]
+        trials = [
+            tear
+            for command in commands
+            if "tears" in parts
+            for tear in _announce_tears(tears.tear_everything(command, yard))
         ]
-        mutated = [
-            _told(fuzz.fuzz(target, yard.root, yard.workers, max(10, target.inputs // every)))
+        mutant_results = [
+            _announce(fuzz.fuzz(target, yard.root, yard.workers, max(10, target.inputs // every)))
             for target in targets
             if "mutants" in parts
         ]
-    findings = Findings(tuple(killed), tuple(torn), tuple(mutated))
+    findings = Findings(tuple(kill_results), tuple(trials), tuple(mutant_results))
     print_findings(findings)
     if write:
-        print(f"page: {write_page(findings, _command(), time.monotonic() - began)}")
+        print(f"page: {write_page(findings, _command(), time.monotonic() - start)}")
     return 1 if findings.faults else 0
 
 
@@ -75,16 +79,17 @@ def _command() -> str:
     return shlex.join(("python", "-m", "tools.hardening", *sys.argv[1:]))
 
 
-def _told(done: kills.Killed | fuzz.Fuzzed):
-    killed = isinstance(done, kills.Killed)
-    say(f"{done.command.name}, killed" if killed else f"{done.target.name}, mutated", len(done.faults))
-    return done
+def _announce(result: R) -> R:
+    """Say how many faults there are, and give the result on."""
+    is_kills = isinstance(result, kills.CommandKills)
+    say(f"{result.command.name}, killed" if is_kills else f"{result.target.name}, mutated", len(result.faults))
+    return result
 
 
-def _torn(done: list[tears.Tear]) -> list[tears.Tear]:
-    if done:
-        say(f"{done[0].command}, torn", sum(tear.is_fault for tear in done))
-    return done
+def _announce_tears(trials: list[tears.Tear]) -> list[tears.Tear]:
+    if trials:
+        say(f"{trials[0].command}, torn", sum(trial.is_fault for trial in trials))
+    return trials
 
 
 def say(what: str, faults: int) -> None:
@@ -105,14 +110,14 @@ def kill(name: str, change: int, end: str, /) -> int:
     end
         How: kill, kill-in-place, power-cut, half-power-cut.
     """
-    command = _named(name, COMMANDS)
+    command = _find_by_name(name, COMMANDS)
     load_everything()
     with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
         yard = kills.Yard(Path(folder), 1)
-        expected, _ = kills.unbroken(command, yard, 0)
+        expected, _ = kills.run_unbroken(command, yard, 0)
         if change:
             kills.leave_unfinished(command, yard, 0, change, _end(end))
-        return _show(command, yard, lambda ended, found: kills.judge(ended, expected, found))
+        return _show(command, yard, lambda ending, actual: kills.judge(ending, expected, actual))
 
 
 @app.command
@@ -133,10 +138,10 @@ def tear(name: str, when: str, file: str, length: str, /) -> int:
     load_everything()
     with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
         yard = kills.Yard(Path(folder), 1)
-        found = tears.tear_everything(_named(name, COMMANDS), yard, (when, file, length), show=True)
-    for one in found:
-        print(f"{one.command}, {one.file} {one.length} {one.when}: {one.verdict}")
-    return int(any(one.is_fault for one in found))
+        trials = tears.tear_everything(_find_by_name(name, COMMANDS), yard, (when, file, length), show=True)
+    for trial in trials:
+        print(f"{trial.command}, {trial.file} {trial.length} {trial.when}: {trial.verdict}")
+    return int(any(trial.is_fault for trial in trials))
 
 
 @app.command
@@ -152,13 +157,13 @@ def mutant(name: str, number: int, /) -> int:
     """
     load_everything()
     with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
-        return fuzz.show(_named(name, TARGETS), Path(folder), number)
+        return fuzz.show(_find_by_name(name, TARGETS), Path(folder), number)
 
 
-def _show(command: Command, yard: kills.Yard, judged) -> int:
-    ended = run_apart(command, yard.place(0))
-    verdict = judged(ended, kills.digests(yard.place(0)))
-    print(f"{ended.output}\n{command.name}: {verdict}")
+def _show(command: Command, yard: kills.Yard, judge: Callable[[Ending, dict[str, str]], str]) -> int:
+    ending = run_apart(command, yard.place(0))
+    verdict = judge(ending, kills.digests(yard.place(0)))
+    print(f"{ending.output}\n{command.name}: {verdict}")
     return int(not verdict.startswith("whole"))
 
 
@@ -167,7 +172,7 @@ def _end(word: str) -> End:
     return next(end for end in ends if end == word.replace("-", " "))
 
 
-def _named(name: str, among: Sequence[T]) -> T:
+def _find_by_name(name: str, among: Sequence[T]) -> T:
     for one in among:
         if one.name == name:
             return one

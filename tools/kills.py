@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.apart import CRASHED, Ended, run_apart, spread
+from tools.apart import CRASHED, Ending, run_apart, spread
 from tools.changes import Change, End, die_at, list_changes
 from tools.toys import STARTS, Command, copy_start
 from tools.trees import differences, digests
@@ -34,7 +34,7 @@ class Kill:
 
 
 @dataclass(frozen=True)
-class Killed:
+class CommandKills:
     """A command, killed at many of its changes."""
 
     command: Command
@@ -73,13 +73,13 @@ class Yard:
         path = self.root / "starts" / command.start.replace(" ", "-")
         if not path.is_dir():
             path.mkdir(parents=True)
-            ended = run_apart(lambda: STARTS[command.start](path), path)
-            if ended.status:
-                raise ChildProcessError(f"Expected to make the start {command.start!r}; found: {ended.output}")
+            ending = run_apart(lambda: STARTS[command.start](path), path)
+            if ending.status:
+                raise ChildProcessError(f"Expected to make the start {command.start!r}; found: {ending.output}")
         return path
 
 
-def unbroken(command: Command, yard: Yard, worker: int) -> tuple[dict[str, str], list[Change]]:
+def run_unbroken(command: Command, yard: Yard, worker: int) -> tuple[dict[str, str], list[Change]]:
     """What a command leaves behind when nothing disturbs it, and the changes by which it comes there.
 
     Raises:
@@ -88,16 +88,16 @@ def unbroken(command: Command, yard: Yard, worker: int) -> tuple[dict[str, str],
     place, note = yard.place(worker), yard.root / f"changes-{worker}.txt"
     copy_start(yard.start(command), place)
 
-    def listed() -> int:
+    def run_listed() -> int:
         changes: list[Change] = []
         list_changes(place, changes)
         status = command()
         note.write_text("\n".join(f"{c.number}\t{c.what}\t{','.join(c.ends)}\t{c.path}" for c in changes))
         return status
 
-    ended = run_apart(listed, place)
-    if ended.status:
-        raise ChildProcessError(f"Expected `{command.line}` to end well; found: {ended.output}")
+    ending = run_apart(run_listed, place)
+    if ending.status:
+        raise ChildProcessError(f"Expected `{command.line}` to end well; found: {ending.output}")
     changes = []
     for line in note.read_text().splitlines():
         number, what, ends, path = line.split("\t", 3)
@@ -105,77 +105,77 @@ def unbroken(command: Command, yard: Yard, worker: int) -> tuple[dict[str, str],
     return digests(place), changes
 
 
-def kill_everywhere(command: Command, yard: Yard) -> Killed:
+def kill_everywhere(command: Command, yard: Yard) -> CommandKills:
     """Kill a command at its changes, give it again each time, and judge what is there then."""
-    expected, changes = unbroken(command, yard, 0)
+    expected, changes = run_unbroken(command, yard, 0)
     points = [(change, end) for change in changes for end in change.ends]
     every = yard.every * command.every
-    chosen = points[every // 2 :: every] or points[:1]
-    kills = [_given_again(command, yard, expected), *_same_elsewhere(command, yard, expected)]
+    sample = points[every // 2 :: every] or points[:1]
+    kills = [_repeat_when_done(command, yard, expected), *_compare_unbroken(command, yard, expected)]
     verdicts = spread(
-        lambda worker, point: kill_once(command, yard, worker, expected, *point), chosen, yard.root, yard.workers
+        lambda worker, point: kill_once(command, yard, worker, expected, *point), sample, yard.root, yard.workers
     )
-    for (change, end), verdict in zip(chosen, verdicts, strict=True):
+    for (change, end), verdict in zip(sample, verdicts, strict=True):
         kills.append(Kill(change.number, end, change.path, verdict))
-    return Killed(command, len(changes), len(points), tuple(kills))
+    return CommandKills(command, len(changes), len(points), tuple(kills))
 
 
 def kill_once(command: Command, yard: Yard, worker: int, expected: dict[str, str], change: Change, end: End) -> str:
     """Kill a command at one change and give it again; the verdict."""
     place = yard.place(worker)
-    ended = leave_unfinished(command, yard, worker, change.number, end)
-    if ended.status != -signal.SIGKILL:
-        return f"it was not killed: exit {ended.status}, {ended.last_line}"
+    ending = leave_unfinished(command, yard, worker, change.number, end)
+    if ending.status != -signal.SIGKILL:
+        return f"it was not killed: exit {ending.status}, {ending.last_line}"
     return judge(run_apart(command, place), expected, digests(place))
 
 
-def leave_unfinished(command: Command, yard: Yard, worker: int, number: int, end: End) -> Ended:
+def leave_unfinished(command: Command, yard: Yard, worker: int, number: int, end: End) -> Ending:
     """Kill a command at one change."""
     place = yard.place(worker)
     copy_start(yard.start(command), place)
 
-    def killed() -> int:
+    def run_and_die() -> int:
         die_at(place, number, end)
         return command()
 
-    return run_apart(killed, place)
+    return run_apart(run_and_die, place)
 
 
-def _given_again(command: Command, yard: Yard, expected: dict[str, str]) -> Kill:
+def _repeat_when_done(command: Command, yard: Yard, expected: dict[str, str]) -> Kill:
     """A command that is given once more when it is done."""
     place = yard.place(0)
     return Kill(0, "given again when done", "", judge(run_apart(command, place), expected, digests(place)))
 
 
-def _same_elsewhere(command: Command, yard: Yard, expected: dict[str, str]) -> Sequence[Kill]:
+def _compare_unbroken(command: Command, yard: Yard, expected: dict[str, str]) -> Sequence[Kill]:
     """Whether two unbroken runs are the same at all, each in a folder of its own."""
-    other = differences(expected, unbroken(command, yard, 1)[0])
+    other = differences(expected, run_unbroken(command, yard, 1)[0])
     return [Kill(0, "never", "", f"two unbroken runs differ: {'; '.join(other)}")] if other else []
 
 
-def judge(ended: Ended, expected: dict[str, str], found: dict[str, str]) -> str:
+def judge(ending: Ending, expected: dict[str, str], actual: dict[str, str]) -> str:
     """What came of a command that was given again: a word, or the fault in words."""
-    different = differences(expected, found)
-    if fault := unforeseen(ended):
+    different = differences(expected, actual)
+    if fault := unforeseen_fault(ending):
         return fault
-    if ended.status == 0:
+    if ending.status == 0:
         return f"silent: {'; '.join(different)}" if different else "whole"
-    return f"cannot go on: {ended.last_line}" if different else "whole before"
+    return f"cannot go on: {ending.last_line}" if different else "whole before"
 
 
-def unforeseen(ended: Ended) -> str:
+def unforeseen_fault(ending: Ending) -> str:
     """The fault of a command that ended in a way in which none may end; empty: it ended in a way that is foreseen."""
-    if ended.hung:
+    if ending.is_hung:
         return "hangs"
-    if ended.status < 0:
-        return f"crash: {signal.Signals(-ended.status).name}"
-    if ended.status == CRASHED or "Traceback (most recent call last)" in ended.output:
-        return f"traceback: {ended.last_line}"
-    if "not foreseen" in ended.output or ended.status not in (0, 1, 2):
-        return f"unforeseen: {ended.last_line}"
+    if ending.status < 0:
+        return f"crash: {signal.Signals(-ending.status).name}"
+    if ending.status == CRASHED or "Traceback (most recent call last)" in ending.output:
+        return f"traceback: {ending.last_line}"
+    if "not foreseen" in ending.output or ending.status not in (0, 1, 2):
+        return f"unforeseen: {ending.last_line}"
     return ""
 
 
-def workers_here() -> int:
+def count_processors() -> int:
     """As many as there are processors that this process may use."""
     return len(os.sched_getaffinity(0))

@@ -116,11 +116,11 @@ def _change_number(content: bytes, random: np.random.Generator) -> bytes:
     numbers = list(re.finditer(rb"-?\d+(\.\d+)?", content))
     if not numbers:
         return _put_word(content, random)
-    chosen = numbers[int(random.integers(len(numbers)))]
+    number = numbers[int(random.integers(len(numbers)))]
     word = (
         WORDS[int(random.integers(len(WORDS)))] if random.random() < 0.5 else str(random.integers(-9, 10**9)).encode()
     )
-    return content[: chosen.start()] + word + content[chosen.end() :]
+    return content[: number.start()] + word + content[number.end() :]
 
 
 def _change_lines(content: bytes, random: np.random.Generator) -> bytes:

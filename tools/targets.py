@@ -35,10 +35,12 @@ class Target:
 
 
 def digest_of(parts: Iterable[Any]) -> str:
-    made = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        made.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode("utf-8", "backslashreplace"))
-    return made.hexdigest()
+        digest.update(
+            part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode("utf-8", "backslashreplace")
+        )
+    return digest.hexdigest()
 
 
 # ---- videos

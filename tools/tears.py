@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tools.apart import Ended, run_apart, spread
+from tools.apart import Ending, run_apart, spread
 from tools.changes import Change
-from tools.kills import Yard, leave_unfinished, unbroken, unforeseen
+from tools.kills import Yard, leave_unfinished, run_unbroken, unforeseen_fault
 from tools.toys import Command, copy_start
 from tools.trees import LEFT_OUT, differences, digests, kind_of
 
@@ -62,7 +62,7 @@ def tear_everything(
         alone: the last word of when, the kind of a file, and its length: tear that one.
         show: print what the command prints.
     """
-    expected, changes = unbroken(command, yard, 0)
+    expected, changes = run_unbroken(command, yard, 0)
     start = yard.start(command)
     jobs = list(_tears(digests(start), expected, yard.every))
     if alone is not None:
@@ -82,17 +82,21 @@ def tear_everything(
         return _tear(command, place, name, length, expected, when, show)
 
     verdicts = spread(work, jobs, yard.root, yard.workers)
-    found = [
+    tears = [
         Tear(command.name, job[0], kind_of(job[1]), job[2], verdict)
         for job, verdict in zip(jobs, verdicts, strict=True)
     ]
-    return [tear for tear in found if tear.verdict]
+    return [tear for tear in tears if tear.verdict]
 
 
 def _tears(start: dict[str, str], end: dict[str, str], every: int) -> Iterator[Any]:
     """When, which file, and how."""
-    made = {name: digest for name, digest in end.items() if start.get(name) != digest}
-    moments: tuple[tuple[When, dict[str, str]], ...] = (("before", start), ("after", made), ("in the middle", made))
+    results = {name: digest for name, digest in end.items() if start.get(name) != digest}
+    moments: tuple[tuple[When, dict[str, str]], ...] = (
+        ("before", start),
+        ("after", results),
+        ("in the middle", results),
+    )
     for when, files in moments:
         for name in _one_of_each_kind(files)[:: max(1, every // 3)]:
             yield when, name, "empty"
@@ -122,34 +126,34 @@ def _tear(
         return ""
     with path.open("rb+") as file:
         file.truncate(0 if length == "empty" else path.stat().st_size // 2)
-    ended = run_apart(command, place)
+    ending = run_apart(command, place)
     if show:
-        print(ended.output, flush=True)
-    return judge(ended, _told(ended, place), differences(expected, digests(place)), name, when)
+        print(ending.output, flush=True)
+    return judge(ending, _messages(ending, place), differences(expected, digests(place)), name, when)
 
 
-def _told(ended: Ended, place: Path) -> str:
+def _messages(ending: Ending, place: Path) -> str:
     """What a command printed, and the lists and pages to which that points the reader."""
     files = (path for ending in ("csv", "html") for path in place.rglob(f"*.{ending}"))
-    pages = [path for path in files if str(path.relative_to(place)) in ended.output]
-    return ended.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in pages)
+    pages = [path for path in files if str(path.relative_to(place)) in ending.output]
+    return ending.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in pages)
 
 
-def judge(ended: Ended, told: str, different: list[str], name: str, when: When) -> str:
+def judge(ending: Ending, messages: str, different: list[str], name: str, when: When) -> str:
     """What a command made of a torn file.
 
     Args:
-        told: what it said of it, there or in the lists that it wrote.
+        messages: what it said of it, there or in the lists that it wrote.
         different: what is not as after an unbroken run.
     """
-    if fault := unforeseen(ended):
+    if fault := unforeseen_fault(ending):
         return fault
     path = Path(name)
     # a command that will not touch what is there names the folder
     words = (path.name, path.stem, *(str(folder) for folder in path.parents[:-1] if when != "before"))
-    is_named = any(word in told for word in words)
-    if ended.status:
-        return "refused" if is_named else f"refused without its name: {ended.last_line}"
+    is_named = any(word in messages for word in words)
+    if ending.status:
+        return "refused" if is_named else f"refused without its name: {ending.last_line}"
     others = [word for word in different if not word.startswith(f"{name} is ")]
     if others:
         return "said" if is_named else f"silent: {'; '.join(others)}"

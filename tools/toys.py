@@ -92,12 +92,12 @@ def data(root: Path) -> None:
 
 def trained(root: Path) -> None:
     data(root)
-    _give(TRAIN)
+    _run_line(TRAIN)
 
 
 def tested(root: Path) -> None:
     trained(root)
-    _give("evaluate run --device cpu")
+    _run_line("evaluate run --device cpu")
 
 
 def videos(root: Path) -> None:
@@ -161,7 +161,7 @@ STARTS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def _give(line: str) -> None:
+def _run_line(line: str) -> None:
     """A command in the folder of the process; it must end well."""
     status = Command("", "", line)()
     if status:

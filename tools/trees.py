@@ -18,14 +18,14 @@ IN_PART = {
 
 def digests(root: Path) -> dict[str, str]:
     """A digest of every file below a folder, and of what a reader of it would compare."""
-    found = {}
+    by_name = {}
     for path in sorted(root.rglob("*")):
         if path.is_dir():
             if not any(path.iterdir()):
-                found[path.relative_to(root).as_posix()] = "an empty folder"
+                by_name[path.relative_to(root).as_posix()] = "an empty folder"
         elif not any(path.match(pattern) for pattern in LEFT_OUT):
-            found[path.relative_to(root).as_posix()] = _digest(path, root)
-    return found
+            by_name[path.relative_to(root).as_posix()] = _digest(path, root)
+    return by_name
 
 
 def _digest(path: Path, root: Path) -> str:
@@ -33,30 +33,32 @@ def _digest(path: Path, root: Path) -> str:
     if path.name == "log.csv":
         content = re.sub(rb",[^,\n]*$", b"", content, flags=re.MULTILINE)
     if path.name == "last.ckpt":
-        content = _of_checkpoint(path) or content
+        content = _digest_of_checkpoint(path) or content
     # two runs beside each other lie in folders of names of one length
     content = content.replace(str(root).encode(), b"FOLDER")
     return hashlib.sha256(content).hexdigest()
 
 
-def _of_checkpoint(path: Path) -> bytes:
+def _digest_of_checkpoint(path: Path) -> bytes:
     import torch
 
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-        made = hashlib.sha256(repr((held["epoch"], held["global_step"], sorted(held["state_dict"]))).encode())
-        for name in sorted(held["state_dict"]):
-            made.update(held["state_dict"][name].numpy().tobytes())
-        return made.digest()
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        digest = hashlib.sha256(
+            repr((content["epoch"], content["global_step"], sorted(content["state_dict"]))).encode()
+        )
+        for name in sorted(content["state_dict"]):
+            digest.update(content["state_dict"][name].numpy().tobytes())
+        return digest.digest()
     except Exception:  # torn: then its bytes are compared
         return b""
 
 
-def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
+def differences(expected: dict[str, str], actual: dict[str, str]) -> list[str]:
     """In words, each file that is not as expected."""
-    words = [f"{name} is missing" for name in expected.keys() - found.keys()]
-    words += [f"{name} is left over" for name in found.keys() - expected.keys()]
-    words += [f"{name} is another" for name in expected.keys() & found.keys() if expected[name] != found[name]]
+    words = [f"{name} is missing" for name in expected.keys() - actual.keys()]
+    words += [f"{name} is left over" for name in actual.keys() - expected.keys()]
+    words += [f"{name} is another" for name in expected.keys() & actual.keys() if expected[name] != actual[name]]
     return sorted(words)
 
 

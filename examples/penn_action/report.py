@@ -45,11 +45,11 @@ def learning_curve(log: list[dict[str, float]], accuracy: float, path: Path) -> 
     plt.close(figure)
 
 
-def _by_unseen(predictions: Predictions, store: PoseStore) -> list[float]:
+def _top1_by_visibility(predictions: Predictions, store: PoseStore) -> list[float]:
     """Share of right answers in each quarter of the videos, ordered by the share of their joints that are not seen."""
-    unseen = np.array([(store[video.video].joints[..., 2] < 1).mean() for video in predictions.videos])
+    hidden_shares = np.array([(store[video.video].joints[..., 2] < 1).mean() for video in predictions.videos])
     right = predictions.rank() == 0
-    return [float(right[part].mean()) for part in np.array_split(np.argsort(unseen, kind="stable"), 4)]
+    return [float(right[part].mean()) for part in np.array_split(np.argsort(hidden_shares, kind="stable"), 4)]
 
 
 def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, float]], baseline: float) -> str:
@@ -105,7 +105,7 @@ def page(run: Run, index: Index, predictions: Predictions, log: list[dict[str, f
             to_markdown(Table("actions", "", "action", plain_columns(("right", "of"), digits=0), rows)),
             "Of the four quarters of the test videos by the share of joints that cannot be seen, from the least to "
             "the most, it gets "
-            + ", ".join(f"{100 * share:.1f}" for share in _by_unseen(predictions, store))
+            + ", ".join(f"{100 * share:.1f}" for share in _top1_by_visibility(predictions, store))
             + " % right.",
             "",
             "Taken for one another most: "

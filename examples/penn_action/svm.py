@@ -27,10 +27,10 @@ def features(index: Index, store: PoseStore) -> np.ndarray:
     for video in index.videos:
         moments = np.linspace(0, video.frames - 1, FRAMES).round().astype(int)
         joints = store[video.video].at(moments)[:, 0]
-        found = joints[..., 2] > 0
-        places = joints[found][:, :2]
+        is_there = joints[..., 2] > 0
+        places = joints[is_there][:, :2]
         relative = (joints[..., :2] - places.mean(axis=0)) / places.std()
-        rows.append(np.where(found[..., None], relative, 0).ravel())
+        rows.append(np.where(is_there[..., None], relative, 0).ravel())
     return np.stack(rows)
 
 

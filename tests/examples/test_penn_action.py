@@ -68,17 +68,17 @@ def test_joints_keep_their_places_in_the_square_or_the_frame(tmp_path: Path, cap
         joints = PoseStore.of(out)["0001"].at(moments)[:, 0]
         assert (joints[:, 11] == 0).all() and (joints[:, 5, 2] == 1).all()
         assert joints[:, 4, 2].tolist() == [1.0] * 3 + [0.5] * 6 + [1.0] * 3
-        seen = joints[..., 2] > 0
+        is_seen = joints[..., 2] > 0
         places = np.stack([truth["x"], truth["y"]], axis=-1)
         places[3:9, 4] = places[0, 4]  # the elbow is still, so it is where it is seen before and after
         shift = joints[..., :2] - places
-        assert np.ptp(shift[seen], axis=0).max() < 1e-3  # all moved alike
+        assert np.ptp(shift[is_seen], axis=0).max() < 1e-3  # all moved alike
         if more:
             assert (video.height, video.width) == (120, 200)
-            np.testing.assert_allclose(shift[seen], -1, atol=1e-4)
+            np.testing.assert_allclose(shift[is_seen], -1, atol=1e-4)
         else:
             assert video.height == video.width
-            assert (joints[seen][:, :2] > 0).all() and (joints[seen][:, :2] < video.width).all()
+            assert (joints[is_seen][:, :2] > 0).all() and (joints[is_seen][:, :2] < video.width).all()
 
 
 def test_what_is_no_label_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -37,16 +37,16 @@ def cut_texts(figure: Figure) -> list[str]:
 
 def drawn_texts(figure: Figure) -> list[tuple[str, Bbox]]:
     """The texts that a drawing of the figure really draws, with their boxes in pixels."""
-    seen: dict[int, Text] = {}
+    by_id: dict[int, Text] = {}
     draw = Text.draw
 
     @functools.wraps(draw)
-    def noting(text: Text, *arguments: object) -> None:
+    def note_and_draw(text: Text, *arguments: object) -> None:
         if text.get_visible() and text.get_text().strip():
-            seen[id(text)] = text
+            by_id[id(text)] = text
         draw(text, *arguments)
 
-    with patch.object(Text, "draw", noting):
+    with patch.object(Text, "draw", note_and_draw):
         figure.canvas.draw()
     # without an annotation's arrow
-    return [(text.get_text(), Text.get_window_extent(text)) for text in seen.values()]
+    return [(text.get_text(), Text.get_window_extent(text)) for text in by_id.values()]

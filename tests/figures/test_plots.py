@@ -25,8 +25,8 @@ def is_readable(figure: Figure) -> bool:
     return True
 
 
-def said(text: str) -> str:
-    """A text as it was given, without the breaks of its lines."""
+def unwrap(text: str) -> str:
+    """A text without the breaks of its lines."""
     return " ".join(text.split())
 
 
@@ -48,7 +48,7 @@ def drawn_gates(tests: tuple[str, ...], deviation: float, middle: float = 0.3) -
 def test_gate_figure_can_be_read(tests: tuple[str, ...], deviation: float) -> None:
     figure = gate_figure(drawn_gates(tests, deviation))
     assert figure.get_size_inches()[0] == 7 and is_readable(figure)
-    texts = [said(text) for text, _ in drawn_texts(figure)]
+    texts = [unwrap(text) for text, _ in drawn_texts(figure)]
     for model, test in product(MODELS, tests):
         assert model in texts and sum(text.startswith(f"{test}: ") for text in texts) == len(MODELS)
 
@@ -69,7 +69,7 @@ def test_gate_lines_are_the_normal_distribution_of_the_videos(deviation: float) 
             assert mean == pytest.approx(values.mean(), abs=0.03 * deviation)
             spread = math.sqrt(np.trapezoid((x - mean) ** 2 * y, x) / area)
             assert spread == pytest.approx(values.std(), rel=0.03)
-            assert said(str(line.get_label())) == f"{test}: {values.mean():.2f} ± {values.std():.3f}"
+            assert unwrap(str(line.get_label())) == f"{test}: {values.mean():.2f} ± {values.std():.3f}"
             assert y.max() == pytest.approx(1 / (values.std() * math.sqrt(2 * math.pi)), rel=1e-3)
 
 
@@ -123,18 +123,18 @@ def test_sweep_figure_can_be_read_and_draws_what_was_given(tests: tuple[str, ...
     figure = sweep_figure(sweeps, integral, RATIOS)
     assert figure.get_size_inches()[0] == 7 and is_readable(figure)
     (axes,) = figure.axes
-    named = {said(str(line.get_label())): line for line in axes.lines}
+    by_label = {unwrap(str(line.get_label())): line for line in axes.lines}
     for test in tests:
-        curve, point = named[f"{test}: averaged"], named[f"{test}: integral"]
+        curve, point = by_label[f"{test}: averaged"], by_label[f"{test}: integral"]
         np.testing.assert_allclose(curve.get_ydata(), 100 * sweeps[test])
         assert list(curve.get_xdata()) == list(range(11))
         np.testing.assert_allclose(point.get_ydata(), [100 * integral[test]])
         assert curve.get_color() == point.get_color()
     ticks = {tick.get_text() for tick in axes.get_xticklabels()}
     assert ticks == {*(f"{share:g}\n{1 - share:g}" for share in RATIOS), "integral"}
-    assert len({(named[f"{t}: averaged"].get_color(), named[f"{t}: averaged"].get_linestyle()) for t in tests}) == len(
-        tests
-    )
+    assert len(
+        {(by_label[f"{t}: averaged"].get_color(), by_label[f"{t}: averaged"].get_linestyle()) for t in tests}
+    ) == len(tests)
 
 
 def test_the_lowest_and_the_highest_share_are_inside() -> None:
@@ -144,19 +144,19 @@ def test_the_lowest_and_the_highest_share_are_inside() -> None:
     assert low <= 0 and high >= 100
 
 
-def matrices_of(tests: tuple[str, ...], methods: tuple[str, ...], classes: int, shown: int) -> dict:
-    """Random shares; the first test set has videos of all classes, the others of the last `shown` ones."""
-    random, made = np.random.default_rng(2), {}
+def matrices_of(tests: tuple[str, ...], methods: tuple[str, ...], classes: int, present: int) -> dict:
+    """Random shares; the first test set has videos of all classes, the others of the last `present` ones."""
+    random, matrices = np.random.default_rng(2), {}
     for test, method in product(tests, methods):
-        made[test, method] = random.dirichlet(np.ones(classes), classes)
+        matrices[test, method] = random.dirichlet(np.ones(classes), classes)
         if test != tests[0]:
-            made[test, method][: classes - shown] = np.nan
-    return made
+            matrices[test, method][: classes - present] = np.nan
+    return matrices
 
 
 @pytest.mark.parametrize("tests", [TESTS[1], TESTS[3]])
 @pytest.mark.parametrize(
-    ("classes", "shown", "methods"),
+    ("classes", "present", "methods"),
     [
         *((14, 14, METHODS), (14, 2, METHODS), (18, 9, METHODS), (50, 50, METHODS), (50, 3, METHODS)),
         *(
@@ -167,23 +167,23 @@ def matrices_of(tests: tuple[str, ...], methods: tuple[str, ...], classes: int, 
         ),
     ],
 )
-def test_confusion_figure_can_be_read(tests: tuple[str, ...], classes: int, shown: int, methods: tuple) -> None:
+def test_confusion_figure_can_be_read(tests: tuple[str, ...], classes: int, present: int, methods: tuple) -> None:
     names = [LONG.format(i) for i in range(classes)]
-    figure = confusion_figure(matrices_of(tests, methods, classes, shown), names)
+    figure = confusion_figure(matrices_of(tests, methods, classes, present), names)
     assert figure.get_size_inches()[0] == 7 and is_readable(figure)
-    texts = [said(text) for text, _ in drawn_texts(figure)]
+    texts = [unwrap(text) for text, _ in drawn_texts(figure)]
     assert [text for text in texts if text in methods] == list(methods)
-    assert [said(axes.get_ylabel()) for axes in figure.axes[:: len(methods)]] == list(tests)
+    assert [unwrap(axes.get_ylabel()) for axes in figure.axes[:: len(methods)]] == list(tests)
 
 
 def test_matrices_are_those_given() -> None:
     tests, names = ("in-context", "out-of-context"), [LONG.format(i) for i in range(14)]
-    given = matrices_of(tests, METHODS, 14, 5)
-    figure = confusion_figure(given, names)
+    matrices = matrices_of(tests, METHODS, 14, 5)
+    figure = confusion_figure(matrices, names)
     assert len(figure.axes) == 6
     for axes, (test, method) in zip(figure.axes, product(tests, METHODS), strict=True):
         (image,) = axes.images
-        rows = given[test, method] if test == "in-context" else given[test, method][9:]
+        rows = matrices[test, method] if test == "in-context" else matrices[test, method][9:]
         np.testing.assert_array_equal(np.asarray(image.get_array()), rows)
         assert image.get_clim() == (0, 1)  # the same grey is the same share everywhere
         never, always = (matplotlib.colors.to_hex(image.cmap(value)) for value in (0.0, 1.0))
@@ -196,11 +196,11 @@ def test_matrices_are_those_given() -> None:
 
 def test_few_classes_have_their_shares_in_the_cells_and_any_names() -> None:
     names = [r"$\frac{$", "$x_1$", "[red]in"]
-    given = matrices_of(("in-context",), METHODS, 3, 3)
-    figure = confusion_figure(given, names)
+    matrices = matrices_of(("in-context",), METHODS, 3, 3)
+    figure = confusion_figure(matrices, names)
     texts = [text for text, _ in drawn_texts(figure)]
     assert set(names) <= set(texts)
-    for matrix in given.values():
+    for matrix in matrices.values():
         assert {f"{100 * share:.0f}" for share in matrix.ravel()} <= set(texts)
     (height,) = {round(axes.get_window_extent().height / figure.dpi, 2) for axes in figure.axes}
     assert height < 1.9  # inches

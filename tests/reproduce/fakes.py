@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from integralaction.data.index import Index, Video
-from integralaction.reproduce.measure import Measured, TestSet
+from integralaction.reproduce.measure import SeedResults, TestSet
 from integralaction.testing.predictions import Predictions
 
 CLASSES = ("archery", "phoning", "boxing", "sweeping", "bowing", "mopping", "golf swing")
@@ -29,7 +29,9 @@ def predictions(
     return Predictions(method, CLASSES, videos, labels, probabilities, gates)
 
 
-def measured(seed: int, ranks: dict[str, dict[str, np.ndarray]], gates: dict[str, float], prefix: str = "") -> Measured:
+def seed_results(
+    seed: int, ranks: dict[str, dict[str, np.ndarray]], gates: dict[str, float], prefix: str = ""
+) -> SeedResults:
     """A seed with these ranks by name and split.
 
     Args:
@@ -37,13 +39,13 @@ def measured(seed: int, ranks: dict[str, dict[str, np.ndarray]], gates: dict[str
         prefix: before the videos' names: seeds with the same have the same videos.
     """
     splits = list(next(iter(ranks.values())))
-    found = {
+    by_name = {
         name: {
             split: predictions(name, split, rank, gates.get(name, np.nan), prefix) for split, rank in of_name.items()
         }
         for name, of_name in ranks.items()
     }
-    rows = tuple(video for p in next(iter(found.values())).values() for video in p.videos)
+    rows = tuple(video for p in next(iter(by_name.values())).values() for video in p.videos)
     index = Index(Path("nowhere"), "fake", "openpose18", CLASSES, rows)
     tests = tuple(TestSet(split, split, False) for split in splits)
-    return Measured(seed, index, tests, {split: Path("nowhere") for split in splits}, {}, found)
+    return SeedResults(seed, index, tests, {split: Path("nowhere") for split in splits}, {}, by_name)

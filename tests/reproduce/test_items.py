@@ -16,7 +16,7 @@ from toy import toy_recipe, write_toy_dataset
 from integralaction.cli.main import run
 from integralaction.data.index import read_index
 from integralaction.recipe import Stage
-from integralaction.reproduce.items import ITEMS, expanded
+from integralaction.reproduce.items import ITEMS, expand_items
 from integralaction.reproduce.measure import DataPart
 from integralaction.settings import to_dict
 from tests.toy import with_values
@@ -138,8 +138,8 @@ def test_what_an_earlier_call_did_not_write_is_not_replaced(
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("# Mine\n")
     assert run(["reproduce", "table13", "--out", str(tmp_path), "--device", "cpu"]) == 2
-    told = capsys.readouterr().err
-    assert name in told and "Give another --out" in told
+    message = capsys.readouterr().err
+    assert name in message and "Give another --out" in message
     assert (tmp_path / name).read_text() == "# Mine\n"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
 
@@ -177,8 +177,8 @@ def test_what_cannot_be_asked(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "Expected --data for the recipe kinetics50" in capsys.readouterr().err
     assert run(["reproduce", "seed=1"]) == 2
     assert "settings alone" in capsys.readouterr().err
-    assert expanded(["table4", "all"])[0] == "table4"
-    assert len(expanded(["table4", "all"])) == len(ITEMS)
+    assert expand_items(["table4", "all"])[0] == "table4"
+    assert len(expand_items(["table4", "all"])) == len(ITEMS)
 
 
 def test_data_part(folder: Path) -> None:

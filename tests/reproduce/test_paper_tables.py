@@ -4,28 +4,29 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes import CLASSES, measured
+from fakes import CLASSES, seed_results
 
 from integralaction.recipes import VARIANTS
-from integralaction.reproduce.measure import BASELINES, Measured
-from integralaction.reproduce.published import published
-from integralaction.reproduce.tables import LABELS, TABLES, Skipped, make_table, percent, plain
+from integralaction.reproduce.cells import number_cell, share_cell
+from integralaction.reproduce.measure import BASELINES, MissingData, SeedResults
+from integralaction.reproduce.published import read_published
+from integralaction.reproduce.tables import LABELS, TABLES, make_table
 from integralaction.tables import Table, to_csv
 
 NAMES = (*BASELINES, *VARIANTS)
 
 
 @pytest.fixture
-def seeds(monkeypatch: pytest.MonkeyPatch) -> list[Measured]:
-    monkeypatch.setattr("integralaction.reproduce.tables._counts_note", lambda _: "counts")
-    made = []
+def seeds(monkeypatch: pytest.MonkeyPatch) -> list[SeedResults]:
+    monkeypatch.setattr("integralaction.reproduce.tables.counts_note", lambda _: "counts")
+    results = []
     for seed in range(3):
         random = np.random.default_rng(seed)
         ranks = {
             name: {split: random.integers(0, 7, 28) for split in ("in-context", "out-of-context")} for name in NAMES
         }
-        made.append(measured(seed, ranks, dict.fromkeys(NAMES, 0.25), f"{seed}-"))
-    return made
+        results.append(seed_results(seed, ranks, dict.fromkeys(NAMES, 0.25), f"{seed}-"))
+    return results
 
 
 def cell(table: Table, label: str, group: str, name: str):
@@ -35,32 +36,32 @@ def cell(table: Table, label: str, group: str, name: str):
 
 def test_cells() -> None:
     one = np.array([True, True, False, True])
-    assert percent([one]).value == 75
-    assert percent([one]).spread == pytest.approx(75 - 30.06, abs=0.01)  # Wilson's interval is 30.06 .. 95.44
-    several = percent([one, ~one])
+    assert share_cell([one]).value == 75
+    assert share_cell([one]).spread == pytest.approx(75 - 30.06, abs=0.01)  # Wilson's interval is 30.06 .. 95.44
+    several = share_cell([one, ~one])
     assert (several.value, several.spread) == (50, pytest.approx(np.std([75, 25], ddof=1)))
-    assert plain([2.0]).spread is None
+    assert number_cell([2.0]).spread is None
 
 
 @pytest.mark.parametrize("number", [4, 6, 7, 8, 9])
-def test_methods_by_test_sets(seeds: list[Measured], number: int) -> None:
+def test_methods_by_test_sets(seeds: list[SeedResults], number: int) -> None:
     table = make_table(f"table{number}", seeds)
-    shown = {LABELS.get(name, name): name for name in NAMES}
-    assert {shown[row.label] for row in table.rows} == set(published(number)), "the paper's rows, and no others"
+    names = {LABELS.get(name, name): name for name in NAMES}
+    assert {names[row.label] for row in table.rows} == set(read_published(number)), "the paper's rows, and no others"
     for row in table.rows:
-        name = shown[row.label]
+        name = names[row.label]
         for split in ("in-context", "out-of-context"):
             for top, k in (("top-1", 1), ("top-5", 5)):
-                found = cell(table, row.label, split, top)
+                shares = cell(table, row.label, split, top)
                 by_seed = [100 * np.mean(seed.predictions[name][split].rank() < k) for seed in seeds]
-                assert found.value == pytest.approx(np.mean(by_seed))
-                assert found.spread == pytest.approx(np.std(by_seed, ddof=1))
-        for column, text in published(number)[name].items():
+                assert shares.value == pytest.approx(np.mean(by_seed))
+                assert shares.spread == pytest.approx(np.std(by_seed, ddof=1))
+        for column, text in read_published(number)[name].items():
             data, _, top = column.rpartition(" ")
             assert cell(table, row.label, f"paper: {data}", top).text == text
 
 
-def test_table1_ranks(seeds: list[Measured]) -> None:
+def test_table1_ranks(seeds: list[SeedResults]) -> None:
     table = make_table("table1", seeds)
     assert cell(table, LABELS["integral"], "paper: average rank", "printed").text == "1.8"
     assert cell(table, LABELS["integral"], "paper: average rank", "from its numbers").value == pytest.approx(2.0)
@@ -69,15 +70,15 @@ def test_table1_ranks(seeds: list[Measured]) -> None:
 
 
 @pytest.mark.parametrize("number", [2, 3])
-def test_published_rows_stay_apart(seeds: list[Measured], number: int) -> None:
+def test_published_rows_stay_apart(seeds: list[SeedResults], number: int) -> None:
     table = make_table(f"table{number}", seeds)
     sources = [row.cells[0].text for row in table.rows]
-    assert sources == ["published"] * len(published(number)) + ["measured"] * 4
+    assert sources == ["published"] * len(read_published(number)) + ["measured"] * 4
     measured_cells = [c for row, s in zip(table.rows, sources, strict=True) if s == "published" for c in row.cells]
     assert all(c.value is None for c in measured_cells), "no measured number stands in a published row"
 
 
-def test_table5_is_in_order(seeds: list[Measured]) -> None:
+def test_table5_is_in_order(seeds: list[SeedResults]) -> None:
     for seed in seeds:
         p = seed.predictions["integral"]["in-context"]
         p.gate[:] = 0.1 * (p.labels + 1)
@@ -87,7 +88,7 @@ def test_table5_is_in_order(seeds: list[Measured]) -> None:
 
 
 @pytest.mark.parametrize(("number", "split"), [(10, "in-context"), (11, "out-of-context")])
-def test_classes_and_the_oracle(seeds: list[Measured], number: int, split: str) -> None:
+def test_classes_and_the_oracle(seeds: list[SeedResults], number: int, split: str) -> None:
     table = make_table(f"table{number}", seeds)
     for label, name in enumerate(CLASSES):
         oracle = []
@@ -99,16 +100,16 @@ def test_classes_and_the_oracle(seeds: list[Measured], number: int, split: str) 
     assert table.rows[-1].label == "all videos"
 
 
-def test_a_missing_test_set_is_a_reason(seeds: list[Measured]) -> None:
+def test_a_missing_test_set_is_a_reason(seeds: list[SeedResults]) -> None:
     only = [
-        measured(0, {name: {"in-context": np.zeros(7, np.int64)} for name in NAMES}, dict.fromkeys(NAMES, 0.2))
+        seed_results(0, {name: {"in-context": np.zeros(7, np.int64)} for name in NAMES}, dict.fromkeys(NAMES, 0.2))
         for _ in "1"
     ]
-    with pytest.raises(Skipped, match="no out-of-context test set"):
+    with pytest.raises(MissingData, match="no out-of-context test set"):
         make_table("table11", only)
 
 
-def test_every_table_names_what_it_needs(seeds: list[Measured]) -> None:
+def test_every_table_names_what_it_needs(seeds: list[SeedResults]) -> None:
     for name, recipe in TABLES.items():
         part = [replace(s, predictions={n: s.predictions[n] for n in recipe.needs}) for s in seeds]
         table = make_table(name, part)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from integralaction.reproduce.published import TABLES, average_ranks, published
+from integralaction.reproduce.published import TABLES, average_ranks, read_published
 
 FOUR = [f"{data} {top}" for data in ("Kinetics50", "Mimetics") for top in ("top-1", "top-5")]
 ROWS = {1: 4, 2: 13, 3: 13, 4: 7, 5: 8, 6: 3, 7: 4, 8: 3, 9: 3}
@@ -37,9 +37,9 @@ NO_NUMBERS = ("kind", "ImageNet")
 
 
 def from_caption(paper: str, table: int) -> str:
-    found = re.search(rf"^ ?Table {table}: ", paper, re.MULTILINE)
-    assert found, table
-    return paper[found.end() :]
+    caption = re.search(rf"^ ?Table {table}: ", paper, re.MULTILINE)
+    assert caption, table
+    return paper[caption.end() :]
 
 
 @pytest.fixture(scope="module")
@@ -51,24 +51,24 @@ def paper(shared: Path) -> str:
 def test_rows_follow_the_text_of_the_paper(paper: str, table: int) -> None:
     text = from_caption(paper, table)
     place, rest = 0, ""
-    for row, line in published(table).items():
+    for row, line in read_published(table).items():
         star = r"\*" if line.get("ImageNet") == "yes" else ""
         name = re.escape(IN_PAPER[table].get(row, row)) + star + r"(?: \[[\d, ]+\])?"
         numbers = [re.escape(number or "-") for column, number in line.items() if column not in NO_NUMBERS]
         between = r"\s+(?:\(. \d+%\)\s+)?"  # the relative differences of tables 4 and 6
-        found = re.compile(rf"^{name}\s+{between.join(numbers)}(?!\S)", re.MULTILINE).search(text, place)
-        assert found, f"table {table}: {row}"
-        rest += text[place : found.start()]
-        place = found.end()
+        match = re.compile(rf"^{name}\s+{between.join(numbers)}(?!\S)", re.MULTILINE).search(text, place)
+        assert match, f"table {table}: {row}"
+        rest += text[place : match.start()]
+        place = match.end()
     assert not re.findall(r"\d\.\d", rest), f"table {table}: a row was left out of {rest}"
-    assert len(published(table)) == ROWS[table]
+    assert len(read_published(table)) == ROWS[table]
 
 
 @pytest.mark.parametrize("table", CLASSES)
 def test_classes_read_again(paper: str, table: int) -> None:
     text = from_caption(paper, table)
     lines = re.findall(r"^(\S.*?)" + r" (\d+\.\d)" * 4 + "$", text[: text.index("\naverage ") + 40], re.MULTILINE)
-    read = [(row, *line.values()) for row, line in published(table).items()]
+    read = [(row, *line.values()) for row, line in read_published(table).items()]
     assert read == lines
     assert len(read) == CLASSES[table] + 1 and read[-1][0] == "average"
 
@@ -76,7 +76,7 @@ def test_classes_read_again(paper: str, table: int) -> None:
 def test_kinds_are_the_sections_of_table_2(paper: str) -> None:
     text = from_caption(paper, 2)
     appearance, pose = text.index("Appearance-based methods\n"), text.index("Pose-based methods\n")
-    for row, line in published(2).items():
+    for row, line in read_published(2).items():
         place = text.index(f"\n{IN_PAPER[2].get(row, row)}")
         assert appearance < place
         kind = "IntegralAction" if row in LAMBDAS else "pose-based" if place > pose else "appearance-based"
@@ -85,7 +85,7 @@ def test_kinds_are_the_sections_of_table_2(paper: str) -> None:
 
 def test_every_table_is_whole() -> None:
     for table in TABLES:
-        rows = published(table)
+        rows = read_published(table)
         (columns,) = {tuple(line) for line in rows.values()}
         for row, line in rows.items():
             assert row and row == row.strip()
@@ -97,22 +97,22 @@ def test_every_table_is_whole() -> None:
 
 def test_tables_agree_with_each_other() -> None:
     """A variant that two tables print has the same numbers in both."""
-    four = published(4)
+    four = read_published(4)
     for table in (6, 7, 8, 9):
-        shared_rows = published(table).keys() & four.keys()
+        shared_rows = read_published(table).keys() & four.keys()
         assert shared_rows
-        assert all(published(table)[row] == four[row] for row in shared_rows), table
+        assert all(read_published(table)[row] == four[row] for row in shared_rows), table
     for method in ("appearance-only", "pose-only", "integral"):
-        assert published(10)["average"][method] == four[method]["Kinetics50 top-1"]
-        assert published(11)["average"][method] == four[method]["Mimetics top-1"]
-        assert published(12)["average"][method] == published(1)[method]["NTU-RGBD top-1"]
-    assert list(published(10)) == list(published(11))
+        assert read_published(10)["average"][method] == four[method]["Kinetics50 top-1"]
+        assert read_published(11)["average"][method] == four[method]["Mimetics top-1"]
+        assert read_published(12)["average"][method] == read_published(1)[method]["NTU-RGBD top-1"]
+    assert list(read_published(10)) == list(read_published(11))
 
 
 @pytest.mark.parametrize(("table", "most"), [(10, 0.06), (11, 0.8), (12, 0.06)])
 def test_averages_of_the_classes(table: int, most: float) -> None:
     """Table 11's average is no mean over classes; the other two agree to the digit, with half a unit to round."""
-    *classes, average = published(table).values()
+    *classes, average = read_published(table).values()
     for column, printed in average.items():
         mean = sum(float(line[column]) for line in classes) / len(classes)
         assert abs(mean - float(printed)) < most, column
@@ -120,12 +120,12 @@ def test_averages_of_the_classes(table: int, most: float) -> None:
 
 def test_an_unknown_table_is_refused() -> None:
     with pytest.raises(ValueError, match="1 to 12; found 13"):
-        published(13)
+        read_published(13)
 
 
 def test_average_ranks_of_table_1() -> None:
     """The paper's 2.7, 3.2 and 2.2 come from all six columns; so does 2.0 for integral, where it prints 1.8."""
-    rows = published(1)
+    rows = read_published(1)
     printed = {row: line.pop("average rank") for row, line in rows.items()}
     assert printed == {"appearance-only": "2.7", "pose-only": "3.2", "integral": "1.8", "lambda-5": "2.2"}
     six = average_ranks({row: [float(v) for v in line.values()] for row, line in rows.items()})
@@ -141,9 +141,9 @@ def test_ties_share_the_mean_of_their_ranks() -> None:
 
 def test_missing_numbers_are_left_out_of_ranks() -> None:
     nan = math.nan
-    found = average_ranks({"a": [nan, 2.0], "b": [4.0, 1.0], "c": [5.0, 3.0], "d": [nan, nan]})
-    assert math.isnan(found.pop("d"))
-    assert found == {"a": 2.0, "b": 2.5, "c": 1.0}
+    ranks = average_ranks({"a": [nan, 2.0], "b": [4.0, 1.0], "c": [5.0, 3.0], "d": [nan, nan]})
+    assert math.isnan(ranks.pop("d"))
+    assert ranks == {"a": 2.0, "b": 2.5, "c": 1.0}
     assert average_ranks({}) == {}
     with pytest.raises(ValueError, match="found lengths 1, 2"):
         average_ranks({"a": [1.0], "b": [1.0, 2.0]})

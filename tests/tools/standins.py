@@ -56,7 +56,7 @@ def refusing(_: list[str]) -> int:
     return in_place(_)
 
 
-def killed(yard: kills.Yard) -> dict[str, list[str]]:
+def kill_faults(yard: kills.Yard) -> dict[str, list[str]]:
     """The faults of each, as how it ended and the verdict."""
     commands = [Command(run.__name__, "nothing", "", run) for run in (in_place, aside, unflushed, checked, refusing)]
     return {
@@ -65,7 +65,7 @@ def killed(yard: kills.Yard) -> dict[str, list[str]]:
     }
 
 
-def torn(yard: kills.Yard) -> dict[str, list[str]]:
+def tear_verdicts(yard: kills.Yard) -> dict[str, list[str]]:
     """The verdicts of each, of a file torn after it."""
     return {
         run.__name__: [
@@ -100,7 +100,7 @@ def read(path: Path) -> str:
     return "same" if changed == 64 else "other"
 
 
-def mutated(root: Path) -> list[str]:
+def mutant_verdicts(root: Path) -> list[str]:
     fuzz.PATIENCE = 0.3
     return sorted(set(fuzz.fuzz(Target("bytes", sample, read, 60), root, 2).verdicts))
 
@@ -108,6 +108,10 @@ def mutated(root: Path) -> list[str]:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     assert toys.STARTS["nothing"] is toys.nothing
-    hung = run_apart(lambda: time.sleep(100), folder, seconds=0.2)
-    found = {"killed": killed(kills.Yard(folder)), "torn": torn(kills.Yard(folder)), "mutated": mutated(folder)}
-    print(json.dumps(found | {"hung": hung.hung and hung.status}))
+    ending = run_apart(lambda: time.sleep(100), folder, seconds=0.2)
+    results = {
+        "killed": kill_faults(kills.Yard(folder)),
+        "torn": tear_verdicts(kills.Yard(folder)),
+        "mutated": mutant_verdicts(folder),
+    }
+    print(json.dumps(results | {"hung": ending.is_hung and ending.status}))

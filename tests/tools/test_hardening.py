@@ -24,29 +24,29 @@ def python(*arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    done = python(str(Path(__file__).with_name("standins.py")), str(tmp_path_factory.mktemp("standins")))
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    process = python(str(Path(__file__).with_name("standins.py")), str(tmp_path_factory.mktemp("standins")))
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
-def test_commands_that_do_not_survive_a_kill_are_noticed(noticed: dict) -> None:
-    killed = noticed["killed"]
-    assert killed["in_place"] and all("silent: out.txt is another" in fault for fault in killed["in_place"])
-    assert {fault.partition(":")[0] for fault in killed["unflushed"]} == {"power cut", "half power cut"}
-    assert any("cannot go on: Expected a new folder" in fault for fault in killed["refusing"])
-    assert killed["aside"] == killed["checked"] == []
-    assert noticed["hung"] == -signal.SIGKILL
+def test_commands_that_do_not_survive_a_kill_are_noticed(verdicts: dict) -> None:
+    kills = verdicts["killed"]
+    assert kills["in_place"] and all("silent: out.txt is another" in fault for fault in kills["in_place"])
+    assert {fault.partition(":")[0] for fault in kills["unflushed"]} == {"power cut", "half power cut"}
+    assert any("cannot go on: Expected a new folder" in fault for fault in kills["refusing"])
+    assert kills["aside"] == kills["checked"] == []
+    assert verdicts["hung"] == -signal.SIGKILL
 
 
-def test_commands_that_take_torn_files_for_whole_are_noticed(noticed: dict) -> None:
-    assert noticed["torn"]["aside"] == ["silent: it stays torn"] * 2
-    assert noticed["torn"]["checked"] == ["made again"] * 2
-    assert all(verdict.startswith("refused without its name") for verdict in noticed["torn"]["refusing"])
+def test_commands_that_take_torn_files_for_whole_are_noticed(verdicts: dict) -> None:
+    assert verdicts["torn"]["aside"] == ["silent: it stays torn"] * 2
+    assert verdicts["torn"]["checked"] == ["made again"] * 2
+    assert all(verdict.startswith("refused without its name") for verdict in verdicts["torn"]["refusing"])
 
 
-def test_every_way_to_fail_on_a_mutated_file_is_told_apart(noticed: dict) -> None:
-    assert noticed["mutated"] == [
+def test_every_way_to_fail_on_a_mutated_file_is_told_apart(verdicts: dict) -> None:
+    assert verdicts["mutated"] == [
         "crash: SIGSEGV",
         "hangs",
         "memory",
@@ -58,13 +58,13 @@ def test_every_way_to_fail_on_a_mutated_file_is_told_apart(noticed: dict) -> Non
 
 def test_a_seed_makes_one_mutant() -> None:
     content = b"name: toy\nclasses: [a, b]\nframes: 12\n" * 20
-    made = [mutant(content, (number, 0), text=True) for number in range(200)]
-    assert made == [mutant(content, (number, 0), text=True) for number in range(200)]
-    assert len(set(made)) > 190 and content not in made[:5]
+    mutants = [mutant(content, (number, 0), text=True) for number in range(200)]
+    assert mutants == [mutant(content, (number, 0), text=True) for number in range(200)]
+    assert len(set(mutants)) > 190 and content not in mutants[:5]
 
 
 def test_commands_survive_every_tenth_kill() -> None:
     names = ("import folder", "import poses", "convert --out")
-    done = python("-m", "tools.hardening", "--only", "kills", "--every", "10", *(f"--name={name}" for name in names))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert all(f"\n{name} " in done.stdout for name in names)
+    process = python("-m", "tools.hardening", "--only", "kills", "--every", "10", *(f"--name={name}" for name in names))
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert all(f"\n{name} " in process.stdout for name in names)

@@ -86,7 +86,7 @@ def reproduce(
         Where to train and test.
     """
     from integralaction.models import choose_device
-    from integralaction.reproduce.items import Asked, expanded
+    from integralaction.reproduce.items import ReproduceRequest, expand_items
     from integralaction.reproduce.items import reproduce as run_reproduction
     from integralaction.reproduce.measure import DataPart
 
@@ -95,10 +95,10 @@ def reproduce(
     words = (item, *items)
     # names of folders behind --data are more of them
     parts = [*(data or ()), *(name for name in words if data and Path(name.partition(":")[0]).is_dir())]
-    item_names = expanded([name for name in words if "=" not in name and name not in parts])
+    item_names = expand_items([name for name in words if "=" not in name and name not in parts])
     if not item_names:
         raise Refused("Expected a table, a figure, all or claims; found settings alone. Name one, as table4.")
-    request = Asked(
+    request = ReproduceRequest(
         items=item_names,
         recipe=recipe,
         assignments=tuple(setting for setting in words if "=" in setting),

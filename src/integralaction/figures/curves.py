@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from integralaction.errors import MissingFile, Refused
-from integralaction.figures.style import COLOURS, LINES, MARKS, SERIES, new_figure, styled
+from integralaction.figures.style import COLOURS, LINES, MARKS, SERIES, figure_style, new_figure
 
 WIDTH = 7.0  # inches
 WIDE_RANGE = 10  # losses that span more are drawn on a logarithmic axis
-MARKED = 8  # about so many epochs of a curve have a mark
-LEGEND = 4  # names in a line of the legend
+MARKED_EPOCHS = 8  # about so many of a curve have a mark
+LEGEND_NAMES = 4  # in a line of the legend
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
@@ -51,11 +51,11 @@ def curves_figure(logs: dict[str, list[dict[str, float]]]) -> Figure:
     """
     if not logs:
         raise Refused("Expected the log of at least one stage to draw; found none. Train a stage first.")
-    gated = any("gate" in log[0] for log in logs.values())
-    lines = -(-len(logs) // LEGEND)
-    with styled():
+    has_gate = any("gate" in log[0] for log in logs.values())
+    lines = -(-len(logs) // LEGEND_NAMES)
+    with figure_style():
         figure = new_figure(WIDTH, 2.3 + 0.22 * lines)
-        panels = figure.subplots(1, 3 if gated else 2, squeeze=False)[0]
+        panels = figure.subplots(1, 3 if has_gate else 2, squeeze=False)[0]
         _draw(panels[0], logs, "classification", "classification loss")
         losses = [row["classification"] for log in logs.values() for row in log]
         if 0 < WIDE_RANGE * min(losses) < max(losses):
@@ -66,10 +66,10 @@ def curves_figure(logs: dict[str, list[dict[str, float]]]) -> Figure:
         _draw(panels[1], logs, "top1", "top-1 on training clips", lambda share: 100 * share)
         panels[1].set_ylim(0, 103)
         panels[1].yaxis.set_major_formatter(PercentFormatter(decimals=0))
-        if gated:
+        if has_gate:
             _draw(panels[2], logs, "gate", "mean gate")
             panels[2].set_ylim(0, 1.03)
-        figure.legend(panels[0].get_lines(), list(logs), loc="outside lower center", ncols=min(LEGEND, len(logs)))
+        figure.legend(panels[0].get_lines(), list(logs), loc="outside lower center", ncols=min(LEGEND_NAMES, len(logs)))
     return figure
 
 
@@ -78,7 +78,7 @@ def _draw(
     logs: dict[str, list[dict[str, float]]],
     column: str,
     title: str,
-    shown: Callable[[float], float] = lambda value: value,
+    scale: Callable[[float], float] = lambda value: value,
 ) -> None:
     """One panel: a column of each log that has it."""
     for number, (method, log) in enumerate(logs.items()):
@@ -87,11 +87,11 @@ def _draw(
         place = list(COLOURS).index(method) + 1 if method in COLOURS else number  # integral's line is whole
         axes.plot(
             [row["epoch"] for row in log],
-            [shown(row[column]) for row in log],
+            [scale(row[column]) for row in log],
             color=COLOURS.get(method, SERIES[number % len(SERIES)]),
             linestyle=LINES[place % len(LINES)],
             marker=MARKS.get(method, "."),
-            markevery=max(1, len(log) // MARKED),
+            markevery=max(1, len(log) // MARKED_EPOCHS),
             ms=3.5,
             lw=1.3,
         )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from integralaction.errors import Refused
 from integralaction.figures.architecture import Trace, trace
-from integralaction.figures.style import COLOURS, new_figure, styled
+from integralaction.figures.style import COLOURS, figure_style, new_figure
 from integralaction.model.layers import IntegrationLayers, Layer
 from integralaction.model.network import IntegralAction
 from integralaction.model.streams import AppearanceStream, PoseStream
@@ -47,7 +47,7 @@ def pipeline_figure(model: IntegralAction) -> Figure:
     """
     seen = trace(model)
     both = model.appearance is not None and model.pose is not None
-    with styled():
+    with figure_style():
         height = 2.4 if both else 1.4
         figure, axes = _canvas(height)
         upper, lower = height - 0.46, 0.74 if both else 0.94
@@ -171,7 +171,7 @@ def integration_figure(model: IntegralAction) -> Figure:
     seen, layers = trace(model), model.integration.layers()
     gated = layers.driver is not None
     aligned = bool(layers.appearance and layers.pose)
-    with styled():
+    with figure_style():
         height = 3.0 if gated else 2.1 if aligned else 1.6
         figure, axes = _canvas(height)
         edge = 0.5 if aligned else 0.4

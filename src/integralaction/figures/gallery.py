@@ -20,7 +20,7 @@ from integralaction.data.sampling import middle_test_clip
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
 from integralaction.figures.activation import heat, integral_activation, stream_activation
-from integralaction.figures.style import new_figure, styled, with_letters
+from integralaction.figures.style import figure_style, new_figure, with_letters
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.testing.predictions import Predictions
@@ -110,7 +110,7 @@ def gallery_figure(examples: Sequence[Example], reader: ClipReader, frames: int 
     texts = ["\n".join(_answer(method, e, width) for method in e.answers) for e in examples]
     above, below = _tall(titles, _TITLE), _tall(texts, _TEXT)
     tall = above + _pictures_tall(width, len(chosen)) + below
-    with styled():
+    with figure_style():
         figure = _new_figure(rows * tall)
         for place, example in enumerate(examples):
             row, column = divmod(place, columns)
@@ -149,7 +149,7 @@ def activation_figure(cases: Sequence[tuple[Example, ClipReader]], models: dict[
         texts.append([_answer(method, case, width) for method in ("appearance-only", "pose-only", "integral")])
     above, below = _tall(headings, _TITLE), _tall([text for row in texts for text in row], _TEXT)
     tall = above + _pictures_tall(width, len(chosen)) + below
-    with styled():
+    with figure_style():
         figure = _new_figure(len(headings) * tall)
         for row, (heading, (case, reader)) in enumerate(zip(headings, cases, strict=False)):
             top = (len(headings) - row) * tall - above

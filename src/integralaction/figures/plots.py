@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from integralaction.figures.style import COLOURS, LINES, SERIES, new_figure, styled
+from integralaction.figures.style import COLOURS, LINES, SERIES, figure_style, new_figure
 
 WIDTH = 7.0  # inches, of a page's text
-MOST_NAMED = 54  # classes that are written out below the confusion matrices of a row, all of these together
+MOST_NAMES = 54  # classes that are written out below the confusion matrices of a row, all of these together
 LINE = 24  # characters of a legend's line
-NEEDLE = 8  # so many times narrower than the axis, a distribution has an axis of its own
+NEEDLE = 8  # a distribution so many times narrower than the common axis has one of its own
 BARS = 40  # of a distribution at most
 LEAST = 0.01  # width of the axis of a distribution, of gates 0..1
-FEW = 24  # columns of a row of matrices up to which their cells are small squares with numbers
+SQUARES = 24  # columns of a row of matrices up to which their cells are small squares with numbers
 CELL = 0.42  # side of such a cell at most, inches
 
 
@@ -29,17 +29,17 @@ def gate_figure(gates: dict[str, dict[str, np.ndarray]]) -> Figure:
     Args:
         gates: by model and by name of the test set, (V,) mean gates, 0..1.
     """
-    with styled():
+    with figure_style():
         figure = new_figure(WIDTH, 0.9 + 1.6 * len(gates))
-        own = [_span(np.concatenate(list(tests.values()))) for tests in gates.values()]
-        whole = _span(np.array(own))
+        spans = [_span(np.concatenate(list(tests.values()))) for tests in gates.values()]
+        common = _span(np.array(spans))
         # models side by side on one axis, unless one of them would be a needle on it
-        is_shared = all(whole[1] - whole[0] <= NEEDLE * (high - low) for low, high in own)
+        is_shared = all(common[1] - common[0] <= NEEDLE * (high - low) for low, high in spans)
         rows = figure.subplots(len(gates), 1, sharex=is_shared, squeeze=False)[:, 0]
-        for axes, (model, tests), (low, high) in zip(rows, gates.items(), own, strict=True):
-            low, high = whole if is_shared else (low, high)
-            most = max(len(values) for values in tests.values())
-            bins = np.linspace(low, high, min(BARS, max(8, 2 * math.isqrt(most))) + 1)  # of few videos broad ones
+        for axes, (model, tests), (low, high) in zip(rows, gates.items(), spans, strict=True):
+            low, high = common if is_shared else (low, high)
+            videos = max(len(values) for values in tests.values())
+            bins = np.linspace(low, high, min(BARS, max(8, 2 * math.isqrt(videos))) + 1)  # of few videos broad ones
             fine = np.linspace(low, high, 400)
             tops: list[float] = []
             for number, (test, values) in enumerate(tests.items()):
@@ -83,7 +83,7 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
         integral: by name of the test set, top-1 of integral.
         ratios: the appearance stream's shares, 0..1.
     """
-    with styled():
+    with figure_style():
         figure = new_figure(WIDTH, 2.6)
         axes = figure.subplots()
         labels = [f"{share:g}\n{1 - share:g}" for share in ratios]
@@ -92,10 +92,10 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
             colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
             label = textwrap.fill(f"{test}: averaged", LINE, break_on_hyphens=False)
             axes.plot(places, 100 * values, color=colour, linestyle=line, marker="o", ms=3.5, label=label)
-            here = 100 * integral[test]
+            top1 = 100 * integral[test]
             axes.plot(
                 [len(ratios) + 0.3],
-                [here],
+                [top1],
                 color=colour,
                 marker="D",
                 ms=6,
@@ -103,7 +103,7 @@ def sweep_figure(sweeps: dict[str, np.ndarray], integral: dict[str, float], rati
                 linestyle="none",
                 label=textwrap.fill(f"{test}: integral", LINE, break_on_hyphens=False),
             )
-            axes.axhline(here, color=colour, linestyle=line, lw=0.6, alpha=0.6)
+            axes.axhline(top1, color=colour, linestyle=line, lw=0.6, alpha=0.6)
         axes.axvline(len(ratios) - 0.35, color="#bbbbbb", lw=0.6)
         axes.set_xticks([*places, len(ratios) + 0.3], [*labels, "integral"])
         axes.set_xlim(-0.4, len(ratios) + 0.9)
@@ -127,36 +127,36 @@ def confusion_figure(matrices: dict[tuple[str, str], np.ndarray], classes: Seque
     tests = list(dict.fromkeys(test for test, _ in matrices))
     methods = list(dict.fromkeys(method for _, method in matrices))
     names = {test: textwrap.wrap(test, 16, break_on_hyphens=False) for test in tests}
-    named = len(classes) * len(methods) <= MOST_NAMED
-    present = {test: ~np.isnan(matrices[test, methods[0]]).any(axis=1) for test in tests}
-    with styled():
-        margin = 1.25 if named else 0.35
+    has_names = len(classes) * len(methods) <= MOST_NAMES
+    has_videos = {test: ~np.isnan(matrices[test, methods[0]]).any(axis=1) for test in tests}
+    with figure_style():
+        margin = 1.25 if has_names else 0.35
         side = (WIDTH - margin - 0.3) / len(methods)
-        few = len(classes) * len(methods) <= FEW
-        cell = min(side / len(classes), CELL) if few else 0.0
-        if few:
+        has_squares = len(classes) * len(methods) <= SQUARES
+        cell = min(side / len(classes), CELL) if has_squares else 0.0
+        if has_squares:
             side = cell * len(classes)
         # a row is at least as high as its name, at 9 points, is long
-        heights = [max(0.09 * max(map(len, names[test])), present[test].mean() * side) for test in tests]
-        beside = 0.35 * len(tests) + (1.35 if named else 0.55)
-        if few:  # no more than the names below need, lest the matrices grow
+        heights = [max(0.09 * max(map(len, names[test])), has_videos[test].mean() * side) for test in tests]
+        beside = 0.35 * len(tests) + (1.35 if has_names else 0.55)
+        if has_squares:  # no more than the names below need, lest the matrices grow
             beside = 0.12 * len(tests) + 0.45 + 0.047 * max(map(len, classes))
         figure = new_figure(WIDTH, sum(heights) + beside)
         grid = figure.subplots(len(tests), len(methods), squeeze=False, gridspec_kw={"height_ratios": heights})
         for row, test in enumerate(tests):
-            shown = np.flatnonzero(present[test])
+            rows = np.flatnonzero(has_videos[test])
             for column, method in enumerate(methods):
                 axes = grid[row, column]
-                _draw_matrix(axes, matrices[test, method][shown], cell)
+                _draw_matrix(axes, matrices[test, method][rows], cell)
                 if row == 0:
                     axes.set_title(method, color=COLOURS.get(method, "black"), fontweight="bold")
-                if row == len(tests) - 1:
-                    _name_columns(axes, classes, named)
+                if row == len(tests) - 1 and has_names:
+                    axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=5.5)
                 if column == 0:
                     axes.set_ylabel("\n".join(names[test]), fontweight="bold")
-                    if named:
-                        axes.set_yticks(range(len(shown)), [classes[i] for i in shown], fontsize=5.5)
-        figure.supxlabel("answer" if named else "answer (classes in order)", fontsize=8)
+                    if has_names:
+                        axes.set_yticks(range(len(rows)), [classes[i] for i in rows], fontsize=5.5)
+        figure.supxlabel("answer" if has_names else "answer (classes in order)", fontsize=8)
     return figure
 
 
@@ -171,8 +171,3 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, cell: float) -> None:
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set_linewidth(0.5)
-
-
-def _name_columns(axes: Axes, classes: Sequence[str], named: bool) -> None:
-    if named:
-        axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=5.5)

@@ -67,7 +67,7 @@ _FAMILIES = ["DejaVu Sans"]  # and those that letters have needed so far
 
 
 @contextmanager
-def styled() -> Generator[None]:
+def figure_style() -> Generator[None]:
     """The project's look for what is drawn inside, and nothing for the rest of the program."""
     with mpl.rc_context({**_SETTINGS, "font.family": _FAMILIES}):
         yield
@@ -95,20 +95,21 @@ def _family(path: Path) -> str:
     return fontManager.ttflist[-1].name
 
 
-def _lettered(names: Formatter) -> Formatter:
+def _drawable_names(names: Formatter) -> Formatter:
+    """The names beside an axis as figures can draw them."""
     return FuncFormatter(lambda value, place: with_letters(names(value, place)))
 
 
-def _draw_all_letters(figure: Figure) -> None:
+def _set_fonts(figure: Figure) -> None:
     """See that every text of a figure has a font for its letters."""
     texts = [text for text in figure.findobj(Text) if not _is_plain(text.get_text())]
     for text in texts:
         text.set_text(with_letters(text.get_text()))
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            named = axis.get_major_formatter()
-            if isinstance(named, FixedFormatter | FuncFormatter):  # names of classes beside a matrix
-                axis.set_major_formatter(_lettered(named))
+            names = axis.get_major_formatter()
+            if isinstance(names, FixedFormatter | FuncFormatter):  # names of classes beside a matrix
+                axis.set_major_formatter(_drawable_names(names))
     for text in texts:
         text.set_fontfamily(_FAMILIES)
 
@@ -122,10 +123,10 @@ def new_figure(width: float, height: float) -> Figure:
 
 def draw_figure(figure: Figure, file: Path | BytesIO, ending: Literal["pdf", "png"]) -> None:
     """Draw a figure into a file, all letters in it; the same figure gives the same bytes."""
-    _draw_all_letters(figure)
+    _set_fonts(figure)
     # the library that embeds fonts wonders at a file without a date
     logging.getLogger("fontTools").setLevel(logging.ERROR)
-    with styled(), warnings.catch_warnings():
+    with figure_style(), warnings.catch_warnings():
         # a layout that does not fit is drawn as it is
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         figure.savefig(file, format=ending, metadata={"CreationDate": None} if ending == "pdf" else {"Software": None})

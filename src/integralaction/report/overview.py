@@ -102,38 +102,38 @@ def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
         How many videos are on it; one that cannot be read is left out.
     """
     store = PoseStore.of(index.root)
-    chosen = _chosen(index, seed)
-    rows = -(-len(chosen) // COLUMNS)
+    videos = _choose_videos(index, seed)
+    rows = -(-len(videos) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (CELL + _GAP) + _GAP, rows * (CELL + _HEAD + _GAP) + _GAP), (250, 250, 250))
     brush = ImageDraw.Draw(sheet)
-    shown = 0
-    for video in chosen:
+    count = 0
+    for video in videos:
         cell = _cell(index, store, video)
         if cell is None:
             continue
-        left = _GAP + shown % COLUMNS * (CELL + _GAP)
-        top = _GAP + shown // COLUMNS * (CELL + _HEAD + _GAP)
-        fitting(video.label or "(no label)", 14, CELL, in_the_middle=True).draw(brush, (left, top), (25, 25, 30))
+        x = _GAP + count % COLUMNS * (CELL + _GAP)
+        y = _GAP + count // COLUMNS * (CELL + _HEAD + _GAP)
+        fitting(video.label or "(no label)", 14, CELL, in_the_middle=True).draw(brush, (x, y), (25, 25, 30))
         about = fitting(f"{video.split}  {video.video}", 11, CELL, in_the_middle=True)
-        about.draw(brush, (left, top + 17), (110, 110, 120))
-        sheet.paste(cell, (left + (CELL - cell.width) // 2, top + _HEAD + (CELL - cell.height) // 2))
-        shown += 1
+        about.draw(brush, (x, y + 17), (110, 110, 120))
+        sheet.paste(cell, (x + (CELL - cell.width) // 2, y + _HEAD + (CELL - cell.height) // 2))
+        count += 1
     with write_whole(path) as aside:
         sheet.save(aside, "PNG")
-    return shown
+    return count
 
 
-def _chosen(index: Index, seed: int) -> list[Video]:
+def _choose_videos(index: Index, seed: int) -> list[Video]:
     """Videos at random, of each class one before any second."""
     order = np.random.default_rng(seed).permutation(len(index.videos))
-    seen: Counter[str] = Counter()
-    ranked = []
+    counts: Counter[str] = Counter()
+    entries = []
     for number in order:
         video = index.videos[number]
-        ranked.append((seen[video.label], len(ranked), video))
-        seen[video.label] += 1
-    chosen = sorted(ranked, key=lambda entry: entry[:2])[: COLUMNS * ROWS]
-    return sorted((video for *_, video in chosen), key=lambda video: (video.label, video.video))
+        entries.append((counts[video.label], len(entries), video))
+        counts[video.label] += 1
+    first = sorted(entries, key=lambda entry: entry[:2])[: COLUMNS * ROWS]
+    return sorted((video for *_, video in first), key=lambda video: (video.label, video.video))
 
 
 def _cell(index: Index, store: PoseStore, video: Video) -> Image.Image | None:

@@ -40,7 +40,7 @@ class Answer:
 
     method: str
     name: str
-    right: bool
+    is_right: bool
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Group:
-    """Videos of one pattern of right and wrong answers."""
+    """Videos of one pattern of right and wrong answers; the caption says how many there are."""
 
     title: str
-    found: str
+    caption: str
     cards: tuple[Card, ...]
 
 
@@ -84,7 +84,7 @@ class Section:
 
     anchor: str
     title: str
-    text: tuple[str, ...] = ()
+    paragraphs: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     tables: tuple[Markup, ...] = ()
     pictures: tuple[Picture, ...] = ()
@@ -94,11 +94,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """All of it."""
+    """All of it: name and value of each fact, the sentences above the sections, the sections."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
-    answer: tuple[str, ...]
+    summary: tuple[str, ...]
     sections: tuple[Section, ...]
 
 
@@ -218,7 +218,7 @@ def write_page(page: Page, out: Path) -> Path:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_visible,
+        finalize=_printable_text,
     )
     template = environment.from_string(
         files("integralaction.report").joinpath("page.html.j2").read_text(encoding="utf-8")
@@ -227,7 +227,7 @@ def write_page(page: Page, out: Path) -> Path:
     return out
 
 
-def _visible(value: object) -> object:
+def _printable_text(value: object) -> object:
     """Text with its control characters written out: HTML has no place for them."""
     is_text = isinstance(value, str) and not isinstance(value, Markup) and not value.startswith("data:")
     return printable(str(value)) if is_text else value

@@ -5,7 +5,7 @@ OUT/figures/NAME.pdf, .png         figures
 OUT/claims.csv                     the claims' numbers
 OUT/skipped.csv                    what the data at hand could not show, and why
 OUT/README.md                      what the last call made, to read, with command, machine, seeds and date
-OUT/reproduction.yaml              what was asked, with which settings, where and when
+OUT/reproduction.yaml              what to make, with which settings, where and when
 OUT/data/, runs/, stages/          what was measured: see `measure`
 """
 
@@ -30,11 +30,11 @@ from integralaction.files import write_rows, write_text
 from integralaction.mime.acts import ACTS
 from integralaction.recipe import Recipe
 from integralaction.recipes import recipe_named, variant_of
-from integralaction.reproduce.claims import CLAIMS, Tested, claims_table, test_claims
+from integralaction.reproduce.claims import CLAIMS, ClaimResult, claims_table, judge_claims
 from integralaction.reproduce.figures import FIGURES
-from integralaction.reproduce.measure import MIME, DataPart, Measured, measure
+from integralaction.reproduce.measure import MIME, DataPart, MissingData, SeedResults, measure_seed
 from integralaction.reproduce.table_files import write_table
-from integralaction.reproduce.tables import TABLES, Skipped, make_table
+from integralaction.reproduce.tables import TABLES, make_table
 from integralaction.settings import override, read_yaml, to_dict, write_yaml
 from integralaction.terminal import print_table
 from integralaction.training.run import environment, model_of
@@ -48,7 +48,7 @@ _SECTION_4_2 = ("table1", "table2", "table13")  # of the paper, which has other 
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReproduceRequest:
     """What to make, from what.
 
     Attributes:
@@ -68,7 +68,7 @@ class Asked:
     seeds: tuple[int, ...]
 
 
-def expanded(names: Sequence[str]) -> tuple[str, ...]:
+def expand_items(names: Sequence[str]) -> tuple[str, ...]:
     """Items by name, `all` being every table and figure.
 
     Raises:
@@ -82,40 +82,40 @@ def expanded(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def reproduce(asked: Asked, device: torch.device, console: Console) -> dict[str, str]:
+def reproduce(request: ReproduceRequest, device: torch.device, console: Console) -> dict[str, str]:
     """Measure what the items need, make them, print the tables.
 
     Returns:
         By item, why it was skipped.
 
     Raises:
-        ValueError: the folder holds files of these names that no earlier call wrote; or as `measure`.
+        ValueError: the folder holds files of these names that no earlier call wrote; or as `measure_seed`.
     """
-    check_folder(asked.out, asked.items)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    index = read_index(asked.data[0].root) if asked.data else None
-    bases = {item: _base(item, asked, index) for item in asked.items}
-    measured = {}
+    check_folder(request.out, request.items)
+    request.out.mkdir(parents=True, exist_ok=True)
+    index = read_index(request.data[0].root) if request.data else None
+    bases = {item: _base(item, request, index) for item in request.items}
+    seeds: dict[Recipe, list[SeedResults]] = {}
     for base in dict.fromkeys(bases.values()):
-        names = dict.fromkeys(name for item in asked.items if bases[item] == base for name in needs(item))
+        names = dict.fromkeys(name for item in request.items if bases[item] == base for name in needs(item))
         if names:
-            measured[base] = [measure(base, names, asked.data, asked.out, seed, device) for seed in asked.seeds]
-    _write_settings(asked, list(dict.fromkeys(bases.values())))
-    skipped: dict[str, str] = {}
-    for item in asked.items:
+            seeds[base] = [measure_seed(base, names, request.data, request.out, seed, device) for seed in request.seeds]
+    _write_settings(request, list(dict.fromkeys(bases.values())))
+    reasons: dict[str, str] = {}
+    for item in request.items:
         try:
             if item in FIGURES:
                 model = _model(bases[item], index)
-                _make_figure(item, model, measured.get(bases[item], []), asked.out, console)
+                _make_figure(item, model, seeds.get(bases[item], []), request.out, console)
             else:
-                skipped |= _make_table(item, measured.get(bases[item], []), asked.out, console)
-        except Skipped as reason:
-            skipped[item] = str(reason)
-            for old in _files(asked.out, item):
+                reasons |= _make_table(item, seeds.get(bases[item], []), request.out, console)
+        except MissingData as error:
+            reasons[item] = str(error)
+            for old in _files(request.out, item):
                 old.unlink(missing_ok=True)  # of other data or seeds
-    _write_skipped(skipped, asked.items, asked.out / "skipped.csv")
-    _write_page(asked, bases)
-    return skipped
+    _write_skipped(reasons, request.items, request.out / "skipped.csv")
+    _write_page(request, bases)
+    return reasons
 
 
 def needs(item: str) -> tuple[str, ...]:
@@ -125,15 +125,15 @@ def needs(item: str) -> tuple[str, ...]:
     return TABLES[item].needs if item in TABLES else FIGURES[item].needs
 
 
-def _base(item: str, asked: Asked, index: Index | None) -> Recipe:
-    """The recipe of an item: as asked, or the embedded benchmark's, or the one with which the paper made it."""
-    name = asked.recipe
+def _base(item: str, request: ReproduceRequest, index: Index | None) -> Recipe:
+    """The recipe of an item: the request's, or the embedded benchmark's, or the one with which the paper made it."""
+    name = request.recipe
     if not name and (index is None or index.name == "mime"):
         name = "mime-demo"
     elif not name and index is not None:
         of_paper = "kinetics400" if item in _SECTION_4_2 else "kinetics50"
         name = "ntu60" if index.skeleton == "ntu25" else of_paper
-    return override(recipe_named(name), list(asked.assignments))
+    return override(recipe_named(name), list(request.assignments))
 
 
 def check_folder(out: Path, items: Sequence[str]) -> None:
@@ -180,104 +180,104 @@ def _model(base: Recipe, index: Index | None) -> ModelConfig:
     return model_of(variant_of(base, "integral"), base.model.classes or classes)
 
 
-def _make_table(item: str, seeds: list[Measured], out: Path, console: Console) -> dict[str, str]:
+def _make_table(item: str, seeds: list[SeedResults], out: Path, console: Console) -> dict[str, str]:
     """Make a table; of the claims, why some could not be tested."""
     if item == "claims":
-        tested, skipped = test_claims(seeds)
-        table = claims_table(tested, len(seeds))
+        results, reasons = judge_claims(seeds)
+        table = claims_table(results, len(seeds))
         print_table(table, console)
         write_table(table, out / "tables")
-        _write_claims(tested, out / "claims.csv")
-        return skipped
+        _write_claims(results, out / "claims.csv")
+        return reasons
     table = make_table(item, seeds)
-    print_table(replace(table, title=f"{named(item)}: {table.title}"), console)
+    print_table(replace(table, title=f"{item_title(item)}: {table.title}"), console)
     console.print()
     write_table(table, out / "tables")
     return {}
 
 
-def _make_figure(item: str, model: ModelConfig, seeds: list[Measured], out: Path, console: Console) -> None:
+def _make_figure(item: str, model: ModelConfig, seeds: list[SeedResults], out: Path, console: Console) -> None:
     figure = FIGURES[item].make(model, seeds)
     paths = save_figure(figure, out / "figures" / item)
-    console.print(Text(printable(f"{named(item)}: {FIGURES[item].title}: {paths[-1]}")))
+    console.print(Text(printable(f"{item_title(item)}: {FIGURES[item].title}: {paths[-1]}")))
 
 
-def named(item: str) -> str:
+def item_title(item: str) -> str:
     """`table4` as Table 4, `gate-priors` as Gate priors."""
     return re.sub(r"(?<=[a-z])(?=\d)", " ", item).replace("-", " ").capitalize()
 
 
-def _write_claims(tested: list[Tested], path: Path) -> None:
+def _write_claims(results: list[ClaimResult], path: Path) -> None:
     rows = [
         (
-            *(one.claim.text, one.claim.where, f"{one.claim.least:g}"),
-            *(f"{value:.6f}" for value in (one.difference, one.low, one.high)),
-            *(one.seeds, one.verdict),
+            *(result.claim.text, result.claim.source, f"{result.claim.bound:g}"),
+            *(f"{value:.6f}" for value in (result.difference, result.low, result.high)),
+            *(result.seeds, result.verdict),
         )
-        for one in tested
+        for result in results
     ]
     write_rows(path, [("claim", "where", "asked", "difference", "low", "high", "seeds", "verdict"), *rows])
 
 
-def _write_skipped(skipped: dict[str, str], items: tuple[str, ...], path: Path) -> None:
-    """Those of this call, and those of earlier calls that this one was not asked about."""
-    kept = {}
+def _write_skipped(reasons: dict[str, str], items: tuple[str, ...], path: Path) -> None:
+    """Those of this call, and those of earlier calls of items that this one does not make."""
+    earlier = {}
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
             old = [row for row in csv.reader(file) if len(row) == 2]
-        kept = {item: reason for item, reason in old if item in ITEMS and item not in items}
-    write_rows(path, [("item", "reason"), *(kept | skipped).items()])
+        earlier = {item: reason for item, reason in old if item in ITEMS and item not in items}
+    write_rows(path, [("item", "reason"), *(earlier | reasons).items()])
 
 
-def _write_page(asked: Asked, bases: dict[str, Recipe]) -> None:
+def _write_page(request: ReproduceRequest, bases: dict[str, Recipe]) -> None:
     """What this call made, as Markdown."""
-    told, out = environment(), asked.out
-    threads = f"{told['threads']} thread{'' if told['threads'] == 1 else 's'}"
-    where = f"{told['processor']}, {threads}" if told["gpu"] == "none" else str(told["gpu"])
+    machine, out = environment(), request.out
+    threads = f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}"
+    processor = f"{machine['processor']}, {threads}" if machine["gpu"] == "none" else str(machine["gpu"])
     lines = [
         HEADING,
         "",
         "<!-- Written by `integralaction reproduce`; its next call with this folder replaces it. -->",
         "",
-        f"`{told['command']}`, {datetime.date.today().isoformat()}, {where}, torch {told['torch']}.",
-        _measured_on(asked, bases),
+        f"`{machine['command']}`, {datetime.date.today().isoformat()}, {processor}, torch {machine['torch']}.",
+        _training_sentence(request, bases),
     ]
-    for item in sorted(asked.items, key=("claims", *ITEMS).index):
+    for item in sorted(request.items, key=("claims", *ITEMS).index):
         table, picture = out / "tables" / f"{item}.md", out / "figures" / f"{item}.png"
         if item in FIGURES and picture.is_file():
             title = FIGURES[item].title
-            lines += ["", f"## {named(item)}: {title}", "", f"![{title}](figures/{item}.png)"]
+            lines += ["", f"## {item_title(item)}: {title}", "", f"![{title}](figures/{item}.png)"]
         elif item not in FIGURES and table.is_file():
             # the first line is the title
             _, _, text = table.read_text(encoding="utf-8").partition("\n")
-            heading = "What the paper states" if item == "claims" else f"{named(item)}: {TABLES[item].title}"
+            heading = "What the paper states" if item == "claims" else f"{item_title(item)}: {TABLES[item].title}"
             lines += ["", f"## {heading}", "", text.strip()]
     with (out / "skipped.csv").open(newline="", encoding="utf-8") as file:
-        skipped = [f"- {item}: {markdown(reason)}" for item, reason in list(csv.reader(file))[1:]]
-    lines += ["", "## What was skipped", "", *(skipped or ["Nothing."])]
+        omissions = [f"- {item}: {markdown(reason)}" for item, reason in list(csv.reader(file))[1:]]
+    lines += ["", "## What was skipped", "", *(omissions or ["Nothing."])]
     write_text(out / "README.md", "\n".join(lines) + "\n", errors="backslashreplace")
 
 
-def _measured_on(asked: Asked, bases: dict[str, Recipe]) -> str:
-    """What was trained on what, in a sentence or two."""
+def _training_sentence(request: ReproduceRequest, bases: dict[str, Recipe]) -> str:
+    """What was trained on what."""
     recipes = ", ".join(dict.fromkeys(base.name for base in bases.values()))
-    if not any(needs(item) for item in asked.items):
+    if not any(needs(item) for item in request.items):
         return f"Recipe {markdown(recipes)}. Read off the models: nothing was trained."
-    data = ", ".join(str(part.root) for part in asked.data) or "the embedded benchmark, rendered anew for each seed"
-    seeds = f"seed{'s' if len(asked.seeds) > 1 else ''} {', '.join(map(str, asked.seeds))}"
+    data = ", ".join(str(part.root) for part in request.data) or "the embedded benchmark, rendered anew for each seed"
+    seeds = f"seed{'s' if len(request.seeds) > 1 else ''} {', '.join(map(str, request.seeds))}"
     return (
         f"Recipe {markdown(recipes)} on {markdown(data)}; {seeds}. The last epoch is used; nothing is chosen on a test "
         "split."
     )
 
 
-def _write_settings(asked: Asked, bases: list[Recipe]) -> None:
+def _write_settings(request: ReproduceRequest, bases: list[Recipe]) -> None:
     values = {
-        "items": list(asked.items),
-        "data": [f"{part.root}: {', '.join(part.splits)}" for part in asked.data] or "the embedded benchmark",
-        "seeds": list(asked.seeds),
+        "items": list(request.items),
+        "data": [f"{part.root}: {', '.join(part.splits)}" for part in request.data] or "the embedded benchmark",
+        "seeds": list(request.seeds),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "environment": environment(),
         "recipes": [to_dict(base) for base in bases],
     }
-    write_yaml(asked.out / REPRODUCTION, values)
+    write_yaml(request.out / REPRODUCTION, values)

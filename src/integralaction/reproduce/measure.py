@@ -60,9 +60,11 @@ class DataPart:
             ValueError: it has no such split, or none to test on.
         """
         folder, _, split = text.rpartition(":")
-        root, wanted = (Path(text), "") if Path(text).is_dir() or not folder else (Path(folder), split)
+        if Path(text).is_dir() or not folder:  # no split is named, or the colon is the folder's own
+            folder, split = text, ""
+        root = Path(folder)
         index = read_index(root)
-        splits = (wanted,) if wanted else tuple(name for name in index.splits if name not in NOT_TESTED)
+        splits = (split,) if split else tuple(name for name in index.splits if name not in NOT_TESTED)
         if not splits:
             raise Refused(f"Expected a split to test on in {root}; it has {', '.join(index.splits)}. Name one.")
         index.split(*splits)
@@ -76,19 +78,23 @@ class TestSet:
     Attributes:
         name: its split, after the data set's name where there are several.
         role: `in-context`, `out-of-context`, ...: the split, whose words the claims use.
-        released: whether it is the part that the released code's protocol keeps.
+        is_released: whether it is the part that the released code's protocol keeps.
     """
 
     __test__ = False  # pytest takes the name for a test
 
     name: str
     role: str
-    released: bool
+    is_released: bool
+
+
+class MissingData(Exception):
+    """The data at hand cannot show it; says why."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one seed gave.
+class SeedResults:
+    """What was trained and tested with one seed.
 
     Attributes:
         seed: of the training, and of the embedded benchmark's videos.
@@ -106,15 +112,21 @@ class Measured:
     runs: dict[str, Run]
     predictions: dict[str, dict[str, Predictions]]
 
-    def of(self, name: str, role: str) -> Predictions | None:
-        """The predictions of a method or variant on the first test set of that role; None where there is none."""
-        found = next((test.name for test in self.tests if test.role == role and not test.released), None)
-        return None if found is None else self.predictions[name][found]
+    def of_role(self, name: str, role: str) -> Predictions:
+        """The predictions of a method or variant on the first test set of that role.
+
+        Raises:
+            MissingData: there is none.
+        """
+        for test in self.tests:
+            if test.role == role and not test.is_released:
+                return self.predictions[name][test.name]
+        raise MissingData(f"there is no {role} test set")
 
 
-def measure(
+def measure_seed(
     base: Recipe, names: Iterable[str], data: Sequence[DataPart], out: Path, seed: int, device: torch.device
-) -> Measured:
+) -> SeedResults:
     """Train and test one seed.
 
     Args:
@@ -128,7 +140,7 @@ def measure(
     Raises:
         ValueError: no data set is named for a recipe that the embedded benchmark is not for; as `train` and `evaluate`.
     """
-    data = data or (_rendered(base, out, seed),)
+    data = data or (_render(base, out, seed),)
     indices = [read_index(part.root) for part in data]
     variants = [name for name in VARIANTS if name in {_variant(name) for name in names}]
     runs = {}
@@ -143,20 +155,20 @@ def measure(
     roots: dict[str, Path] = {}
     predictions: dict[str, dict[str, Predictions]] = {name: {} for name in names}
     for part, index in zip(data, indices, strict=True):
-        found = {
+        by_name = {
             name: read_predictions(runs[_variant(name)], index, _method(name), part.splits) for name in predictions
         }
-        for protocol in protocols(next(iter(found.values())).videos):
-            split, released = protocol.removesuffix(RELEASED), protocol.endswith(RELEASED)
-            shown = protocol if len(data) == 1 else f"{index.name} {protocol}"
-            tests.append(TestSet(shown, _ROLES.get(split, split), released))
-            roots[shown] = part.root
-            for name, of_name in found.items():
-                predictions[name][shown] = of_name.of_split(protocol)
-    return Measured(seed, indices[0], tuple(tests), roots, runs, predictions)
+        for protocol in protocols(next(iter(by_name.values())).videos):
+            split, is_released = protocol.removesuffix(RELEASED), protocol.endswith(RELEASED)
+            test_name = protocol if len(data) == 1 else f"{index.name} {protocol}"
+            tests.append(TestSet(test_name, _ROLES.get(split, split), is_released))
+            roots[test_name] = part.root
+            for name, of_name in by_name.items():
+                predictions[name][test_name] = of_name.of_split(protocol)
+    return SeedResults(seed, indices[0], tuple(tests), roots, runs, predictions)
 
 
-def _rendered(base: Recipe, out: Path, seed: int) -> DataPart:
+def _render(base: Recipe, out: Path, seed: int) -> DataPart:
     if base.name not in MIME:
         raise Refused(
             f"Expected --data for the recipe {base.name}; found none. The embedded benchmark is rendered for "
@@ -173,21 +185,23 @@ def _variant(name: str) -> str:
 
 
 def _method(name: str) -> Method:
+    """The method of a baseline or variant."""
     return next((method for method in BASELINES if method == name), None) or method_of(name)
 
 
 def _key(recipe: Recipe, index: Index) -> str:
-    made = repr((to_dict(recipe), index.classes, digest(index.split("train"), PoseStore.of(index.root).state)))
-    return hashlib.sha256(made.encode()).hexdigest()[:8]
+    """A digest of what a training follows from, for the name of its folder."""
+    settings = repr((to_dict(recipe), index.classes, digest(index.split("train"), PoseStore.of(index.root).state)))
+    return hashlib.sha256(settings.encode()).hexdigest()[:8]
 
 
 def _test(runs: list[Run], index: Index, splits: tuple[str, ...], device: torch.device) -> None:
     """Test the runs that are not tested yet, those with the same streams together."""
-    together: dict[str, list[Run]] = {}
+    by_streams: dict[str, list[Run]] = {}
     for run in runs:
         if not _is_tested(run, index, splits):
-            together.setdefault(streams_digest(run), []).append(run)
-    for group in together.values():
+            by_streams.setdefault(streams_digest(run), []).append(run)
+    for group in by_streams.values():
         evaluate_together(group, index, splits, device)
 
 

@@ -22,7 +22,7 @@ from integralaction.errors import Refused
 TABLES = range(1, 13)
 
 
-def published(table: int) -> dict[str, dict[str, str]]:
+def read_published(table: int) -> dict[str, dict[str, str]]:
     """One table of the paper: by row, in the paper's order, by column, the text as published; '' where there is none.
 
     Raises:
@@ -60,8 +60,8 @@ def average_ranks(rows: dict[str, list[float]]) -> dict[str, float]:
     higher = (values[None] > values[:, None]).sum(axis=1)
     equal = (values[None] == values[:, None]).sum(axis=1)
     ranks = higher + (equal + 1) / 2
-    there = ~np.isnan(values)
+    has_number = ~np.isnan(values)
     return {
-        name: float(rank[known].mean()) if known.any() else float("nan")
-        for name, rank, known in zip(rows, ranks, there, strict=True)
+        name: float(rank[mask].mean()) if mask.any() else float("nan")
+        for name, rank, mask in zip(rows, ranks, has_number, strict=True)
     }

@@ -64,8 +64,8 @@ def _from_csv(path: Path) -> Table:
     for row in rows:
         cells = []
         for place in places:
-            spread = _rounded(row[place + 1]) if place + 1 in spreads else ""
-            cells.append(Cell(text=f"{_rounded(row[place])} ± {spread}" if spread else _rounded(row[place])))
+            spread = _round(row[place + 1]) if place + 1 in spreads else ""
+            cells.append(Cell(text=f"{_round(row[place])} ± {spread}" if spread else _round(row[place])))
         strong = row[0].startswith("integral (") or row[0] == "all videos"
         table_rows.append(Row(row[0], tuple(cells), strong))
     first = "claim" if path.stem == "claims" else "method"
@@ -73,7 +73,7 @@ def _from_csv(path: Path) -> Table:
     return Table(path.stem, "", first if heading[0] == "label" else heading[0], columns, tuple(table_rows))
 
 
-def _rounded(text: str) -> str:
+def _round(text: str) -> str:
     """A number with the digits that its table shows; other text, printed numbers too, as it is."""
     number = re.fullmatch(rf"-?\d+\.(\d{{{MORE_DIGITS},}})", text)
     return f"{float(text):.{len(number[1]) - MORE_DIGITS}f}" if number else text

@@ -24,8 +24,9 @@ from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.style import save_figure
-from integralaction.report import run as report
-from integralaction.report.run import HEIGHT, page_path, preview, write_report
+from integralaction.report.gallery import HEIGHT, make_preview
+from integralaction.report.results import answer_sentences, read_results
+from integralaction.report.run import page_path, write_report
 from integralaction.reproduce.page import write_reproduction_page
 from integralaction.reproduce.table_files import write_table
 from integralaction.tables import Cell, Column, Row, Table
@@ -51,10 +52,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_index(index)
     index.path(videos[0]).write_bytes(b"no video")
     train(with_values(toy_recipe(), max_failed=0.5), root / "data", root / "run", "cpu")
-    made = open_run(root / "run")
-    evaluate(made, index, (), CPU)
-    write_audit(audit(made, index, (), CPU), made.root / "results", index.name)
-    return made
+    run = open_run(root / "run")
+    evaluate(run, index, (), CPU)
+    write_audit(audit(run, index, (), CPU), run.root / "results", index.name)
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -67,44 +68,44 @@ def page(run: Run, index: Index) -> str:
     return write_report(run, index, (), run.root / "report.html").read_text(encoding="utf-8")
 
 
-class Checked(HTMLParser):
-    """Fails on an end tag that nothing opened; keeps links, sources, ids and pictures without words."""
+class CheckedPage(HTMLParser):
+    """Fails on an end tag that nothing opened; collects tags, ids, sources and links."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.tags: list[str] = []
-        self.loaded: list[str] = []
+        self.sources: list[str] = []
         self.ids: list[str] = []
         self.targets: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        assert len(named) == len(attrs), f"an attribute twice in {tag}"
+        attributes = dict(attrs)
+        assert len(attributes) == len(attrs), f"an attribute twice in {tag}"
         self.tags.append(tag)
         if tag not in VOID:
             self.open.append(tag)
         if tag == "img":
-            assert named["alt"]
-        self.ids += [named["id"] or ""] if "id" in named else []
-        target = named.get("href") or ""
+            assert attributes["alt"]
+        self.ids += [attributes["id"] or ""] if "id" in attributes else []
+        target = attributes.get("href") or ""
         if tag == "a" and target.startswith("#"):
             self.targets.append(target[1:])
         elif tag != "a" and target:
-            self.loaded.append(target)
-        self.loaded += [named["src"] or ""] if "src" in named else []
+            self.sources.append(target)
+        self.sources += [attributes["src"] or ""] if "src" in attributes else []
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open, f"</{tag}> closes nothing"
         assert self.open.pop() == tag
 
 
-def checked(text: str) -> Checked:
-    found = Checked()
-    found.feed(text)
-    found.close()
-    assert not found.open
-    return found
+def parse_page(text: str) -> CheckedPage:
+    page = CheckedPage()
+    page.feed(text)
+    page.close()
+    assert not page.open
+    return page
 
 
 def uris(text: str, kind: str) -> Iterator[bytes]:
@@ -113,9 +114,9 @@ def uris(text: str, kind: str) -> Iterator[bytes]:
 
 
 def section(text: str, anchor: str) -> str:
-    found = re.search(rf'<section id="{anchor}">.*?</section>', text, re.DOTALL)
-    assert found, anchor
-    return found[0]
+    match = re.search(rf'<section id="{anchor}">.*?</section>', text, re.DOTALL)
+    assert match, anchor
+    return match[0]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -124,24 +125,24 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_it_is_sound_html_that_loads_nothing(page: str) -> None:
-    found = checked(page)
-    assert {"html", "title", "h1", "table", "img", "video"} <= set(found.tags) and "script" not in found.tags
-    assert all(source.startswith("data:") for source in found.loaded)
+    parser = parse_page(page)
+    assert {"html", "title", "h1", "table", "img", "video"} <= set(parser.tags) and "script" not in parser.tags
+    assert all(source.startswith("data:") for source in parser.sources)
     assert "@import" not in page and "url(" not in page
-    assert found.targets and set(found.targets) == set(found.ids) and len(set(found.ids)) == len(found.ids)
+    assert parser.targets and set(parser.targets) == set(parser.ids) and len(set(parser.ids)) == len(parser.ids)
     order = ["results", "comparisons", "gates", "figures", "training", "audit", "gallery", "classes", "settings"]
-    assert found.ids == [*order, "skipped"]
+    assert parser.ids == [*order, "skipped"]
 
 
 def test_it_holds_the_numbers_of_the_results(page: str, run: Run) -> None:
-    shown = section(page, "results")
+    results = section(page, "results")
     for row in rows(run.root / "results/toy.csv"):
         top1, low, high = (100 * float(row[name]) for name in ("top1", "low", "high"))
-        assert f">{top1:.1f} [{low:.1f}, {high:.1f}]<" in shown
+        assert f">{top1:.1f} [{low:.1f}, {high:.1f}]<" in results
         if row["gate"]:
-            assert f">{float(row['gate']):.2f}<" in shown
-    told = (run.root / "results/toy.md").read_text().replace("\\", "")
-    lines = [line for line in told.splitlines() if line.startswith("- ")]
+            assert f">{float(row['gate']):.2f}<" in results
+    text = (run.root / "results/toy.md").read_text().replace("\\", "")
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
     for line in lines:
         assert f"<li>{line.removeprefix('- ')}</li>" in section(page, "comparisons")
     assert len(lines) == 8
@@ -178,25 +179,25 @@ def test_videos_and_pictures_can_be_decoded(page: str) -> None:
 
 
 def test_what_was_skipped_is_said(page: str, run: Run, index: Index, tmp_path: Path) -> None:
-    shown = section(page, "skipped")
+    skipped = section(page, "skipped")
     unread = index.videos[0].video
     assert (
-        "Training of appearance-only: videos that could not be read: 1." in shown
-        and f"appearance-only, {unread}: " in shown
+        "Training of appearance-only: videos that could not be read: 1." in skipped
+        and f"appearance-only, {unread}: " in skipped
     )
-    assert "appearance-gate, both-gate" in shown and "Person or scene" not in shown
+    assert "appearance-gate, both-gate" in skipped and "Person or scene" not in skipped
     shutil.copytree(run.root, tmp_path / "run")
     part = replace(run, root=tmp_path / "run")
     shutil.rmtree(part.root / "predictions/toy/in-context")
     part.model_path("gate-free").unlink()
     next((part.root / "results").glob("*-audit.csv")).unlink()
-    moved = replace(index, video_root=str(tmp_path))
-    less = write_report(part, moved, (), tmp_path / "less.html").read_text(encoding="utf-8")
-    checked(less)
-    shown = html.unescape(section(less, "skipped"))
-    assert f"Split in-context: not tested; `integralaction evaluate {part.root} --split in-context` does it." in shown
-    assert "Method gate-free: not trained." in shown and f"`integralaction audit {part.root}` does it." in shown
-    assert f"Preview of {index.videos[-1].video}: Expected a video or a folder of images at" in shown
+    index_elsewhere = replace(index, video_root=str(tmp_path))
+    less = write_report(part, index_elsewhere, (), tmp_path / "less.html").read_text(encoding="utf-8")
+    parse_page(less)
+    skipped = html.unescape(section(less, "skipped"))
+    assert f"Split in-context: not tested; `integralaction evaluate {part.root} --split in-context` does it." in skipped
+    assert "Method gate-free: not trained." in skipped and f"`integralaction audit {part.root}` does it." in skipped
+    assert f"Preview of {index.videos[-1].video}: Expected a video or a folder of images at" in skipped
     assert "no preview" in less and "<video" not in less and 'id="audit"' not in less
     (part.root / "predictions/toy/out-of-context/integral.safetensors").unlink()
     without = write_report(part, index, (), tmp_path / "less.html", previews=0).read_text(encoding="utf-8")
@@ -219,11 +220,11 @@ def test_pages_of_other_splits_have_names_of_their_own(run: Run, index: Index, p
 
 
 def test_the_answer_is_said_of_each_split(run: Run, index: Index, page: str) -> None:
-    found = report._find(run, index, ())
+    results = read_results(run, index, ())
     gate = r"The mean gate of integral is 0\.\d\d \(in-context\), 0\.\d\d \(out-of-context\): 0 keeps to the pose"
     assert re.search(r"In context: [^.]+ \d+\.\d.%", page) and re.search(gate, page)
-    same = dict.fromkeys(found.predictions, found.predictions["integral"])
-    equal = report._answer(replace(found, predictions={m: replace(p, method=m) for m, p in same.items()}))
+    same = {m: replace(results.predictions["integral"], method=m) for m in results.predictions}
+    equal = answer_sentences(replace(results, predictions=same))
     assert equal[0].startswith(f"In context: all {len(same)} methods have ")
 
 
@@ -250,11 +251,11 @@ def test_one_stream_alone(run: Run, index: Index, tmp_path: Path) -> None:
     alone = open_run(tmp_path / "run")
     evaluate(alone, index, ("out-of-context",), CPU)
     page = write_report(alone, index, ("out-of-context",), tmp_path / "report.html").read_text(encoding="utf-8")
-    found = checked(page)
-    assert not {"comparisons", "gates"} & set(found.ids) and {"figures", "training"} <= set(found.ids)
-    shown = section(page, "skipped")
-    assert "no method of this run has a gate" in shown and "needs integral, appearance-only and pose-only" in shown
-    assert "answers of integral, appearance-only, which this run did not test" in shown
+    parser = parse_page(page)
+    assert not {"comparisons", "gates"} & set(parser.ids) and {"figures", "training"} <= set(parser.ids)
+    skipped = section(page, "skipped")
+    assert "no method of this run has a gate" in skipped and "needs integral, appearance-only and pose-only" in skipped
+    assert "answers of integral, appearance-only, which this run did not test" in skipped
 
 
 def test_a_preview_is_the_middle_with_poses(index: Index, tmp_path: Path) -> None:
@@ -262,12 +263,12 @@ def test_a_preview_is_the_middle_with_poses(index: Index, tmp_path: Path) -> Non
     frames[60:140] = 120  # the middle four seconds at 20 frames a second
     write_video(tmp_path / "long.mp4", frames, 20)
     video = replace(index.videos[0], video="long.mp4", frames=200, fps=20.0, height=40, width=80)
-    data = preview(replace(index, video_root=str(tmp_path)), PoseStore.of(index.root), video)
+    data = make_preview(replace(index, video_root=str(tmp_path)), PoseStore.of(index.root), video)
     with av.open(io.BytesIO(data)) as container:
-        seen = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
-    assert seen.shape == (80, HEIGHT, 2 * HEIGHT, 3)
-    assert (abs(seen.astype(int) - 120) < 8).all()  # nobody was found
-    with av.open(io.BytesIO(preview(index, PoseStore.of(index.root), index.videos[-1]))) as container:
+        preview = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    assert preview.shape == (80, HEIGHT, 2 * HEIGHT, 3)
+    assert (abs(preview.astype(int) - 120) < 8).all()  # nobody was found
+    with av.open(io.BytesIO(make_preview(index, PoseStore.of(index.root), index.videos[-1]))) as container:
         first = next(container.decode(video=0)).to_ndarray(format="rgb24")
     assert first.max() > 230  # bones and joints; no pixel of the video is above 180
 
@@ -295,10 +296,10 @@ def test_curves(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_reproduction(run: Run, tmp_path: Path) -> None:
-    made = [Row("integral", (Cell(71.94444), Cell(text="70.1"))), Row("a & b", (Cell(float("nan")), Cell(5.0)))]
+    rows = [Row("integral", (Cell(71.94444), Cell(text="70.1"))), Row("a & b", (Cell(float("nan")), Cell(5.0)))]
     for name in ("table10", "table4"):
         columns = (Column("top-1", "here"), Column("", "paper"))
-        write_table(Table(name, "A title", "method", columns, tuple(made)), tmp_path / "tables")
+        write_table(Table(name, "A title", "method", columns, tuple(rows)), tmp_path / "tables")
     log = read_log(run.stage_path("integral") / "log.csv")
     save_figure(curves_figure({"integral": log}), tmp_path / "figures" / "figure4")
     verdicts = (Row("Table 4: the gate helps", (Cell(text="+2.1 [+0.4, +4.6]"), Cell(text="holds"))),)
@@ -311,8 +312,8 @@ def test_a_reproduction(run: Run, tmp_path: Path) -> None:
     (tmp_path / "reproduction.yaml").write_text("seeds: 3\n")
     assert cli(["report", str(tmp_path)]) == 0
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    found = checked(text)
-    assert found.ids == ["claims", "table4", "table10", "figure4", "settings", "skipped"]
+    parser = parse_page(text)
+    assert parser.ids == ["claims", "table4", "table10", "figure4", "settings", "skipped"]
     assert "Of 1 claims of the paper, 1 holds, 0 do not hold, 0 are undecided." in text
     assert "+2.1 [+0.4, +4.6]" in section(text, "claims") and "seeds: 3" in text
     assert "Table 4: Methods of integration" in text and ">71.9<" in section(text, "table4")
@@ -338,6 +339,6 @@ def test_a_browser_shows_it(page: str, tmp_path: Path) -> None:
         f"disable-component-update disable-sync virtual-time-budget=5000 user-data-dir={tmp_path}/browser dump-dom"
     )
     command = [chromium, *(f"--{option}" for option in options.split()), path.as_uri()]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+    document = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     videos, pictures = page.count("<video "), page.count("<img ")
-    assert f"<title>{videos} of {videos} videos, {pictures} of {pictures} pictures</title>" in shown
+    assert f"<title>{videos} of {videos} videos, {pictures} of {pictures} pictures</title>" in document
