@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 import torch
-from data.test_video import encode
 from networks import write_network
 from toy import toy_recipe, write_toy_dataset
+from video.test_video import encode
 
 from integralaction.cli.main import run
 from integralaction.settings import to_dict

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.test_video import encode
 from importers.test_importers import images, import_data, reasons, video
 from toy import toy_recipe
+from video.test_video import encode
 
 from integralaction.assembly import inspection
 from integralaction.assembly.build import drop_repeats

@@ -18,7 +18,7 @@ from integralaction.data.sampling import clip_frames, random_start, test_starts
 from integralaction.data.transforms import apply_crop, centre_crop, random_crop, resize_joints, short_side
 from integralaction.errors import Refused
 from integralaction.skeleton import convert_joints, skeleton_named
-from integralaction.video.frames import VideoError, frame_times, read_frames, resized
+from integralaction.video.frames import VideoError, frame_times, read_frames, scale_size
 
 REPLACEMENTS = 10  # videos that fail one after another before training stops
 _SAME = 1e-6  # seconds within which two times are one: those of files are fractions, those of tables decimals
@@ -134,7 +134,7 @@ class ClipReader:
     def size(self, number: int) -> tuple[int, int]:
         """Height and width of the frames that `frames` gives of video `number`."""
         video = self.index.videos[number]
-        return resized(video.height, video.width, self._short_side)
+        return scale_size(video.height, video.width, self._short_side)
 
     def frames(self, number: int, wanted: np.ndarray) -> np.ndarray | None:
         """Frames of video `number`, counted from its first: (len(wanted), H, W, 3) uint8; None where nobody
