@@ -228,8 +228,8 @@ def _gate_by_group(seed: Measured) -> Contrast:
     """Mean gate of classes told by things or places less that of classes told by motion."""
     p = _predictions(seed, "integral", "in-context")
     paper = list(published(5))
-    context = {*(act.name for act in ACTS if not act.told_by_motion), *paper[: len(paper) // 2]}
-    motion = {*(act.name for act in ACTS if act.told_by_motion), *paper[len(paper) // 2 :]}
+    context = {*(act.name for act in ACTS if not act.is_told_by_motion), *paper[: len(paper) // 2]}
+    motion = {*(act.name for act in ACTS if act.is_told_by_motion), *paper[len(paper) // 2 :]}
     labels = np.array([video.label for video in p.videos])
     sides = [np.isin(labels, sorted(group)) for group in (context, motion)]
     if not all(side.any() for side in sides):
