@@ -28,6 +28,7 @@ from integralaction.config import ModelConfig
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import read_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.sampling import clips_at
 from integralaction.tables import Cell, Row, Table, plain_columns, to_markdown
 from integralaction.training.run import environment
 
@@ -75,11 +76,11 @@ def write_json(path: Path, poses: Poses) -> None:
     path.write_text(json.dumps({"data": data, "label": "class 0", "label_index": 0}))
 
 
-def read_json(path: Path, wanted: np.ndarray) -> np.ndarray:
+def read_json(path: Path, numbers: np.ndarray) -> np.ndarray:
     """The poses of these frames, by parsing the whole file."""
-    joints = np.zeros((len(wanted), 1, JOINTS, 3), np.float32)
+    joints = np.zeros((len(numbers), 1, JOINTS, 3), np.float32)
     for frame in json.loads(path.read_text())["data"]:
-        for t in np.flatnonzero(wanted == frame["frame_index"]):
+        for t in np.flatnonzero(numbers == frame["frame_index"]):
             for person, found in enumerate(frame["skeleton"][:1]):
                 joints[t, person, :, :2] = np.array(found["pose"]).reshape(JOINTS, 2) * (340, 256)
                 joints[t, person, :, 2] = found["score"]
@@ -101,7 +102,7 @@ class ClipPoses(Dataset):
 
 def clip(reader: ClipReader, number: int) -> np.ndarray:
     start = 7919 * (number + 1) % (FRAMES - reader.clip.span + 1)
-    return reader.joints(number, None, start)
+    return reader.video(number).read_joints(clips_at(np.array([start]), FRAMES, reader.clip).poses[0])
 
 
 def private_memory() -> float:
@@ -131,15 +132,15 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
     began = time.perf_counter()
     store = PoseStore.of(folder)
     times["store"] = time.perf_counter() - began
-    reader = ClipReader(index, store, ModelConfig(classes=index.classes))
+    reader = ClipReader.for_model(index, store, ModelConfig(classes=index.classes))
     times["open"] = times["index"] + time.perf_counter() - began
     opened = private_memory() - before
 
     chosen = np.random.default_rng(1).permutation(len(index.videos))[: ROUNDS * OURS].tolist()
     files = [folder / f"json/{number % SHARD}.json" for number in chosen[: ROUNDS * THEIRS]]
-    wanted = reader.wanted_poses(chosen[0], 100)
-    same = store.at(index.videos[chosen[0]].video, wanted)
-    np.testing.assert_allclose(read_json(files[0], wanted), same, atol=0.3)  # but for three digits
+    numbers = clips_at(np.array([100]), FRAMES, reader.clip).poses[0]
+    same = store.at(index.videos[chosen[0]].video, numbers)
+    np.testing.assert_allclose(read_json(files[0], numbers), same, atol=0.3)  # but for three digits
     ours: list[list[float]] = [[], []]
     theirs: list[list[float]] = [[], []]
     for again in (0, 1):
@@ -150,7 +151,7 @@ def main(folder: Path, /, *, videos: int = 250_000, keep: bool = False, write: b
             ours[again].append((time.perf_counter() - began) / OURS)
             began = time.perf_counter()
             for file in files[part * THEIRS : (part + 1) * THEIRS]:
-                read_json(file, wanted)
+                read_json(file, numbers)
             theirs[again].append((time.perf_counter() - began) / THEIRS)
     clips = [
         (f"{1e6 * a:.0f} \u00b5s", f"{1e3 * b:.2f} ms", f"{b / a:.0f} times")

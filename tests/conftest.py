@@ -21,10 +21,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 # what `make quick` leaves out: tests of more than a second, or files most of whose time is in such. `make quick` prints
 # its slowest tests: one that takes seconds is made smaller, or belongs here
 SLOW = (
-    *("examples/", "figures/", "mime/", "reproduce/test_items.py", "tools/test_hardening.py"),
-    *("importers/test_odd_pickles.py", "importers/test_stopped.py", "model/test_foreign.py", "model/test_hub.py"),
-    *("test_audit.py", "test_bad_data.py", "test_convert.py", "test_docs_run.py", "testing/test_evaluate.py"),
-    *("test_package.py", "test_posing.py", "test_report.py", "training/"),
+    *("checkpoints/", "examples/", "figures/", "mime/", "reproduce/test_items.py", "tools/test_hardening.py"),
+    *("importers/test_odd_pickles.py", "importers/test_stopped.py"),
+    *("testing/test_audit.py", "test_bad_data.py", "test_docs_run.py", "testing/test_evaluate.py"),
+    *("test_package.py", "importers/test_pose.py", "test_report.py", "training/"),
     "test_cli.py::test_a_real_network_sees_a_person_but_not_in_a_close_up",
     "test_pickles.py::test_hostile_pickles_are_read_or_refused_and_do_no_harm",
 )

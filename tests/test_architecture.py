@@ -7,7 +7,7 @@ import integralaction
 
 ROOT = Path(integralaction.__file__).parent
 
-# a line a level; within `model` and `data` in the order given; `mime` is one level whose files import each other freely
+# a line a level; within `model` and `data` in the order given; files of `FREE` import each other freely
 LEVELS = (
     (
         *("interrupts", "errors", "files", "csv_files", "console", "escapes", "intervals", "downloads", "fonts"),
@@ -18,19 +18,20 @@ LEVELS = (
     ("video",),
     (
         *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
-        *("model.loss", "model.archive", "model.checkpoint", "model.hub", "model.foreign"),
-        *("data.index", "data.poses", "data.fingerprint", "data.pose_places", "data.pose_results", "data.pose_files"),
-        *("data.sampling", "data.transforms"),
-        *("draw", "openpose"),
+        *("model.loss", "model.archive", "model.checkpoint"),
+        *("data.index", "data.poses", "data.fingerprint"),
+        *("data.sampling", "data.transforms", "data.clips"),
+        "draw",
     ),
-    ("data.dataset", "data.loading", "pose_estimation", "engines", "recipes", "mime"),
-    ("assembly",),
+    ("pose_files",),
+    ("data.dataset", "data.loading", "estimators", "engines", "recipes", "mime"),
+    ("assembly", "checkpoints"),
     ("training.run",),
     ("models",),
-    ("importers", "testing", "predict", "convert", "overview", "overlay"),
+    ("importers", "testing", "predict", "overview", "overlay"),
     ("training",),
-    ("posing", "export"),
-    ("figures", "audit", "serve"),
+    ("export",),
+    ("figures", "serve"),
     ("report.page",),
     ("reproduce",),
     ("report", "app"),
@@ -38,9 +39,11 @@ LEVELS = (
     ("", "__main__"),
 )
 
-
 # packages whose files import each other freely; the absence of circles orders them
-FREE = ("video", "mime", "assembly", "importers", "figures", "reproduce", "training", "testing", "report", "cli")
+FREE = (
+    *("video", "pose_files", "mime", "estimators", "assembly", "checkpoints", "importers", "training", "testing"),
+    *("figures", "reproduce", "report", "cli"),
+)
 
 
 def level(module: str) -> tuple[int, int]:
@@ -128,3 +131,22 @@ def test_public_names() -> None:
     assert {name: getattr(integralaction, name) for name in integralaction.__all__}
     names = integralaction.__all__
     assert len(names) == 8, f"expected the eight names that the design agrees on, found {names}: agree on others first"
+
+
+def test_the_readme_shows_the_tree() -> None:
+    """Each file stands under its room, with a caption; several may share a line."""
+    text = (ROOT.parents[1] / "README.md").read_text(encoding="utf-8")
+    block = text.partition("src/integralaction/\n")[2].partition("```")[0]
+    rooms: list[str] = []
+    shown = set()
+    for line in filter(str.strip, block.splitlines()):
+        depth = (len(line) - len(line.lstrip())) // 2
+        rooms = rooms[: depth - 1]
+        names = [word for word in line.split() if word.endswith((".py", "/"))]
+        if names and names[0].endswith("/"):
+            rooms.append(names[0])
+        else:
+            shown |= {"".join(rooms) + name for name in names}
+    files = {str(path.relative_to(ROOT)) for path in modules().values()} - {"__init__.py", "__main__.py"}
+    missing, surplus = sorted(files - shown), sorted(shown - files - {"__init__.py", "__main__.py"})
+    assert not missing and not surplus, f"README's tree lacks {missing} and shows {surplus}: a line a file"

@@ -67,9 +67,9 @@ def test_poses_are_all_that_a_pose_stream_has(
     call = ["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run/pose-only.safetensors")]
     assert run([*call, "--poses", str(made / "data")]) == 0
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
+    monkeypatch.setattr("integralaction.estimators.network_files.MODELS", "file:///nowhere/")
     assert run(call) == 1 and "Expected to download" in capsys.readouterr().err
-    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    monkeypatch.setattr("integralaction.estimators.choice.find_spec", lambda name: None)
     for arguments in (call, [*call, "--poses", "none"]):
         assert run(arguments) == 2
         captured = capsys.readouterr()
@@ -80,7 +80,7 @@ def test_poses_are_all_that_a_pose_stream_has(
 def test_without_an_estimator_it_says_so_and_goes_on(
     made: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    monkeypatch.setattr("integralaction.estimators.choice.find_spec", lambda name: None)
     assert run(["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run")]) == 0
     captured = capsys.readouterr()
     assert "pip install 'integralaction[pose]'" in captured.err and "The model sees nobody" in captured.err
@@ -92,7 +92,7 @@ def test_a_download_that_fails_is_said_and_the_model_goes_on(
 ) -> None:
     """Nobody asked for the estimator by name; who does gets an error."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("integralaction.pose_estimation._MODELS", "file:///nowhere/")
+    monkeypatch.setattr("integralaction.estimators.network_files.MODELS", "file:///nowhere/")
     call = ["predict", str(made / "data/in-context/009.mp4"), "--model", str(made / "run")]
     assert run(call) == 0
     captured = capsys.readouterr()

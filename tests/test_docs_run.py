@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from model.snapshots import make, released_file, released_shapes
+from checkpoints.snapshots import make, released_file, released_shapes
 from networks import write_network
 from toy import CLASSES, toy_recipe, with_values, write_toy_dataset
 
+from integralaction.checkpoints.hub import save_pretrained
 from integralaction.cli.main import run
-from integralaction.model.hub import save_pretrained
 from integralaction.recipes import recipe_named
 from integralaction.settings import override, to_dict
 from integralaction.training.warm_start import new_model
@@ -128,7 +128,7 @@ def folder(miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A copy of the miniature, as the working directory; no estimator is installed, so that none is downloaded."""
     shutil.copytree(miniature, tmp_path / "here", symlinks=True)
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("integralaction.pose_estimation.find_spec", lambda name: None)
+    monkeypatch.setattr("integralaction.estimators.choice.find_spec", lambda name: None)
     return tmp_path / "here"
 
 
@@ -155,7 +155,7 @@ def test_commands_run(folder: Path, page: str, command: str, capfd: pytest.Captu
 
 @pytest.mark.parametrize(("page", "snippet"), SNIPPETS, ids=[page for page, _ in SNIPPETS])
 def test_snippets_run(folder: Path, page: str, snippet: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integralaction.model.hub.push_to_hub", lambda model, name: name)  # needs a network
+    monkeypatch.setattr("integralaction.checkpoints.hub.push_to_hub", lambda model, name: name)  # needs a network
     exec(compile(snippet, page, "exec"), {})
 
 

@@ -50,7 +50,7 @@ def test_left_out_poses_are_looked_for(
     """As the command does: by the estimator that is installed, else by nobody, which is said."""
     predict._estimator.cache_clear()
     monkeypatch.setattr(predict, "is_estimator_installed", lambda: True)
-    monkeypatch.setattr(predict, "estimator_named", lambda name, weights, device: Everywhere())
+    monkeypatch.setattr(predict, "load_estimator", lambda name, weights, device: Everywhere())
     model = model_of()
     by_default, named = predict_video(model, video), predict_video(model, video, "rtmo")
     given = predict_video(model, video, Poses.from_frames("openpose18", dict.fromkeys(range(FRAMES), PERSON)))

@@ -19,7 +19,6 @@ import torch
 from PIL import Image
 from toy import CLASSES, toy_recipe, write_toy_dataset
 
-from integralaction.audit import audit, write_audit
 from integralaction.cli.main import run as cli
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore
@@ -30,6 +29,7 @@ from integralaction.report.run import HEIGHT, page_path, preview, write_report
 from integralaction.reproduce.page import write_reproduction_page
 from integralaction.reproduce.table_files import write_table
 from integralaction.tables import Cell, Column, Row, Table
+from integralaction.testing.audit import audit, write_audit
 from integralaction.testing.evaluate import evaluate
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train

@@ -13,7 +13,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from integralaction.audit import VERSIONS, Audit, print_audit
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import write_pose_store
@@ -21,6 +20,8 @@ from integralaction.overview import print_overview
 from integralaction.report.page import to_html
 from integralaction.tables import Cell, Column, Row, Table, to_csv, to_latex, to_markdown
 from integralaction.terminal import print_table
+from integralaction.testing.audit import Audit, print_audit
+from integralaction.testing.context_swaps import VERSIONS
 from integralaction.testing.evaluate import print_results
 from integralaction.testing.predictions import Predictions
 

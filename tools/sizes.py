@@ -18,39 +18,16 @@ FUNCTION_LINES, FIELDS = 60, 8
 # the method is read as one, from the settings to the answer; what every room stands on is the ground
 ROOMS = {
     "method": (
-        *(
-            "config",
-            "settings",
-            "skeleton",
-            "clip",
-            "model",
-            "recipes",
-            "recipe",
-            "format1",
-            "training",
-            "testing",
-            "predict",
-        ),
-        *("run", "run_start", "readiness", "train", "epoch_*", "shared_stages", "evaluate", "intervals", "overlay"),
-        *("analysis", "audit"),
+        *("config", "settings", "format1", "skeleton", "clip", "model", "recipe", "recipes", "models"),
+        *("training", "testing", "predict", "intervals"),
     ),
     "ground": (
-        "files",
-        "console",
-        "errors",
-        "tables",
-        "interrupts",
-        "downloads",
-        "escapes",
-        "fonts",
-        "pickles",
-        "draw",
+        *("errors", "files", "csv_files", "console", "interrupts", "downloads", "escapes", "tables", "terminal"),
+        *("fonts", "pickles", "draw", "overlay", "overview"),
     ),
-    "estimators": ("openpose", "pose_estimation"),
-    "checkpoints": ("model.archive", "model.foreign", "model.hub", "convert"),
-    "report": ("page",),
-    "importers": ("posing",),
-    "cli": ("cli_*", "__main__", "__init__"),
+    "mime/drawing": ("mime.drawing.*",),
+    "checkpoints": ("model.archive", "checkpoints"),
+    "cli": ("cli", "__main__", "__init__"),
 }
 ROOM_LINES = {"method": 5500, "model": 1200}  # of any other room 2,000
 

@@ -132,7 +132,7 @@ def pose_samples(root: Path) -> list[Path]:
 
 
 def read_pose_file(path: Path) -> str:
-    from integralaction.data.pose_files import read_poses
+    from integralaction.pose_files.read import read_poses
 
     return _digest_of_poses(read_poses(path.parent, path.parents[1] / "video.mp4"))
 
@@ -186,7 +186,7 @@ def foreign_samples(root: Path) -> list[Path]:
     import torch
     from safetensors.torch import save_file
 
-    from tests.model.snapshots import make, resnet_shapes
+    from tests.checkpoints.snapshots import make, resnet_shapes
 
     weights = make({**resnet_shapes(18), "fc.weight": (3, 512), "fc.bias": (3,)})
     paths = [root / kind / "model.pth" for kind in ("zip", "legacy")] + [root / "safe" / "model.safetensors"]

@@ -144,7 +144,7 @@ def checkpoint(root: Path) -> None:
     """A plain ResNet-18 with torchvision's names."""
     import torch
 
-    from tests.model.snapshots import make, resnet_shapes
+    from tests.checkpoints.snapshots import make, resnet_shapes
 
     shapes = {**resnet_shapes(18), "fc.weight": (3, 512), "fc.bias": (3,)}
     torch.save(make(shapes), root / "resnet18.pth")

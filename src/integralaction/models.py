@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
+from integralaction.checkpoints.hints import CheckpointHints, Mode
+from integralaction.checkpoints.hub import MODEL_FILE, download, is_hub_id
+from integralaction.checkpoints.read import read_checkpoint
 from integralaction.console import say
 from integralaction.errors import MissingFile, Refused
 from integralaction.model.checkpoint import is_ours, load
-from integralaction.model.foreign import Mode, Told, read_foreign
-from integralaction.model.hub import MODEL_FILE, download, is_hub_id
 from integralaction.model.network import IntegralAction
 from integralaction.training.run import open_run
 
@@ -36,29 +37,29 @@ def load_model(
             of a model on the Hugging Face Hub, hf:OWNER/NAME or OWNER/NAME@REVISION. A name goes before a folder of
             that name, which is found as ./mime.
         mode, pose_gate, pose_frame_factor: of a released IntegralAction snapshot, under the released code's names.
-        frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see `Told`. What was
-            taken for granted is said on standard error.
+        frames, stride, shift, classes: of another project's checkpoint, which cannot tell them: see
+            `CheckpointHints`. What was assumed is said on standard error.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
         ConnectionError: the hub cannot be reached.
-        ValueError: what is there is not a model that this project reads, in whole and as told.
+        ValueError: what is there is not a model that this project reads, in whole and with these options.
     """
-    named = None if classes is None else tuple(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, named)
+    class_names = None if classes is None else tuple(classes)
+    hints = CheckpointHints(mode, pose_gate, pose_frame_factor, frames, stride, shift, class_names)
     path = Path(source)
     if source not in EMBEDDED and path.is_file() and not is_ours(path):
-        foreign = read_foreign(path, told)
-        for note in (f"{path}: {foreign.kind}, {len(foreign.moves)} tensors.", *foreign.notes):
+        checkpoint = read_checkpoint(path, hints)
+        for note in (f"{path}: {checkpoint.format_name}, {len(checkpoint.mappings)} tensors.", *checkpoint.notes):
             say(note)
-        return _named(foreign.model, source)
+        return _named(checkpoint.model, source)
     on_hub = source not in EMBEDDED and not path.exists() and is_hub_id(str(source))
     if source not in EMBEDDED and not path.exists() and not on_hub:
         raise MissingFile(
             f"Expected a run folder, a model file, an embedded model ({', '.join(EMBEDDED)}) or hf:OWNER/NAME, a model "
             f"of the hub; {path} is not there."
         )
-    if told != Told():
+    if hints != CheckpointHints():
         raise Refused(
             f"Expected options for another project's checkpoint alone; {source} is none: its settings travel with its "
             "weights. Leave the options out."

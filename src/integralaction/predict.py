@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from integralaction.clip import Persons, Poses, Prediction
-from integralaction.config import Method
+from integralaction.clip import Persons, Poses, Prediction, collate
+from integralaction.config import Method, ModelConfig
 from integralaction.console import one_line, progress, say
-from integralaction.data.dataset import ClipReader, TestClips
-from integralaction.data.index import Index, Video
-from integralaction.data.pose_files import Units, read_poses
+from integralaction.data.clips import Source, VideoReader
+from integralaction.data.sampling import ten_clips
 from integralaction.errors import MissingFile, Refused
+from integralaction.estimators.choice import NAMES, is_estimator_installed, load_estimator
+from integralaction.estimators.estimator import PoseEstimator
+from integralaction.estimators.video_poses import estimate_poses
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.pose_estimation import NAMES, Named, PoseEstimator, estimate_poses, estimator_named
-from integralaction.pose_estimation import estimator_installed as is_estimator_installed
+from integralaction.pose_files.read import Units, read_poses
 from integralaction.video.frames import VideoInfo, probe
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
@@ -71,28 +72,33 @@ def predict_video(
     info = probe(video)  # what is wrong with the video is said before what its poses lack
     device = model.device
     source = poses if isinstance(poses, PoseSource) else pose_source(poses, config.method, device.type)
-    known = _poses_in(source, model, video, info)
-    reader = _reader(model, video, info, known)
-    _remark(video, info, config.clip.span)
-    batch = TestClips(reader)[0]
+    whole = Source(video, info, 0, info.frames)
+    video_poses = _find_poses(source, whole, config)
+    reader = VideoReader.for_model(whole, video_poses, config)
+    _say_remarks(video, info, config.clip.span)
+    numbers = ten_clips(info.frames, config.clip)
+    clips = reader.read_clips(numbers)
+    batch = collate(clips, [-1] * len(clips), [0] * len(clips))
     frames = None if batch.frames is None else batch.frames.to(device)
     joints = batch.joints.to(device) if config.pose is not None else None
     with torch.no_grad(), _eval_mode(model):
         output = model(frames, joints)
-    alone = {"appearance": output.appearance_probabilities, "pose": output.pose_probabilities}
+    stream_probabilities = {"appearance": output.appearance_probabilities, "pose": output.pose_probabilities}
     return Prediction(
         video=str(video),
         model=model.source,
         classes=config.classes,
         clip_probabilities=output.probabilities.cpu().numpy(),
-        frames=np.stack([reader.wanted(0, start) for start in reader.starts(0)]),
+        frames=numbers.frames,
         gates=None if output.gate is None else output.gate.mean(dim=2).cpu().numpy(),
-        streams={name: p.mean(dim=0).cpu().numpy() for name, p in alone.items() if p is not None},
-        persons=Persons(source.name, known, None if joints is None else _pose_share(batch.joints, config.clip.size)),
+        streams={name: p.mean(dim=0).cpu().numpy() for name, p in stream_probabilities.items() if p is not None},
+        persons=Persons(
+            source.name, video_poses, None if joints is None else _pose_share(batch.joints, config.clip.size)
+        ),
     )
 
 
-def _remark(video: Path, info: VideoInfo, span: int) -> None:
+def _say_remarks(video: Path, info: VideoInfo, span: int) -> None:
     """Say what makes an answer about a video less than it seems."""
     if not info.has_times and not video.is_dir():
         say(f"{video}: its times cannot be trusted; its frames are taken in the order of the decoder.")
@@ -131,7 +137,7 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
             raise Refused(
                 f"Expected a data set folder or files of poses; {poses} is a network. Give an OpenPose network with "
                 "--pose-model, RTMO's or RTMPose's with --weights; in Python, OpenPose(Path(...)) of "
-                "integralaction.openpose."
+                "integralaction.estimators.openpose."
             )
         return PoseSource(str(poses), Path(poses))
     if isinstance(poses, PoseEstimator):
@@ -144,70 +150,65 @@ def pose_source(poses: Poses | PoseEstimator | Path | str | None, method: Method
 
 def _default_source(method: Method, device: str) -> PoseSource:
     """RTMO where it can be had; else, of a model that can do without, nobody."""
-    lacking = "no estimator is installed (pip install 'integralaction[pose]') and none were given (--poses)."
+    reason = "no estimator is installed (pip install 'integralaction[pose]') and none were given (--poses)."
     if is_estimator_installed():
         try:
             return PoseSource("rtmo", _estimator("rtmo", device))
         except (ConnectionError, ModuleNotFoundError) as error:  # nobody asked for it by name
             if method == "pose-only":
                 raise
-            lacking = one_line(error)
+            reason = one_line(error)
     nobody = pose_source(None, method, device)
-    say(f"No poses: {lacking} The model sees nobody: only the appearance tells it anything.")
+    say(f"No poses: {reason} The model sees nobody: only the appearance tells it anything.")
     return nobody
 
 
 @lru_cache(maxsize=1)
-def _estimator(name: Named, device: str) -> PoseEstimator:
+def _estimator(name: str, device: str) -> PoseEstimator:
     """An estimator, built once for all videos."""
-    return estimator_named(name, (), device)
+    return load_estimator(name, (), device)
 
 
-def _poses_in(source: PoseSource, model: IntegralAction, video: Path, info: VideoInfo) -> Poses:
-    """The poses of a video, of those frames at least that the model's clips show."""
-    poses = source.poses
+def _find_poses(source: PoseSource, whole: Source, model: ModelConfig) -> Poses:
+    """The poses of a whole video, of those frames at least that the model's clips show."""
+    poses, video, frames = source.poses, whole.path, whole.frames
     if poses is None:
-        return Poses.nobody(model.config.skeleton or "openpose18")
+        return Poses.nobody(model.skeleton or "openpose18")
     if isinstance(poses, Path):
         poses = read_poses(poses, video, source.units)
     if isinstance(poses, Poses):
-        if len(poses.frame_index) and poses.frame_index[-1] >= info.frames:
+        if len(poses.frame_index) and poses.frame_index[-1] >= frames:
             raise Refused(
-                f"Expected poses of the {info.frames} frames of {video}, counted from 0; found poses of frame "
+                f"Expected poses of the {frames} frames of {video}, counted from 0; found poses of frame "
                 f"{poses.frame_index[-1]}. Give the poses of this video."
             )
         return poses
-    reader = _reader(model, video, info, Poses.nobody(poses.skeleton))
-    wanted = np.unique(np.concatenate([reader.wanted_poses(0, start) for start in reader.starts(0)]))
-    with progress(f"looking for persons in {video.name}", len(wanted)) as advance:
-        return estimate_poses(poses, video, wanted.tolist(), advance)
+    # a skeleton that does not convert is refused before minutes are spent on it
+    VideoReader.for_model(whole, Poses.nobody(poses.skeleton), model)
+    numbers = np.unique(ten_clips(frames, model.clip).poses).tolist()
+    with progress(f"looking for persons in {video.name}", len(numbers)) as advance:
+        return estimate_poses(poses, video, numbers, advance)
 
 
 @contextmanager
 def _eval_mode(model: torch.nn.Module) -> Generator[None]:
     """In train mode an answer would depend on the other clips, and the batch statistics would be moved by them."""
-    training = [module for module in model.modules() if module.training]
+    modules = [module for module in model.modules() if module.training]
     model.eval()
     try:
         yield
     finally:
-        for module in training:
+        for module in modules:
             module.training = True
-
-
-def _reader(model: IntegralAction, video: Path, info: VideoInfo, poses: Poses) -> ClipReader:
-    row = Video(video.name, "", "", info.frames, info.fps, info.height, info.width)
-    index = Index(video.parent, "", poses.skeleton, model.config.classes, (row,))
-    return ClipReader.for_model(index, {video.name: poses}, model.config)
 
 
 def _pose_share(joints: torch.Tensor, size: int) -> float:
     """Share of the clips' frames, (N, T', P, K, 3), in which at least one person's pose is usable: enough joints, of
     which one at least is in the picture of `size` x `size` pixels that the model sees."""
-    found = joints[..., 2] > MIN_SCORE
-    inside = found & (joints[..., :2] >= 0).all(dim=4) & (joints[..., :2] <= size - 1).all(dim=4)
-    usable = (found.float().mean(dim=3) >= USABLE_JOINTS) & inside.any(dim=3)
-    return float(usable.any(dim=2).float().mean())
+    is_visible = joints[..., 2] > MIN_SCORE
+    is_inside = is_visible & (joints[..., :2] >= 0).all(dim=4) & (joints[..., :2] <= size - 1).all(dim=4)
+    is_usable = (is_visible.float().mean(dim=3) >= USABLE_JOINTS) & is_inside.any(dim=3)
+    return float(is_usable.any(dim=2).float().mean())
 
 
 def as_text(prediction: Prediction) -> str:

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from toy import toy_recipe, write_toy_dataset
 
 from integralaction.clip import Clip, Poses
-from integralaction.config import ModelConfig
+from integralaction.config import ClipConfig, ModelConfig
 from integralaction.data import sampling
-from integralaction.data.dataset import ClipReader, Source, TestClips, TrainClips
+from integralaction.data.clips import Source, VideoReader
+from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import Crop, apply_crop, centre_crop, random_crop, resize_joints, short_side
 from integralaction.skeleton import skeleton_named
+from integralaction.video.frames import probe, read_frames
 from tests.toy import with_values
 
 FLIP = skeleton_named("openpose18").flip
@@ -27,7 +29,7 @@ MODEL = with_values(toy_recipe().model, classes=("down", "right", "still"))
 
 @given(st.integers(1, 400))
 def test_ten_clips_are_those_of_the_paper(frames: int) -> None:
-    starts = sampling.test_starts(frames, 57)
+    starts = sampling.ten_clips(frames, ClipConfig()).frames[:, 0]
     if frames <= 56:
         assert starts.tolist() == [0]
     else:
@@ -37,12 +39,12 @@ def test_ten_clips_are_those_of_the_paper(frames: int) -> None:
 
 def test_training_clips_start_anywhere_they_fit() -> None:
     random = np.random.default_rng(0)
-    assert {sampling.random_start(60, 57, random) for _ in range(200)} == {0, 1, 2, 3}
-    assert {sampling.random_start(20, 57, random) for _ in range(20)} == {0}
+    assert {int(sampling.random_clip(60, ClipConfig(), random).frames[0, 0]) for _ in range(200)} == {0, 1, 2, 3}
+    assert {int(sampling.random_clip(20, ClipConfig(), random).frames[0, 0]) for _ in range(20)} == {0}
 
 
 def test_frames_past_the_end_repeat_the_last() -> None:
-    assert sampling.clip_frames(0, 8, 8, 30).tolist() == [0, 8, 16, 24, 29, 29, 29, 29]
+    assert sampling.clips_at(np.array([0]), 30, ClipConfig()).frames.tolist() == [[0, 8, 16, 24, 29, 29, 29, 29]]
 
 
 @given(st.integers(1, 50), st.sampled_from([(8, 1), (8, 2), (8, 4), (6, 3)]), st.integers(0, 3))
@@ -169,15 +171,40 @@ def test_pose_frames_are_denser_than_pictures(reader: ClipReader) -> None:
         {name: Poses.from_frames("openpose18", frames)},
         with_values(MODEL, frames=2, stride=8, pose_frame_factor=4),
     )
-    joints = dense.joints(0, dense.poses(0), start=3)
-    assert joints[:, 0, 0, 2].tolist() == [4, 6, 8, 10, 12, 12, 12, 12]
+    joints = dense.video(0).read_joints(sampling.clips_at(np.array([3]), 12, dense.clip).poses)
+    assert joints[0, :, 0, 0, 2].tolist() == [4, 6, 8, 10, 12, 12, 12, 12]
 
 
-def test_a_part_of_a_video() -> None:
+def test_a_part_of_a_video(tmp_path: Path) -> None:
     row = Video("a.mp4", "", "train", frames=100, fps=10.0, height=64, width=64, start=2.0, end=5.0)
-    assert (Source.of(row).first, Source.of(row).frames) == (20, 30)
+    path = tmp_path / row.video  # no file tells the frames' own times
+    assert (Source.of(row, path).first, Source.of(row, path).frames) == (20, 30)
     with pytest.raises(ValueError, match="Expected frames between start and end"):
-        Source.of(replace(row, start=20.0, end=21.0))
+        Source.of(replace(row, start=20.0, end=21.0), path)
+
+
+def test_clips_of_a_part_of_a_video_without_an_index(reader: ClipReader) -> None:
+    """Against frames and poses one by one: from the first of the part, and past its end the last."""
+    path, poses = reader.index.path(reader.index.videos[0]), reader.poses(0)
+    config = with_values(MODEL, frames=4, pose_frame_factor=2)
+    video = VideoReader.for_model(Source(path, probe(path), first=3, frames=8), poses, config)
+    height, width = video.size
+    top, left = (height - 32) // 2, (width - 32) // 2
+    numbers = sampling.ten_clips(8, config.clip)
+    for clip, start in zip(video.read_clips(numbers), [(8 - 7) * t // 9 for t in range(10)], strict=True):
+        for t, frame in enumerate(clip.frames):
+            whole = read_frames(path, [3 + min(start + 2 * t, 7)], short_side=height)[0]
+            np.testing.assert_array_equal(frame, whole[top : top + 32, left : left + 32])
+        for t, joints in enumerate(clip.joints):
+            person = poses.at(np.array([3 + min(start + t, 7)]))[0, 0]
+            place = person[:, :2] * np.float32(height / 32) - (left, top)
+            np.testing.assert_allclose(joints[0, :, :2], np.where(person[:, 2:] > 0, place, 0), atol=1e-4)
+
+
+def test_a_missing_video_is_said_to_be_missing(reader: ClipReader) -> None:
+    index = replace(reader.index, videos=(replace(reader.index.videos[0], video="gone.mp4"), reader.index.videos[1]))
+    with pytest.raises(FileNotFoundError, match=r"gone\.mp4, found nothing"):
+        TestClips(ClipReader.for_model(index, PoseStore.of(index.root), MODEL))[0]
 
 
 def test_clips_are_those_of_the_released_loader(shared: Path, tmp_path: Path) -> None:
@@ -197,7 +224,7 @@ def test_clips_are_those_of_the_released_loader(shared: Path, tmp_path: Path) ->
     for name in [name for name in expected.files if name.startswith("start_")]:
         i = name.removeprefix("start_")
         video = [image["id"] for image in images].index(int(expected[f"img_id_{i}"]))
-        starts = sampling.test_starts(images[video]["frame_num"], 57).tolist()
+        starts = sampling.ten_clips(images[video]["frame_num"], ClipConfig()).frames[:, 0].tolist()
         batch, clip = clips[video], starts.index(int(expected[name]))
         pixels = batch.frames[clip][:, :, ::16, ::16].float().numpy() / 255
         assert np.abs(pixels - expected[f"video_{i}"]).mean() < 0.01, f"{name}: other pixels than the released loader's"

@@ -16,8 +16,10 @@ from integralaction.assembly import inspection
 from integralaction.assembly.build import drop_repeats
 from integralaction.assembly.plan import Entry, ImportPlan
 from integralaction.cli.main import run
-from integralaction.data.dataset import ClipReader, Source, frames_between
+from integralaction.data.clips import Source
+from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, Video, read_index, write_index
+from integralaction.data.sampling import frames_between
 from integralaction.importers.folder import Folder, _layout_of
 from integralaction.importers.mimetics import Mimetics
 from integralaction.importers.ntu import in_training
@@ -295,7 +297,7 @@ def test_seconds_are_those_of_the_frames(tmp_path: Path, capsys: pytest.CaptureF
     right = [
         [n for n, time in enumerate(times) if 1000 * start <= time < 1000 * (end or 1e9)] for start, end in parts[:5]
     ]
-    sources = [Source.of(row) for row in index.videos]
+    sources = [Source.of(row, index.path(row)) for row in index.videos]
     assert [list(range(s.first, s.first + s.frames)) for s in sources] == [*right, list(range(50))]
     assert [(v.start, v.end) for v in index.videos[2:4]] == [(0.0, 0.4), (3.0, pytest.approx(3.6, abs=0.05))]
     text = capsys.readouterr().out

@@ -16,12 +16,12 @@ from importers.test_importers import video
 from toy import CLASSES, toy_recipe
 
 import integralaction
-from integralaction import convert
 from integralaction.assembly import build as building
 from integralaction.assembly import pose_shards
 from integralaction.assembly.build import build
 from integralaction.assembly.plan import Entry, ImportPlan
 from integralaction.assembly.pose_files import add_poses
+from integralaction.checkpoints import convert
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore
@@ -138,9 +138,9 @@ def test_a_conversion_goes_on(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "README.md").write_text("mine")
 
-    assert check_every_point(lambda out: convert.write(model, [], [], out), lambda _: None, tmp_path) > 10
+    assert check_every_point(lambda out: convert.write_conversion(model, [], out), lambda _: None, tmp_path) > 10
     shutil.rmtree(tmp_path / "unbroken")
-    check_every_point(lambda out: convert.write(model, [], [], out), mine, tmp_path)
+    check_every_point(lambda out: convert.write_conversion(model, [], out), mine, tmp_path)
     assert (tmp_path / "broken/README.md").read_text() == "mine"
     with pytest.raises(ValueError, match="Expected a new folder"):
         convert.check_folder(tmp_path / "broken")

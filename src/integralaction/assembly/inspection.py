@@ -8,8 +8,8 @@ import numpy as np
 
 from integralaction.assembly.plan import Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
-from integralaction.data.dataset import frames_between
 from integralaction.data.index import Video
+from integralaction.data.sampling import frames_between
 from integralaction.video.frames import VideoError, VideoInfo, frame_times, probe
 
 ENOUGH = 0.9  # share of a video's frames that its poses reach without an issue

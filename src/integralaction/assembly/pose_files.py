@@ -13,7 +13,10 @@ from integralaction.assembly.pose_shards import LIST, NewShards
 from integralaction.clip import Poses
 from integralaction.console import track
 from integralaction.data.index import Index, Video, read_index
-from integralaction.data.pose_files import (
+from integralaction.data.poses import PoseStore
+from integralaction.errors import MissingFile, Refused
+from integralaction.pose_files.places import ReadPoses, fit
+from integralaction.pose_files.read import (
     PoseRequest,
     Units,
     check_units,
@@ -22,9 +25,6 @@ from integralaction.data.pose_files import (
     read_poses,
     tails,
 )
-from integralaction.data.pose_places import ReadPoses, fit
-from integralaction.data.poses import PoseStore
-from integralaction.errors import MissingFile, Refused
 from integralaction.skeleton import convert_joints, skeleton_named
 from integralaction.video.frames import VideoInfo
 

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from integralaction.console import Tables, show
 from integralaction.errors import Refused
+from integralaction.estimators.choice import EstimatorChoice, EstimatorName
 from integralaction.mime.settings import MimeSettings
 
 
@@ -51,7 +52,7 @@ def pose(
     data: Path,
     /,
     *,
-    estimator: Literal["rtmo", "rtmpose", "keypoint-rcnn"] | None = None,
+    estimator: EstimatorName | None = None,
     weights: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
     pose_model: Path | None = None,
     processes: int = 1,
@@ -80,8 +81,8 @@ def pose(
     """
     from integralaction.assembly.issues import summary
     from integralaction.data.index import read_index
+    from integralaction.importers.pose import estimate_data_set
     from integralaction.models import choose_device
-    from integralaction.posing import Estimator, estimate_data_set
 
     if processes < 1:
         raise Refused(f"Expected at least one process; found {processes}.")
@@ -92,8 +93,8 @@ def pose(
     files = [pose_model] if pose_model is not None else weights or []
     name = "openpose" if pose_model is not None else estimator or "rtmo"
     target = choose_device(device).type if device != "auto" else choose_device("auto").type
-    chosen = Estimator(name, tuple(str(file.resolve()) for file in files), "cuda" if target == "cuda" else "cpu")
-    show(summary(estimate_data_set(read_index(data), chosen, processes, ray)))
+    choice = EstimatorChoice(name, tuple(str(file.resolve()) for file in files), "cuda" if target == "cuda" else "cpu")
+    show(summary(estimate_data_set(read_index(data), choice, processes, ray)))
     return 0
 
 

@@ -132,23 +132,24 @@ def audit(
     device
         Where the model runs.
     """
-    from integralaction.audit import VideoVersions, audit_name, contact_sheet, print_audit, tested, write_audit
-    from integralaction.audit import audit as run_audit
     from integralaction.data.dataset import ClipReader
     from integralaction.data.index import read_index
     from integralaction.data.poses import PoseStore
     from integralaction.models import choose_device
+    from integralaction.testing.audit import audit as run_audit
+    from integralaction.testing.audit import audit_name, audited_videos, print_audit, write_audit
+    from integralaction.testing.context_swaps import ContextSwaps, contact_sheet
     from integralaction.training.run import open_run
 
     opened = open_run(run)
     index = read_index(data or opened.data)
-    found = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
-    print_audit(found, Tables())
-    show(f"tables: {write_audit(found, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
+    result = run_audit(opened, index, tuple(split or ()), choose_device(device), seed)
+    print_audit(result, Tables())
+    show(f"tables: {write_audit(result, opened.root / 'results', audit_name(opened, index, tuple(split or ())))}")
     if sheet is not None:
-        tested = tested(index, tuple(split or ()))
-        reader = ClipReader.for_model(tested, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
-        contact_sheet(VideoVersions(reader, seed), tested, sheet)
+        videos = audited_videos(index, tuple(split or ()))
+        reader = ClipReader.for_model(videos, PoseStore.of(index.root), opened.load(opened.methods[-1]).config)
+        contact_sheet(ContextSwaps(reader, seed), videos, sheet)
         show(f"pictures: {sheet}")
     return 0
 
@@ -195,27 +196,21 @@ def convert(
     classes
         A text file with the classes' names in order, one a line.
     """
-    from integralaction.convert import account, check_folder, merge, write
-    from integralaction.convert import convert as run_conversion
+    from integralaction.checkpoints import convert as conversion
+    from integralaction.checkpoints.hints import CheckpointHints
     from integralaction.importers.sources import read_lines
-    from integralaction.model.checkpoint import is_ours
-    from integralaction.model.foreign import Told
+    from integralaction.models import load_model
 
     names = None if classes is None else read_lines(classes)
-    told = Told(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
+    hints = CheckpointHints(mode, pose_gate, pose_frame_factor, frames, stride, shift, names)
     if out is not None:
-        check_folder(out)
-    if other is None:
-        read = [run_conversion(file, told)]
-        model = read[0].model
-    else:
-        model, read = merge(file, other, told)
-    for foreign in read:
-        show(account(foreign) + "\n")
+        conversion.check_folder(out)
+    model, checkpoints = conversion.convert_files([file] if other is None else [file, other], hints, load_model)
+    for checkpoint in checkpoints:
+        show(conversion.format_account(checkpoint) + "\n")
     if out is None:
         show("Nothing was written; give --out FOLDER.")
     else:
-        foreign_files = [path for path in (file, other) if path is not None and path.is_file() and not is_ours(path)]
-        write(model, foreign_files, read, out)
-        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if read else ""))
+        conversion.write_conversion(model, checkpoints, out)
+        show(f"{model.config.method}: {out}" + (f", every tensor in {out / 'conversion.csv'}" if checkpoints else ""))
     return 0

@@ -70,10 +70,10 @@ def predict(
         say(f"integralaction: Expected a video or a folder of images at {path}, found nothing; check the path.")
     if not paths:
         return 1
-    from integralaction.data.pose_files import check_units
+    from integralaction.estimators.estimator import PoseEstimator
     from integralaction.models import choose_device, load_model
     from integralaction.overlay import save_frames as save
-    from integralaction.pose_estimation import PoseEstimator
+    from integralaction.pose_files.read import check_units
     from integralaction.predict import as_dict, as_text, predict_video
 
     check_units(pose_units)
@@ -148,8 +148,8 @@ def _source(
     videos: list[Path], poses: str | None, weights: list[Path], pose_model: Path | None, device: str, method: Method
 ) -> "PoseSource":
     """Where the persons are from, as the options say."""
-    from integralaction.openpose import OpenPose
-    from integralaction.pose_estimation import estimator_named
+    from integralaction.estimators.choice import NAMES, load_estimator
+    from integralaction.estimators.openpose import OpenPose
     from integralaction.predict import PoseSource, pose_source
 
     if method == "appearance-only":
@@ -162,9 +162,9 @@ def _source(
         return PoseSource(f"openpose ({pose_model})", OpenPose(pose_model, device))
     if weights:
         name = poses or ("rtmo" if len(weights) == 1 else "rtmpose")
-        if name not in ("rtmo", "rtmpose"):
-            raise Refused(f"Expected --poses rtmo or --poses rtmpose with --weights; found --poses {poses}.")
-        return PoseSource(f"{name} ({', '.join(map(str, weights))})", estimator_named(name, weights, device))
+        if name not in NAMES:
+            raise Refused(f"Expected --poses {' or --poses '.join(NAMES)} with --weights; found --poses {poses}.")
+        return PoseSource(f"{name} ({', '.join(map(str, weights))})", load_estimator(name, weights, device))
     source = pose_source("auto" if poses is None else poses, method, device)
     if isinstance(source.poses, Path) and source.poses.is_file() and source.poses.suffix == ".json" and len(videos) > 1:
         raise Refused(

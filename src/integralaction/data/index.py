@@ -90,7 +90,7 @@ class Index:
 
     def path(self, video: Video) -> Path:
         """Where that video lies."""
-        return self.root / self.video_root / video.video
+        return Path(self.root, self.video_root, video.video)
 
     def label(self, video: Video) -> int:
         """Its class as a number; -1 where unknown."""

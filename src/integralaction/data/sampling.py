@@ -1,34 +1,93 @@
 """Which frames: one random clip to train, ten evenly spaced clips to test; and which videos make a mini-batch."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 from torch.utils.data import Sampler
 
+from integralaction.config import ClipConfig
 from integralaction.errors import Refused
 
 TEST_CLIPS = 10  # of a video in testing (paper, section 3.5)
+_SAME = 1e-6  # seconds within which two times are one: those of files are fractions, those of tables decimals
 
 
-def random_start(frames: int, span: int, random: np.random.Generator) -> int:
-    """First frame of a training clip: anywhere from which the clip fits; 0 where the video is shorter.
+@dataclass(frozen=True)
+class ClipFrames:
+    """The frame numbers of N clips of a video.
+
+    Attributes:
+        frames: (N, T), of the RGB frames.
+        poses: (N, T'), of the poses.
+    """
+
+    frames: Int64[np.ndarray, "n t"]
+    poses: Int64[np.ndarray, "n t2"]
+
+    @property
+    def distinct(self) -> np.ndarray:
+        """(F,), ascending: the RGB frames of all clips, each once, since clips overlap."""
+        return np.unique(self.frames)
+
+
+def clips_at(starts: np.ndarray, frames: int, clip: ClipConfig) -> ClipFrames:
+    """The clips that start at these frames; past the end the last frame repeats.
 
     Args:
-        frames: of the video; span: of the clip, from its first to its last frame.
+        starts: (N,), in 0..frames-1.
+        frames: of the video.
     """
-    return int(random.integers(0, max(frames - span, 0) + 1))
+    return ClipFrames(
+        frames=np.minimum(starts[:, None] + clip.stride * np.arange(clip.frames), frames - 1),
+        poses=np.minimum(starts[:, None] + clip.pose_stride * np.arange(clip.pose_frames), frames - 1),
+    )
 
 
-def test_starts(frames: int, span: int) -> np.ndarray:
-    """First frames of the test clips: floor((n - span) t / 9), t = 0..9; one clip where the video is shorter."""
-    if frames < span:
+def random_clip(frames: int, clip: ClipConfig, random: np.random.Generator) -> ClipFrames:
+    """A training clip: it starts anywhere from where it fits; at 0 where the video is shorter."""
+    start = random.integers(0, max(frames - clip.span, 0) + 1)
+    return clips_at(np.array([start]), frames, clip)
+
+
+def ten_clips(frames: int, clip: ClipConfig) -> ClipFrames:
+    """The test clips: they start at floor((n - span) t / 9), t = 0..9; one clip where the video is shorter."""
+    return clips_at(_test_starts(frames, clip), frames, clip)
+
+
+def middle_test_clip(frames: int, clip: ClipConfig) -> ClipFrames:
+    """The middle one of the test clips."""
+    starts = _test_starts(frames, clip)
+    middle = len(starts) // 2
+    return clips_at(starts[middle : middle + 1], frames, clip)
+
+
+def _test_starts(frames: int, clip: ClipConfig) -> np.ndarray:
+    if frames < clip.span:
         return np.zeros(1, np.int64)
-    return (frames - span) * np.arange(TEST_CLIPS) // (TEST_CLIPS - 1)
+    return (frames - clip.span) * np.arange(TEST_CLIPS) // (TEST_CLIPS - 1)
 
 
-def clip_frames(start: int, count: int, stride: int, frames: int) -> np.ndarray:
-    """`count` frame numbers from `start` at that stride; past the end the last frame repeats."""
-    return np.minimum(start + stride * np.arange(count), frames - 1)
+def frames_between(times: np.ndarray, start: float | None, end: float | None, name: str) -> tuple[int, int]:
+    """Numbers of the first and the last frame with start <= time < end.
+
+    Args:
+        times: (frames,) seconds at which each frame is shown, ascending.
+        start, end: seconds; None: from the first, to the last.
+        name: of the video, for the error.
+
+    Raises:
+        ValueError: there is no such frame.
+    """
+    first = 0 if start is None else int(np.searchsorted(times, start - _SAME))
+    last = (len(times) if end is None else int(np.searchsorted(times, end - _SAME))) - 1
+    if last < first:
+        raise Refused(
+            f"Expected frames between start and end of {name}; found none from {start} to {end} s, of {len(times)} "
+            f"frames up to {times[-1] if len(times) else 0:.3f} s."
+        )
+    return first, last
 
 
 class MicroBatches(Sampler[list[tuple[int, int]]]):
@@ -74,5 +133,5 @@ class MicroBatches(Sampler[list[tuple[int, int]]]):
         order = np.resize(order, self.mini_batches * self._batch_size)
         for first in range(0, len(order), self._batch_size):
             for start in self._starts:
-                chosen = order[first + start : first + start + self._slice]
-                yield [(self._epoch, int(video)) for video in chosen]
+                videos = order[first + start : first + start + self._slice]
+                yield [(self._epoch, int(video)) for video in videos]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from integralaction.clip import Batch, Clip, collate
 from integralaction.data.dataset import ClipReader
-from integralaction.data.transforms import apply_crop, centre_crop
+from integralaction.data.sampling import middle_test_clip
 from integralaction.draw import draw_poses
 from integralaction.errors import Refused
 from integralaction.figures.activation import heat, integral_activation, stream_activation
@@ -163,11 +163,8 @@ def activation_figure(cases: Sequence[tuple[Example, ClipReader]], models: dict[
 
 def middle_clip(reader: ClipReader, number: int) -> Clip:
     """The middle one of a video's test clips, cut to the square that the model sees."""
-    starts, size = reader.starts(number), reader.clip.size
-    start = starts[len(starts) // 2]
-    clip = Clip(reader.frames(number, reader.wanted(number, start)), reader.joints(number, None, start))
-    crop = centre_crop(*reader.size(number), size)
-    return apply_crop(clip, crop, size, reader.skeleton.flip)
+    video = reader.video(number)
+    return video.read_clips(middle_test_clip(video.source.frames, video.clip))[0]
 
 
 Pictures = list[UInt8[np.ndarray, "_ _ 3"]]

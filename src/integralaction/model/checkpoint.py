@@ -147,6 +147,14 @@ def copy_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], wher
     module.load_state_dict(weights)
 
 
+def load_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
+    """Give a model of two streams the streams of two single ones, with their classifiers."""
+    for name, source in (("appearance", appearance), ("pose", pose)):
+        for part in (name, f"{name}_classifier"):
+            if getattr(model, part) is not None:  # a model whose streams will change has no classifiers for them
+                model.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
+
+
 _Shapes = dict[str, tuple[int, ...]]
 
 

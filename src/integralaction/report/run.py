@@ -9,7 +9,7 @@ from PIL import Image
 
 from integralaction.config import METHODS, SINGLE_STREAMS, Method
 from integralaction.console import say
-from integralaction.data.dataset import Source
+from integralaction.data.clips import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.draw import draw_poses

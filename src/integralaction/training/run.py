@@ -25,7 +25,7 @@ from integralaction.data.fingerprint import Fingerprint
 from integralaction.data.index import Index
 from integralaction.errors import MissingFile, Refused
 from integralaction.format1 import recipe_settings
-from integralaction.model.checkpoint import is_ours, load
+from integralaction.model.checkpoint import is_ours, load, load_streams
 from integralaction.model.network import IntegralAction
 from integralaction.recipe import Recipe
 from integralaction.settings import from_dict, read_yaml
@@ -135,14 +135,6 @@ def fingerprint(recipe: Recipe, index: Index) -> Fingerprint:
 def looks_at_poses(recipe: Recipe) -> bool:
     """Whether any of the recipe's models does."""
     return recipe.methods != ("appearance-only",)
-
-
-def load_streams(model: IntegralAction, appearance: IntegralAction, pose: IntegralAction) -> None:
-    """Give a model of two streams the streams of two single ones, with their classifiers."""
-    for name, source in (("appearance", appearance), ("pose", pose)):
-        for part in (name, f"{name}_classifier"):
-            if getattr(model, part) is not None:  # a model whose streams will change has no classifiers for them
-                model.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
 
 
 def open_run(root: Path | str) -> Run:

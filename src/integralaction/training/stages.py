@@ -22,7 +22,7 @@ from integralaction.data.dataset import ClipReader, TrainClips
 from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
-from integralaction.model.checkpoint import is_ours, save
+from integralaction.model.checkpoint import is_ours, load_streams, save
 from integralaction.model.network import IntegralAction
 from integralaction.models import choose_device
 from integralaction.recipe import Recipe
@@ -31,7 +31,7 @@ from integralaction.training.features import FeatureClips, shared_features
 from integralaction.training.loop import run_stage
 from integralaction.training.processes import is_first, process_group, wait_for_all
 from integralaction.training.readiness import check_data, check_places, list_without_poses, slow_bf16
-from integralaction.training.run import Run, fingerprint, load_streams, looks_at_poses, model_of
+from integralaction.training.run import Run, fingerprint, looks_at_poses, model_of
 from integralaction.training.run_start import check_free, start_run
 from integralaction.training.shared import SharedStages
 from integralaction.training.warm_start import (

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
+from integralaction.checkpoints.hub import ON_HUB, is_hub_id, pin_revision
 from integralaction.config import SINGLE_STREAMS, Method, ModelConfig
 from integralaction.console import say
 from integralaction.errors import Refused
 from integralaction.model.checkpoint import is_ours, start_from_imagenet
-from integralaction.model.hub import ON_HUB, is_hub_id, pinned
 from integralaction.model.network import IntegralAction
 from integralaction.models import EMBEDDED, load_model
 from integralaction.recipe import Recipe
@@ -42,7 +42,7 @@ def permanent_name(source: str, out: Path) -> str:
     hub_id = source.removeprefix(ON_HUB)
     # a run that goes on has its own copy, and asks nobody for the revision
     begun = open_run(out).recipe.start.init if (out / "settings.yaml").is_file() else ""
-    return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pinned(hub_id)
+    return begun if begun.removeprefix(ON_HUB).partition("@")[0] == hub_id else ON_HUB + pin_revision(hub_id)
 
 
 def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed: tuple[str, ...] = ()) -> ModelConfig:
