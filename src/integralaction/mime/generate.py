@@ -16,7 +16,7 @@ from integralaction.console import progress
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.errors import Refused
-from integralaction.interrupts import children_end_too, unheard_by_children
+from integralaction.interrupts import end_children_on_interrupt, hide_interrupts_from_children
 from integralaction.mime.acts import ACTS, Act, is_told_by_place
 from integralaction.mime.drawing.scenes import NO_SCENES, SCENES
 from integralaction.mime.settings import COUNTS, SPLITS, MimeSettings
@@ -147,9 +147,9 @@ def _make_units(out: Path, units: list[tuple[Path, list[Plan]]], processes: int,
         ProcessPoolExecutor(
             min(processes, count), mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
         ) as pool,
-        children_end_too(),
+        end_children_on_interrupt(),
     ):
-        with unheard_by_children():
+        with hide_interrupts_from_children():
             results = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in units]
         for (shard, unit), poses in zip(units, results, strict=True):
             write_unit(shard, unit, poses)

@@ -25,7 +25,7 @@ from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_bat
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
 from integralaction.errors import Refused
-from integralaction.escapes import markdown, spreadsheet
+from integralaction.escapes import escape_csv, escape_markdown
 from integralaction.intervals import few_videos
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.tables import Cell, Row, Table, emphasize_row, percent_cell, plain_columns, to_markdown
@@ -199,16 +199,16 @@ def write_results(run: Run, index: Index) -> None:
         for s in scores:
             numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
             gate = "" if np.isnan(s.gate) else f"{s.gate:.4f}"
-            writer.writerow(map(spreadsheet, (s.method, s.split, s.videos, *numbers, gate)))
+            writer.writerow(map(escape_csv, (s.method, s.split, s.videos, *numbers, gate)))
     with open_whole(folder / f"{name}-classes.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["method", "split", "class", "videos", "top1", "gate"])
         for p in predictions.values():
             for split in splits:
-                writer.writerows(map(spreadsheet, row) for row in _per_class(p.of_split(split), split))
+                writer.writerows(map(escape_csv, row) for row in _per_class(p.of_split(split), split))
     with open_whole(folder / f"{name}.md") as file:
         file.write(to_markdown(results_table(scores, splits)))
-        lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)]
+        lines = [f"- {escape_markdown(line)}" for line in comparisons(predictions, splits)]
         file.write("\n" + "\n".join([*lines, *_few(scores)]) + "\n")
 
 
@@ -261,7 +261,7 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
 def _few(scores: Sequence[Score]) -> list[str]:
     """A line that names the splits of too few videos, where there are such."""
     line = few_videos({s.split: s.videos for s in scores})
-    return ["", markdown(line)] if line else []
+    return ["", escape_markdown(line)] if line else []
 
 
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:

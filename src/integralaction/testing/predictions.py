@@ -17,7 +17,7 @@ from integralaction.config import Method
 from integralaction.data.fingerprint import poses_digest
 from integralaction.data.index import AS_RELEASED, Index, Video
 from integralaction.errors import MissingFile, Refused
-from integralaction.escapes import spreadsheet
+from integralaction.escapes import escape_csv
 from integralaction.files import write_whole
 from integralaction.training.run import Run
 
@@ -157,7 +157,7 @@ def write_predictions(run: Run, index: Index, split: str, method: Method, tensor
             where = [video.video, video.start, video.end, video.label]
             shown = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
             answer = [predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i], shown]
-            writer.writerow(map(spreadsheet, (*where, *answer)))
+            writer.writerow(map(escape_csv, (*where, *answer)))
 
 
 def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, ...]) -> Predictions:

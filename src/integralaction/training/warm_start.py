@@ -13,7 +13,7 @@ from integralaction.model.checkpoint import is_ours, start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.models import EMBEDDED, load_model
 from integralaction.recipe import Recipe
-from integralaction.settings import changed, leaves, to_dict
+from integralaction.settings import change_settings, leaves, to_dict
 from integralaction.training.processes import is_first
 from integralaction.training.run import open_run
 
@@ -87,7 +87,7 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed: tuple[str,
         say(f"from {recipe.start.init}: {values}")
     if ours.integration is not None:
         changes["integration.stream_answers"] = True
-    return changed(ours, changes, recipe.start.init)
+    return change_settings(ours, changes, recipe.start.init)
 
 
 def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | None = None) -> IntegralAction:
