@@ -17,8 +17,9 @@ LEVELS = (
     ("clip",),
     ("video",),
     (
-        *("model.pose_maps", "model.tsm_resnet", "model.streams", "model.integration", "model.network"),
-        *("model.loss", "model.archive", "model.checkpoint"),
+        *("model.pose_maps", "model.inputs", "model.layers", "model.tsm_resnet", "model.backbones", "model.streams"),
+        *("model.integration", "model.network"),
+        *("model.loss", "model.archive", "model.checkpoint", "model.imagenet"),
         *("data.index", "data.poses", "data.fingerprint"),
         *("data.sampling", "data.transforms", "data.clips"),
         "draw",
@@ -28,7 +29,7 @@ LEVELS = (
     ("assembly", "checkpoints"),
     ("training.run",),
     ("models",),
-    ("importers", "testing", "predict", "overview", "overlay"),
+    ("importers", "testing", "predict", "overview"),
     ("training",),
     ("export",),
     ("figures", "serve"),
@@ -41,7 +42,18 @@ LEVELS = (
 
 # packages whose files import each other freely; the absence of circles orders them
 FREE = (
-    *("video", "pose_files", "mime", "estimators", "assembly", "checkpoints", "importers", "training", "testing"),
+    *(
+        "video",
+        "pose_files",
+        "mime",
+        "estimators",
+        "assembly",
+        "checkpoints",
+        "importers",
+        "training",
+        "testing",
+        "predict",
+    ),
     *("figures", "reproduce", "report", "cli"),
 )
 

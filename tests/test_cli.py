@@ -16,7 +16,6 @@ from networks import write_network
 from PIL import Image
 from toy import toy_recipe, write_toy_dataset
 
-from integralaction import predict
 from integralaction.cli import main as cli
 from integralaction.cli.main import run
 from integralaction.cli.predict import video_paths
@@ -24,6 +23,7 @@ from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
 from integralaction.draw import LEAST_HEIGHT
 from integralaction.importers.pyskl import Pyskl
+from integralaction.predict import video as predict
 from integralaction.recipe import Recipe
 from integralaction.recipes import RECIPES, recipe_named
 from integralaction.settings import override, to_dict

@@ -23,7 +23,7 @@ ROOMS = {
     ),
     "ground": (
         *("errors", "files", "csv_files", "console", "interrupts", "downloads", "escapes", "tables", "terminal"),
-        *("fonts", "pickles", "draw", "overlay", "overview"),
+        *("fonts", "pickles", "draw", "overview"),
     ),
     "mime/drawing": ("mime.drawing.*",),
     "checkpoints": ("model.archive", "checkpoints"),

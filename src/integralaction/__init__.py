@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from integralaction.config import ModelConfig
     from integralaction.model.network import IntegralAction, Output
     from integralaction.models import load_model
-    from integralaction.predict import predict_video
+    from integralaction.predict.video import predict_video
 
     __version__: str
 
@@ -23,7 +23,7 @@ _HOMES = {
     "Poses": "integralaction.clip",
     "Prediction": "integralaction.clip",
     "load_model": "integralaction.models",
-    "predict_video": "integralaction.predict",
+    "predict_video": "integralaction.predict.video",
 }
 
 __all__ = [

@@ -2,17 +2,18 @@
 
     ModelConfig
       clip         which frames and poses a clip has           ClipConfig
-      appearance   the appearance stream (section 3.1)         AppearanceConfig   } with a ResNetConfig each
-      pose         the pose stream (section 3.2)               PoseConfig         }
+      appearance   the appearance stream (section 3.1)         AppearanceConfig, with a ResNetConfig or EncoderConfig
+      pose         the pose stream (section 3.2)               PoseConfig, with a ResNetConfig
       integration  how the two become one answer (section 3.3) IntegrationConfig
 
 The defaults are the paper's values; contradictions are refused in a sentence.
 """
 
-from dataclasses import replace
-from typing import ClassVar, Literal, get_args
+from dataclasses import fields, replace
+from math import isfinite
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Discriminator, Tag
 from pydantic.dataclasses import dataclass
 
 from integralaction.errors import Refused
@@ -20,31 +21,23 @@ from integralaction.format1 import MODEL_NAMES
 from integralaction.skeleton import skeleton_named
 
 Integration = Literal["integral", "gate-free", "appearance-gate", "both-gate", "feature-fuse", "score-average"]
-Method = Literal[
-    "integral",
-    "gate-free",
-    "appearance-gate",
-    "both-gate",
-    "feature-fuse",
-    "score-average",
-    "appearance-only",
-    "pose-only",
-]
+Method = Literal[Integration, "appearance-only", "pose-only"]
 METHODS: tuple[Method, ...] = get_args(Method)
-TRAINED_INTEGRATIONS: tuple[Method, ...] = (
-    "integral",
-    "gate-free",
-    "appearance-gate",
-    "both-gate",
-    "feature-fuse",
-)
+TRAINED_INTEGRATIONS: tuple[Method, ...] = tuple(name for name in get_args(Integration) if name != "score-average")
 SINGLE_STREAMS: tuple[Method, ...] = ("appearance-only", "pose-only")  # stages 1 and 2
 
 Depth = Literal[18, 34, 50, 101]
+ImageEncoder = Literal["dinov2", "dinov3_vit", "vit"]  # look at one frame at a time
+VideoEncoder = Literal["videomae", "vjepa2"]  # look at a clip
+ENCODERS: tuple[str, ...] = (*get_args(ImageEncoder), *get_args(VideoEncoder))
+Colour = tuple[float, float, float]  # of red, green and blue, 0..1
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PoseInput = Literal["heatmaps", "pafs", "both"]
 
 # far beyond what anybody trains; a file that says more would take memory and minutes before anything is noticed
 _MOST = {"channels": 2**14, "frames": 2**10, "stride": 2**16, "pose_frame_factor": 2**10, "size": 2**12, "shift": 2**12}
+_MOST_IN_ENCODER = 2**14  # any number among an encoder's settings
+_MOST_LAYERS = 2**8  # of an encoder
 _MOST_CLASSES = 100_000
 _MOST_PIXELS = 2**25  # of a clip: its frames times height and width
 _MOST_PLACES = 2**22  # of a clip's pose maps: their frames times height and width
@@ -144,6 +137,63 @@ class ResNetConfig:
         if self.shift == 1:
             raise Refused(f"Expected a shift of one part in 2 or more of the channels, or 0; found {self.shift}.")
 
+    @property
+    def is_temporal(self) -> bool:
+        """Whether a frame's maps depend on the frames around it."""
+        return self.shift > 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class EncoderConfig:
+    """A transformer of Hugging Face's library, as that library's `AutoConfig.for_model` builds it.
+
+    Attributes:
+        settings: `model_type`, which is one of `ENCODERS`, and whatever of its sizes is not the library's default.
+    """
+
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        model_type = self.settings.get("model_type")
+        if model_type not in ENCODERS:
+            raise Refused(f"Expected an encoder with model_type one of {', '.join(ENCODERS)}; found {model_type!r}.")
+        for name, value in self.settings.items():
+            most = _MOST_LAYERS if name == "num_hidden_layers" else _MOST_IN_ENCODER
+            if isinstance(value, int | float) and not abs(value) <= most:
+                raise Refused(f"Expected the encoder's {name} to be at most {most}; found {value}.")
+        # one order, whichever file they come from: a stage is known by its settings
+        object.__setattr__(self, "settings", dict(sorted(self.settings.items())))
+
+    @property
+    def is_temporal(self) -> bool:
+        """Whether a frame's maps depend on the frames around it."""
+        return self.settings["model_type"] in get_args(VideoEncoder)
+
+
+def _backbone_kind(value: Any) -> str | None:
+    """Which of the two a backbone is, as settings or as plain values; None where it is neither, or both."""
+    if isinstance(value, ResNetConfig | EncoderConfig):
+        return "(ResNet)" if isinstance(value, ResNetConfig) else "(encoder)"
+    if not isinstance(value, dict):
+        return None
+    of_resnet = value.keys() & {field.name for field in fields(ResNetConfig)}
+    if "settings" in value:
+        return None if of_resnet else "(encoder)"
+    return "(ResNet)"
+
+
+Backbone = Annotated[
+    Annotated[ResNetConfig, Tag("(ResNet)")] | Annotated[EncoderConfig, Tag("(encoder)")],
+    Discriminator(
+        _backbone_kind,
+        custom_error_type="backbone",
+        custom_error_message=(
+            "Expected either a ResNet (depth, width, shift, shift_first) or an encoder (settings, as in "
+            "'settings: {model_type: vit}'), whole"
+        ),
+    ),
+]
+
 
 @dataclass(frozen=True, config=STRICT)
 class AppearanceConfig:
@@ -151,11 +201,19 @@ class AppearanceConfig:
 
     Attributes:
         backbone: what looks at the frames.
-        normalised: frames are normalised by ImageNet's mean and deviation; else they are 0..1, as in the released code.
+        mean, deviation: by which frames are normalised, ImageNet's; the released code has 0 and 1.
     """
 
-    backbone: ResNetConfig = ResNetConfig()
-    normalised: bool = True
+    backbone: Backbone = ResNetConfig()
+    mean: Colour = IMAGENET_MEAN
+    deviation: Colour = IMAGENET_DEVIATION
+
+    def __post_init__(self) -> None:
+        if not all(map(isfinite, self.mean)) or not all(isfinite(value) and value > 0 for value in self.deviation):
+            raise Refused(
+                f"Expected a finite mean and a positive deviation of each colour; found {self.mean} and "
+                f"{self.deviation}."
+            )
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -17,7 +17,7 @@ MODEL_NAMES: dict[str, str] = {
     "width": "appearance.backbone.width pose.backbone.width",
     "shift": "appearance.backbone.shift pose.backbone.shift",
     "shift_first": "appearance.backbone.shift_first pose.backbone.shift_first",
-    "normalised": "appearance.normalised",
+    "normalised": "appearance.mean appearance.deviation",
     "pose_input": "pose.input",
     "frames": "clip.frames",
     "stride": "clip.stride",
@@ -46,7 +46,7 @@ _SINGLE = {"appearance-only": "pose", "pose-only": "appearance"}  # and the stre
 
 def model_settings(values: dict[str, Any]) -> dict[str, Any]:
     """A model's settings of format 1, nested as they are now; what they leave out stays left out."""
-    nested = _nest(values, MODEL_NAMES)
+    nested = _nest(_with_colours(values), MODEL_NAMES)
     method = values.get("method")
     if isinstance(method, str) and method in _SINGLE:
         nested |= {_SINGLE[method]: None, "integration": None}
@@ -58,13 +58,22 @@ def recipe_settings(values: dict[str, Any]) -> dict[str, Any]:
     model = values.get("model")
     if isinstance(model, dict):
         of_streams = {name: value for name, value in model.items() if name != "method" or value not in [*_SINGLE]}
-        values = {**values, "model": of_streams}
+        values = {**values, "model": _with_colours(of_streams)}
     return _nest(dict(leaves(values)), RECIPE_NAMES)
 
 
 def tensor_name(name: str) -> str:
     """What a tensor of a model of format 1 is called now."""
     return re.sub(r"^(appearance|pose)\.resnet\.", r"\1.backbone.", name)
+
+
+def _with_colours(values: dict[str, Any]) -> dict[str, Any]:
+    """A model's settings in which `normalised`, ImageNet's colours or none, is the mean and the deviation of them."""
+    if not isinstance(values.get("normalised"), bool):
+        return values
+    colours = {"appearance.mean": [0.0] * 3, "appearance.deviation": [1.0] * 3}
+    rest = {name: value for name, value in values.items() if name != "normalised"}
+    return rest if values["normalised"] else {**rest, **colours}
 
 
 def _nest(values: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import UnionType
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -192,7 +191,8 @@ def _sentence(kind: type, error: ValidationError) -> str:
     """The first problem of a pydantic error, as one sentence."""
     # an unknown name first: it is often what a missing one was meant to be
     problem = min(error.errors(), key=lambda e: e["type"] not in ("unexpected_keyword_argument", "extra_forbidden"))
-    path = ".".join(str(part) for part in problem["loc"])
+    # in brackets stands which of several classes of settings it is
+    path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("("))
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         nearest = _nearest_name(path, _list_names(kind))
         hint = f"; did you mean {nearest!r}?" if nearest else "."
@@ -213,21 +213,22 @@ def _nearest_name(path: str, names: list[str]) -> str | None:
     return last[alike[0]] if alike else None
 
 
-def _settings_class(kind: Any) -> Any:
-    """The dataclass of a field that is a group of settings, or may be; None for a single value."""
-    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    return next((one for one in kinds if is_dataclass(one)), None)
+def _settings_classes(kind: Any) -> list[Any]:
+    """The dataclasses that a field of this type may hold; none of a single value."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        return [kind]
+    return [group for part in get_args(kind) for group in _settings_classes(part)]
 
 
 def _find_number_as_bool(kind: Any, values: dict[str, Any], prefix: str = "") -> str:
     """The name of a number that is given as true or false, which would be read as 1 or 0."""
     for f in fields(kind):
-        value, group = values.get(f.name), _settings_class(f.type)
+        value = values.get(f.name)
         if f.type in (int, float) and isinstance(value, bool):
             return prefix + f.name
-        if group is not None and isinstance(value, dict):
-            name = _find_number_as_bool(group, value, f"{prefix}{f.name}.")
-            if name:
+        if isinstance(value, dict):
+            names = (_find_number_as_bool(group, value, f"{prefix}{f.name}.") for group in _settings_classes(f.type))
+            if name := next(filter(None, names), ""):
                 return name
     return ""
 
@@ -236,7 +237,7 @@ def _list_names(kind: Any, prefix: str = "") -> list[str]:
     names = []
     for f in fields(kind):
         names.append(prefix + f.name)
-        if (group := _settings_class(f.type)) is not None:
+        for group in _settings_classes(f.type):
             names.extend(_list_names(group, f"{prefix}{f.name}."))
     return names
 

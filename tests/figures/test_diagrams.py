@@ -9,9 +9,20 @@ from matplotlib.text import Text
 from overlaps import cut_texts, drawn_texts, overlapping_texts
 from toy import CLASSES, toy_recipe
 
-from integralaction.config import METHODS, TRAINED_INTEGRATIONS, AppearanceConfig, ClipConfig, ModelConfig, ResNetConfig
+from integralaction.config import (
+    METHODS,
+    TRAINED_INTEGRATIONS,
+    AppearanceConfig,
+    ClipConfig,
+    IntegrationConfig,
+    ModelConfig,
+    ResNetConfig,
+)
+from integralaction.figures.architecture import architecture_table
 from integralaction.figures.diagrams import integration_figure, pipeline_figure
 from integralaction.figures.style import new_figure
+from integralaction.model.integration import INTEGRATIONS, Alignment, FeatureIntegration, Integrated
+from integralaction.model.layers import IntegrationLayers, Layer
 from integralaction.model.network import IntegralAction, Output
 from tests.toy import with_values
 
@@ -72,6 +83,33 @@ def test_what_a_method_does_not_have_is_not_drawn(method: str, gates: int, block
     drawn = texts(integration_figure(IntegralAction(TOY.of_method(method))))
     assert sum(r"\mathbf{G}" in text and r"1-" not in text for text in drawn) == gates
     assert sum("CGB" in text or "TCB" in text for text in drawn) == blocks
+
+
+class Maximum(FeatureIntegration):
+    """F = max(F'_A, F'_P): an integration of somebody else's."""
+
+    def __init__(self, appearance: int, pose: int, config: IntegrationConfig) -> None:
+        super().__init__(appearance, pose, config)
+        self.channels = config.channels
+        self.align_appearance = Alignment(appearance, config.channels)
+        self.align_pose = Alignment(pose, config.channels)
+
+    def forward(self, appearance: torch.Tensor, pose: torch.Tensor) -> Integrated:
+        return Integrated(torch.maximum(self.align_appearance(appearance), self.align_pose(pose)), None)
+
+    def layers(self) -> IntegrationLayers:
+        maximum = Layer("maximum", "element-wise maximum")
+        return IntegrationLayers(maximum, self.align_appearance.layers(), self.align_pose.layers())
+
+
+def test_a_new_integration_tells_its_own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(INTEGRATIONS, "gate-free", Maximum)
+    config = TOY.of_method("gate-free")
+    figure = integration_figure(IntegralAction(config))
+    assert "maximum" in texts(figure) and texts(figure).count("1×1 conv\nLayerNorm\nReLU") == 2
+    assert overlapping_texts(figure) == [] and cut_texts(figure) == []
+    rows = {row.label: row.cells[0].text for row in architecture_table(config, "table14").rows}
+    assert rows["aggregation"] == "element-wise maximum"
 
 
 @pytest.mark.parametrize("method", ["pose-only", "score-average"])

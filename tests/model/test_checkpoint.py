@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from integralaction.config import ResNetConfig
 from integralaction.format1 import model_settings
-from integralaction.model import checkpoint
-from integralaction.model.checkpoint import is_ours, load, save, start_from_imagenet
+from integralaction.model import imagenet
+from integralaction.model.checkpoint import is_ours, load, save
+from integralaction.model.imagenet import start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
 from integralaction.models import load_model
@@ -159,7 +160,7 @@ def test_imagenet_weights_are_known_by_their_whole_hash(tmp_path: Path, monkeypa
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    for name, digest in checkpoint._IMAGENET.values():
+    for name, digest in imagenet._IMAGENET.values():
         assert len(digest) == 64 and name.endswith(f"-{digest[:8]}.pth")
     torch.save(source.state_dict(), tmp_path / "own.pth")
     digest = hashlib.sha256((tmp_path / "own.pth").read_bytes()).hexdigest()
@@ -167,13 +168,13 @@ def test_imagenet_weights_are_known_by_their_whole_hash(tmp_path: Path, monkeypa
     resnet = TSMResNet(ResNetConfig(18), 4)
 
     (tmp_path / name).write_bytes((tmp_path / "own.pth").read_bytes())
-    monkeypatch.setattr(checkpoint, "_IMAGENET_URL", tmp_path.as_uri() + "/")
+    monkeypatch.setattr(imagenet, "_IMAGENET_URL", tmp_path.as_uri() + "/")
     wrong = digest[:-1] + ("0" if digest[-1] != "0" else "1")
-    monkeypatch.setitem(checkpoint._IMAGENET, 18, (name, wrong))
+    monkeypatch.setitem(imagenet._IMAGENET, 18, (name, wrong))
     with pytest.raises(ValueError, match="Expected the file with SHA-256"):
         start_from_imagenet(resnet, 18, "imagenet")
     assert not list(folder.iterdir())
-    monkeypatch.setitem(checkpoint._IMAGENET, 18, (name, digest))
+    monkeypatch.setitem(imagenet._IMAGENET, 18, (name, digest))
     start_from_imagenet(resnet, 18, "imagenet")
     assert torch.equal(resnet.conv1.weight, source.conv1.weight)
     (folder / name).write_bytes((tmp_path / "own.pth").read_bytes() + b"\0")

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from integralaction.config import METHODS, AppearanceConfig, ClipConfig, ModelConfig, ResNetConfig
-from integralaction.model.network import IntegralAction, _check_tensor
+from integralaction.model.inputs import check_tensor
+from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import Shift, TSMResNet, temporal_shift
 from tests.toy import toy_model, with_values
 
@@ -228,4 +229,4 @@ def test_values_of_another_range_and_type_are_named() -> None:
         with pytest.raises(ValueError, match=told):
             model.features(frames, wrong)
     with pytest.raises(ValueError, match="Expected joints as a tensor; found a ndarray"):
-        _check_tensor(joints.numpy(), "joints", model.device)
+        check_tensor(joints.numpy(), "joints", model.device)

@@ -21,13 +21,14 @@ from toy import CLASSES, toy_recipe, write_toy_dataset
 
 from integralaction import console
 from integralaction.cli.main import run as command_line
+from integralaction.config import AppearanceConfig, EncoderConfig
 from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import MicroBatches
 from integralaction.model.loss import pose_trust
 from integralaction.models import load_model
-from integralaction.predict import predict_video
+from integralaction.predict.video import predict_video
 from integralaction.recipe import Recipe, Stage
 from integralaction.settings import to_dict
 from integralaction.testing.evaluate import evaluate
@@ -35,7 +36,7 @@ from integralaction.training.features import FeatureClips, stream_features
 from integralaction.training.run import Run, open_run
 from integralaction.training.stage import FeatureBatch, StageTraining
 from integralaction.training.stages import train
-from integralaction.training.warm_start import new_model
+from integralaction.training.warm_start import match_config_to_weights, new_model
 from tests.toy import with_values
 
 
@@ -81,6 +82,29 @@ def test_stages_hand_their_weights_on(data: Path, tmp_path: Path) -> None:
                 assert torch.equal(tensor, made[stage][name]), name
     assert run.load("integral").config.classes == CLASSES
     assert (run.stage_path("integral") / "log.csv").read_text().count("\n") == 3
+
+
+def test_an_encoder_goes_through_the_three_stages(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra `transformers` is not installed")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    vit = EncoderConfig({"model_type": "vit", **sizes, "image_size": 32, "patch_size": 16})
+    recipe = toy_recipe()
+    once = with_values(recipe, methods=("integral",), epochs=1)
+    recipe = replace(once, model=replace(once.model, appearance=AppearanceConfig(vit)))
+    with pytest.raises(ValueError, match=r"Expected start\.weights=random for an encoder"):
+        train(with_values(recipe, weights=str(tmp_path)), data, tmp_path / "imagenet", "cpu")
+    run = train(recipe, data, tmp_path / "run", "cpu")
+    model = run.load("integral")
+    assert model.appearance is not None and model.config.appearance == AppearanceConfig(vit)
+    saved, start = weights(run.root), new_model(run.recipe, "appearance-only", recipe.seed).state_dict()
+    for name, tensor in saved["appearance-only"].items():
+        assert not torch.equal(tensor, start[name]) and torch.equal(tensor, saved["integral"][name]), name
+    # weights to start from bring their backbone whole, where the recipe's is another
+    resnet = replace(once, model=replace(once.model, classes=CLASSES), start=replace(once.start, init="a model"))
+    assert match_config_to_weights(resnet, model.config).appearance == AppearanceConfig(vit)
+    with pytest.raises(ValueError, match=r"need, model\.appearance\.backbone="):
+        match_config_to_weights(resnet, model.config, ("appearance.backbone.depth",))
+    assert match_config_to_weights(run.recipe, resnet.model).appearance == resnet.model.appearance
 
 
 def test_stage_3_frees_integration_and_classifier_only(data: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from integralaction.checkpoints.hub import MODEL_FILE, save_pretrained
 from integralaction.checkpoints.mapping import ConvertedCheckpoint
 from integralaction.checkpoints.read import read_checkpoint, recognise_format
 from integralaction.checkpoints.released import RELEASED
-from integralaction.config import IntegrationConfig, Method, ModelConfig
+from integralaction.config import IntegrationConfig, Method, ModelConfig, ResNetConfig
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
 from integralaction.model.checkpoint import is_ours, load_streams
@@ -184,7 +184,8 @@ def _group_of(name: str | None) -> str:
 
 def _depths(config: ModelConfig) -> str:
     parts = {"appearance": config.appearance, "pose": config.pose}
-    return ", ".join(f"-{part.backbone.depth} ({stream})" for stream, part in parts.items() if part is not None)
+    backbones = {stream: part.backbone for stream, part in parts.items() if part is not None}
+    return ", ".join(f"-{b.depth} ({stream})" for stream, b in backbones.items() if isinstance(b, ResNetConfig))
 
 
 def _short_text(value: object) -> str:

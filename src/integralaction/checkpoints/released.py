@@ -142,7 +142,7 @@ def _settings(tensors: Mapping[str, Tensor], hints: CheckpointHints, path: Path)
             "pose_frame_factor": hints.pose_frame_factor,
             "pose_pooling": "convolution" if hints.pose_frame_factor > 1 else "mean",
         },
-        "appearance": {"backbone": {"depth": appearance, **backbone}, "normalised": False},
+        "appearance": {"backbone": {"depth": appearance, **backbone}, "mean": [0, 0, 0], "deviation": [1, 1, 1]},
         "pose": {"backbone": {"depth": pose, **backbone}, "skeleton": skeletons[maps]},
         "integration": {
             "channels": channels,

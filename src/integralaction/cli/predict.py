@@ -18,7 +18,7 @@ from integralaction.console import one_line, say, show, show_origin, track
 from integralaction.errors import Refused
 
 if TYPE_CHECKING:
-    from integralaction.predict import PoseSource
+    from integralaction.predict.video import PoseSource
 
 
 def predict(
@@ -72,9 +72,10 @@ def predict(
         return 1
     from integralaction.estimators.estimator import PoseEstimator
     from integralaction.models import choose_device, load_model
-    from integralaction.overlay import save_frames as save
     from integralaction.pose_files.read import check_units
-    from integralaction.predict import as_dict, as_text, predict_video
+    from integralaction.predict.exports import as_dict, as_text
+    from integralaction.predict.overlay import save_frames as save
+    from integralaction.predict.video import predict_video
 
     check_units(pose_units)
     target = choose_device(device)
@@ -150,7 +151,7 @@ def _source(
     """Where the persons are from, as the options say."""
     from integralaction.estimators.choice import NAMES, load_estimator
     from integralaction.estimators.openpose import OpenPose
-    from integralaction.predict import PoseSource, pose_source
+    from integralaction.predict.video import PoseSource, pose_source
 
     if method == "appearance-only":
         if weights or pose_model is not None or poses not in (None, "none"):

@@ -3,7 +3,7 @@
 # ruff: noqa: RUF001 (the marks that the paper's tables use)
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,21 +11,10 @@ from torch import Tensor, nn
 
 from integralaction.config import TRAINED_INTEGRATIONS, ModelConfig
 from integralaction.errors import Refused
-from integralaction.model.integration import (
-    Alignment,
-    BatchAlignment,
-    FeatureFuse,
-    Gate,
-    GatedIntegration,
-    GateFree,
-    PosePooling,
-)
+from integralaction.model.layers import Layer
 from integralaction.model.network import Features, IntegralAction, Output
 from integralaction.model.streams import AppearanceStream, PoseStream
-from integralaction.model.tsm_resnet import BasicBlock, Bottleneck
 from integralaction.tables import Cell, Column, Row, Table
-
-LAYER_NAMES = {"LayerNorm": "layer normalization", "BatchNorm": "batch normalization"}  # as the paper's tables write
 
 
 @dataclass(frozen=True)
@@ -86,22 +75,10 @@ def _noting(
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
         if isinstance(output, Tensor):
             shapes[name] = tuple(output.shape)
-            if isinstance(module, nn.Conv2d | nn.Conv1d | nn.Linear):
+            if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
                 multiply_adds[name] = output.numel() * module.weight[0].numel()
 
     return note
-
-
-def layers_of(block: Alignment | BatchAlignment | Gate) -> tuple[str, ...]:
-    """What a TCB or a CGB consists of, in order, without the gate's sigmoid: '1×1 conv', 'LayerNorm', 'ReLU'."""
-    if isinstance(block, Gate):
-        layers = [block.conv, block.norm]
-    elif isinstance(block, Alignment):
-        layers = [block.conv, block.norm, nn.ReLU()]
-    else:
-        layers = [block.conv, block.batch_norm, nn.ReLU(), block.norm]
-    names = {nn.Linear: "1×1 conv", nn.BatchNorm1d: "BatchNorm"}
-    return tuple(names.get(type(layer), type(layer).__name__) for layer in layers if not isinstance(layer, nn.Identity))
 
 
 def architecture_table(config: ModelConfig, name: str) -> Table:
@@ -122,23 +99,23 @@ def architecture_table(config: ModelConfig, name: str) -> Table:
             f"Expected a method that integrates two streams ({', '.join(TRAINED_INTEGRATIONS)}); found "
             f"{config.method}: set another method for {name}."
         )
-    assert config.appearance is not None and config.pose is not None  # such methods have them
     with torch.device("meta"):
         model = IntegralAction(config)
     appearance, pose, integration, classifier = model.appearance, model.pose, model.integration, model.classifier
-    assert appearance is not None and pose is not None and classifier is not None  # such methods have them
+    assert appearance is not None and pose is not None  # such methods have them
+    assert integration is not None and classifier is not None
     seen = trace(model)
     rows = [*_stream_rows(appearance, pose, seen), *_integration_rows(model, seen)]
     notes = ["Kernels are (T×S², C): time, space, channels. Strides and output sizes are T×S²."]
-    if isinstance(integration, GatedIntegration):
+    if integration.layers().gate:
         notes.append(
             "G multiplies the appearance and 1−G the pose, as equation 1 has it; the paper's Tables 13 and 14 print "
             "it the other way round."
         )
     return Table(
         name,
-        f"The network: ResNet-{config.appearance.backbone.depth} on {config.clip.frames} frames, "
-        f"ResNet-{config.pose.backbone.depth} on {config.clip.pose_frames} poses",
+        f"The network: {appearance.backbone.name.removeprefix('TSM-')} on {config.clip.frames} frames, "
+        f"{pose.backbone.name.removeprefix('TSM-')} on {config.clip.pose_frames} poses",
         "layers",
         (Column("", "appearance stream"), Column("", "pose stream"), Column("", "output size")),
         (*rows, *_cost_rows(model, seen)),
@@ -151,109 +128,62 @@ def _row(label: str, appearance: str, pose: str, size: str) -> Row:
 
 
 def _stream_rows(appearance: AppearanceStream, pose: PoseStream, seen: Trace) -> list[Row]:
+    """A row for each layer of either stream; layers of both that have one name share it."""
     maps = {"heatmaps": "keypoint heatmaps", "pafs": "PAFs", "both": "keypoint heatmaps\n+ PAFs"}[pose.input]
     assert seen.frames is not None
-    resnet, conv1, front = appearance.backbone, appearance.backbone.conv1, pose.front_end[0]
-    assert isinstance(conv1, nn.Conv2d) and isinstance(front, nn.Conv2d)
-    times = appearance.frames, pose.frames
     drawn = [m.shape for m in (seen.output.heatmaps, seen.output.pafs) if m is not None]
-    rows = [
-        _row("input", "RGB frames", maps, _sizes(times, (seen.frames[-1], drawn[0][-1]))),
-        _row("conv1", _conv(conv1), _conv(front), _sizes_after("conv1", "front_end", times, seen)),
-    ]
-    for number in range(1, 5):
-        layers = [getattr(stream.backbone, f"layer{number}") for stream in (appearance, pose)]
-        blocks = [_blocks(layer) for layer in layers]
-        if number == 1:
-            pool = resnet.maxpool
-            blocks[0] = f"1×{pool.kernel_size}² max pool,\nstride 1×{pool.stride}²\n{blocks[0]}"
-        size = _sizes_after(f"backbone.layer{number}", f"backbone.layer{number}", times, seen)
-        rows.append(_row(f"res{number + 1}", *blocks, size))
-    pooled = [seen.shapes[stream][1] for stream in ("appearance", "pose")]
-    rows.append(_row("pool", "global average pool", "global average pool", _sizes((pooled[0], pooled[1]), (1, 1))))
+    places = [f"{times}×{size}²" for times, size in ((seen.frames[1], seen.frames[-1]), drawn[0][1::3])]
+    rows = [_row("input", "RGB frames", maps, _sizes(*places))]
+    of_appearance, of_pose = list(appearance.layers()), list(pose.layers())
+    for layer in of_appearance:
+        if layer.name not in [other.name for other in of_pose]:
+            rows.append(_row(layer.name, str(layer), "", _sizes(_size(seen, "appearance", layer), "")))
+            continue
+        while (other := of_pose.pop(0)).name != layer.name:
+            rows.append(_row(other.name, "", str(other), _sizes("", _size(seen, "pose", other))))
+        sizes = _size(seen, "appearance", layer), _size(seen, "pose", other)
+        rows.append(_row(layer.name, str(layer), str(other), _sizes(*sizes)))
     return rows
 
 
-def _sizes_after(appearance: str, pose: str, times: tuple[int, int], seen: Trace) -> str:
-    """Output sizes of a module of each stream."""
-    name = f"appearance.{appearance}" if appearance.startswith("backbone") else f"appearance.backbone.{appearance}"
-    return _sizes(times, (seen.shapes[name][-1], seen.shapes[f"pose.{pose}"][-1]))
+def _size(seen: Trace, stream: str, layer: Layer) -> str:
+    """T×S² of what leaves a layer of a stream: maps of frames, of clips, or one feature a frame."""
+    shape = seen.shapes[f"{stream}.{layer.module}".rstrip(".")]
+    times, size = {3: (shape[1], 1), 4: (shape[0], shape[-1]), 5: (shape[-3], shape[-1])}[len(shape)]
+    return f"{times}×{size}²"
 
 
-def _sizes(times: tuple[int, int], sizes: tuple[int, int]) -> str:
-    """T×S² of both streams, once where they agree."""
-    of_appearance, of_pose = (f"{time}×{size}²" for time, size in zip(times, sizes, strict=True))
-    if of_appearance == of_pose:
-        return f"both: {of_appearance}"
-    return f"appearance: {of_appearance}\npose: {of_pose}"
-
-
-def _conv(conv: nn.Conv2d) -> str:
-    stride = "" if conv.stride[0] == 1 else f", stride 1×{conv.stride[0]}²"
-    return f"1×{conv.kernel_size[0]}², {conv.out_channels}{stride}"
-
-
-def _blocks(layer: nn.Sequential) -> str:
-    """The residual blocks of a layer, as many lines as a block has convolutions, and one for its shift."""
-    block = layer[0]
-    assert isinstance(block, BasicBlock | Bottleneck)
-    # a block's own stride is left out, as in the paper: the output size tells it
-    convs = [child for child in block.children() if isinstance(child, nn.Conv2d)]
-    lines = [f"1×{conv.kernel_size[0]}², {conv.out_channels}" for conv in convs]
-    shifting = sum(b.shift is not None for b in layer)
-    if shifting:
-        lines.insert(0, "TSM" if shifting == len(layer) else f"TSM in {shifting} of {len(layer)}")
-    return "[" + "\n ".join(lines) + f"] ×{len(layer)}"
+def _sizes(appearance: str, pose: str) -> str:
+    """The sizes of both streams, once where they agree."""
+    if appearance == pose:
+        return f"both: {appearance}"
+    return "\n".join(f"{name}: {size}" for name, size in (("appearance", appearance), ("pose", pose)) if size)
 
 
 def _integration_rows(model: IntegralAction, seen: Trace) -> list[Row]:
     integration, classifier = model.integration, model.classifier
-    assert classifier is not None and seen.output.feature is not None
+    assert integration is not None and classifier is not None and seen.output.feature is not None
+    layers, pooling = integration.layers(), model.pooling_layers()
     rows = []
-    pooling = _pose_pooling(model, seen)
     size = f"both: {seen.output.feature.shape[1]}×1²"
-    if isinstance(integration, GatedIntegration | GateFree):
-        aligned = [_aligned(b) for b in (integration.align_appearance, integration.align_pose)]
-        rows.append(_row("feature align\n(TCB_A, TCB_P)", aligned[0], "\n".join([*pooling, aligned[1]]), size))
-    elif pooling:
-        rows.append(_row("feature align", "", "\n".join(pooling), size))
-    if isinstance(integration, GatedIntegration):
-        gate = integration.gate
-        layers = [f"G: {_point(gate.conv)}", *_named(layers_of(gate)[1:]), "sigmoid"]
+    if layers.appearance or layers.pose or pooling:
+        is_aligned = layers.appearance or layers.pose
+        label = "feature align\n(TCB_A, TCB_P)" if is_aligned else "feature align"
+        rows.append(_row(label, _lines(layers.appearance), _lines((*pooling, *layers.pose)), size))
+    if layers.gate:
         cells = [["G element-wise", "product"], ["(1−G) element-wise", "product"]]
-        if integration.driver == "both":
-            cells[0][:0] = [*layers[:-1], f"{layers[-1]}, of both"]
-        else:
-            cells[integration.driver == "pose"][:0] = layers
-        rows.append(
-            _row("pose-driven\ngating (CGB)" if integration.driver == "pose" else "gating", *map("\n".join, cells), "")
-        )
-    joined = "concatenation" if isinstance(integration, FeatureFuse) else "element-wise addition"
+        gate = f"G: {_lines(layers.gate)}"
+        cells[layers.driver == "pose"].insert(0, f"{gate}, of both" if layers.driver == "both" else gate)
+        label = "pose-driven\ngating (CGB)" if layers.driver == "pose" else "gating"
+        rows.append(_row(label, *map("\n".join, cells), ""))
+    joined = str(layers.aggregation)
     rows.append(_row("aggregation", joined, joined, f"{seen.output.feature.shape[1]}×1²"))
     rows.append(_row("classifier", "fully-connected layer", "", f"{classifier.out_features} classes"))
     return rows
 
 
-def _pose_pooling(model: IntegralAction, seen: Trace) -> list[str]:
-    """How F_P comes from T' to T frames; nothing where they are equal."""
-    if isinstance(model.pose_pooling, PosePooling):
-        conv = model.pose_pooling.conv
-        return [f"{conv.kernel_size[0]}×1², {conv.out_channels},", f"stride {conv.stride[0]}×1²"]
-    factor = seen.shapes["pose"][1] // seen.shapes["appearance"][1]
-    return [] if factor == 1 else [f"{factor}×1² avg pool,", f"stride {factor}×1²"]
-
-
-def _point(linear: nn.Linear) -> str:
-    return f"1×1², {linear.out_features}"
-
-
-def _named(layers: tuple[str, ...]) -> list[str]:
-    return [LAYER_NAMES.get(layer, layer) for layer in layers]
-
-
-def _aligned(block: nn.Module) -> str:
-    assert isinstance(block, Alignment | BatchAlignment)
-    return "\n".join([_point(block.conv), *_named(layers_of(block)[1:])])
+def _lines(layers: Sequence[Layer]) -> str:
+    return "\n".join(map(str, layers))
 
 
 def _cost_rows(model: IntegralAction, seen: Trace) -> list[Row]:

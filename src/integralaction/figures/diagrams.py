@@ -13,19 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import Tensor
 
-from integralaction.config import AppearanceConfig, PoseConfig
 from integralaction.errors import Refused
-from integralaction.figures.architecture import Trace, layers_of, trace
+from integralaction.figures.architecture import Trace, trace
 from integralaction.figures.style import COLOURS, new_figure, styled
-from integralaction.model.integration import (
-    Alignment,
-    BatchAlignment,
-    FeatureFuse,
-    Gate,
-    GatedIntegration,
-    GateFree,
-)
+from integralaction.model.layers import IntegrationLayers, Layer
 from integralaction.model.network import IntegralAction
+from integralaction.model.streams import AppearanceStream, PoseStream
 
 WIDTH = 7.0  # inches
 INK, GREY = "#000000", "#666666"
@@ -94,9 +87,10 @@ def _answer(model: IntegralAction) -> str:
 
 
 def _integration_name(model: IntegralAction) -> tuple[str, ...]:
-    if isinstance(model.integration, GatedIntegration):
-        driver = {"pose": "pose-driven", "appearance": "appearance-\ndriven", "both": "gated"}[model.integration.driver]
-        return (f"{driver}\nfeature\nintegration",)
+    driver = None if model.integration is None else model.integration.layers().driver
+    if driver is not None:
+        name = {"pose": "pose-driven", "appearance": "appearance-\ndriven", "both": "gated"}[driver]
+        return (f"{name}\nfeature\nintegration",)
     if model.integration is not None:
         return ("feature\nintegration\nwithout gate",)
     weight = 0 if model.config.integration is None else model.config.integration.score_weight
@@ -108,7 +102,7 @@ def _appearance_row(axes: Axes, y: float, model: IntegralAction, seen: Trace) ->
     _frames(axes, y, "input appearance\nsequence", APPEARANCE, scene=True)
     _arrow(axes, [(1.0, y), (2.8, y)])
     _beside(axes, (1.9, y), "RGB frames", "×".join(map(str, seen.frames[1:])))
-    _stream(axes, y, "appearance\nstream", model.config.appearance, APPEARANCE)
+    _stream(axes, y, "appearance\nstream", model.appearance, APPEARANCE)
     _arrow(axes, [(3.78, y), (6.08 if model.pose is None else 4.55, y)])
     _beside(axes, (4.93 if model.pose is None else 4.15, y), F_A, _shape(seen.output.appearance))
 
@@ -125,15 +119,14 @@ def _pose_row(axes: Axes, y: float, model: IntegralAction, seen: Trace) -> None:
     _arrow(axes, [(2.21, y), (2.8, y)])
     channels, size = sum(m.shape[2] for m in maps), maps[0].shape[-1]
     _beside(axes, (2.49, y), "maps", f"{times}×{channels}\n×{size}×{size}")
-    _stream(axes, y, "pose stream", model.config.pose, POSE)
+    _stream(axes, y, "pose stream", model.pose, POSE)
     _arrow(axes, [(3.78, y), (6.08 if model.appearance is None else 4.55, y)])
     _beside(axes, (4.93 if model.appearance is None else 4.15, y), F_P, _shape(seen.output.pose))
 
 
-def _stream(axes: Axes, y: float, name: str, part: AppearanceConfig | PoseConfig | None, colour: str) -> None:
-    assert part is not None
-    backbone = f"{'TSM-' if part.backbone.shift else ''}ResNet-{part.backbone.depth}"
-    _box(axes, (2.8, y - 0.36, 0.98, 0.72), (name, backbone), colour)
+def _stream(axes: Axes, y: float, name: str, stream: AppearanceStream | PoseStream | None, colour: str) -> None:
+    assert stream is not None
+    _box(axes, (2.8, y - 0.36, 0.98, 0.72), (name, stream.backbone.name), colour)
 
 
 def _frames(axes: Axes, y: float, name: str, colour: str, scene: bool) -> None:
@@ -170,15 +163,14 @@ def integration_figure(model: IntegralAction) -> Figure:
     Raises:
         ValueError: the model does not integrate features (a single stream, or `score-average`).
     """
-    integration = model.integration
-    if not isinstance(integration, GatedIntegration | GateFree | FeatureFuse):
+    if model.integration is None:
         raise Refused(
             f"Expected a model that integrates the features of two streams; found one of the method "
             f"{model.config.method}: draw its pipeline instead."
         )
-    seen = trace(model)
-    gated = isinstance(integration, GatedIntegration)
-    aligned = isinstance(integration, GatedIntegration | GateFree)
+    seen, layers = trace(model), model.integration.layers()
+    gated = layers.driver is not None
+    aligned = bool(layers.appearance and layers.pose)
     with styled():
         height = 3.0 if gated else 2.1 if aligned else 1.6
         figure, axes = _canvas(height)
@@ -186,10 +178,10 @@ def integration_figure(model: IntegralAction) -> Figure:
         upper, lower = height - edge - 0.2, edge
         middle = (upper + lower) / 2
         starts = _features(axes, upper, lower, model, seen)
-        if isinstance(integration, GatedIntegration | GateFree):
+        if aligned:
             _text(axes, (2.6, height - 0.14), "feature alignment", colour=GREY)
-            _aligned(axes, upper, TCB_A, integration.align_appearance, APPEARANCE)
-            _aligned(axes, lower, TCB_P, integration.align_pose, POSE)
+            _block(axes, upper, TCB_A, layers.appearance, APPEARANCE)
+            _block(axes, lower, TCB_P, layers.pose, POSE)
             names = (ALIGNED_A, "align_appearance"), (ALIGNED_P, "align_pose")
             for y, start, (name, block) in zip((upper, lower), starts, names, strict=True):
                 _arrow(axes, [(start, y), (2.05, y)])
@@ -197,23 +189,25 @@ def integration_figure(model: IntegralAction) -> Figure:
                 if gated:
                     _arrow(axes, [(3.15, y), (4.57, y)])
             starts = (4.83, 4.83) if gated else (3.15, 3.15)
-        if isinstance(integration, GatedIntegration):
-            _gating(axes, (upper, middle, lower), integration, seen)
+        if layers.driver is not None:
+            _gating(axes, (upper, middle, lower), layers, seen)
             _text(
                 axes,
                 (4.45, height - 0.14),
-                "gating by both" if integration.driver == "both" else f"{integration.driver}-driven gating",
+                "gating by both" if layers.driver == "both" else f"{layers.driver}-driven gating",
                 colour=GREY,
             )
-        x, half = (5.7, 0.13) if aligned else (5.4, 0.2)
+        name = layers.aggregation.name
+        is_mark = len(name) == 1  # as + is; a word has a box
+        x, half = (5.7 if is_mark else 5.4), (0.13 if is_mark else 0.2)
         _text(axes, (x, height - 0.14), "aggregation", colour=GREY)
         _arrow(axes, [(starts[0], upper), (x, upper), (x, middle + half)])
         _arrow(axes, [(starts[1], lower), (x, lower), (x, middle - half)])
-        if aligned:
-            _operation(axes, (x, middle), "+")
+        if is_mark:
+            _operation(axes, (x, middle), name)
         else:
             half = 0.46
-            _box(axes, (x - half, middle - 0.2, 2 * half, 0.4), ("concatenation",), GREY)
+            _box(axes, (x - half, middle - 0.2, 2 * half, 0.4), (name,), GREY)
         _arrow(axes, [(x + half, middle), (6.2, middle)])
         assert seen.output.feature is not None
         _box(axes, (6.2, middle - 0.22, 0.68, 0.44), (f"{F}\n{_shape(seen.output.feature)}",), INK)
@@ -226,44 +220,35 @@ def _features(axes: Axes, upper: float, lower: float, model: IntegralAction, see
     Returns:
         Where the arrows of both go on.
     """
-    appearance, pose, feature = seen.output.appearance, seen.output.pose, seen.output.feature
-    assert appearance is not None and pose is not None and feature is not None
+    appearance, pose = seen.output.appearance, seen.output.pose
+    assert appearance is not None and pose is not None
     _box(axes, (0.1, upper - 0.22, 0.68, 0.44), (f"{F_A}\n{_shape(appearance)}",), APPEARANCE)
     _box(axes, (0.1, lower - 0.22, 0.68, 0.44), (f"{F_P}\n{_shape(pose)}",), POSE)
-    factor = pose.shape[1] // feature.shape[1]
-    if pose.shape[1] == feature.shape[1]:
+    pooling = model.pooling_layers()
+    if not pooling:
         return 0.78, 0.78
-    if model.pose_pooling is not None:
-        conv = model.pose_pooling.conv
-        name = f"{conv.kernel_size[0]}×1 conv,\nstride {conv.stride[0]}"
-    else:
-        name = f"average\nof {factor}"
     _arrow(axes, [(0.78, lower), (0.95, lower)])
-    _box(axes, (0.95, lower - 0.22, 0.62, 0.44), (name,), POSE)
+    _box(axes, (0.95, lower - 0.22, 0.62, 0.44), (pooling[0].name,), POSE)
     return 0.78, 1.57
 
 
-def _aligned(axes: Axes, y: float, name: str, block: Alignment | BatchAlignment, colour: str) -> None:
-    _block(axes, y, name, layers_of(block), colour)
-
-
-def _block(axes: Axes, y: float, name: str, layers: Sequence[str], colour: str) -> None:
+def _block(axes: Axes, y: float, name: str, layers: Sequence[Layer], colour: str) -> None:
     height = 0.2 + 0.14 * len(layers)
     axes.add_patch(_rounded((2.05, y - height / 2 - 0.04, 1.1, height + 0.08), colour))
     _text(axes, (2.6, y + height / 2 - 0.075), name, weight="bold")
-    _text(axes, (2.6, y - 0.09), "\n".join(layers), size=7)
+    _text(axes, (2.6, y - 0.09), "\n".join(layer.name for layer in layers), size=7)
 
 
-def _gating(axes: Axes, ys: tuple[float, float, float], integration: GatedIntegration, seen: Trace) -> None:
+def _gating(axes: Axes, ys: tuple[float, float, float], layers: IntegrationLayers, seen: Trace) -> None:
     """CGB and G in the middle, and the products above and below."""
     upper, middle, lower = ys
-    sources = {"pose": (lower,), "appearance": (upper,), "both": (upper, lower)}[integration.driver]
+    driver = layers.driver or "pose"
+    sources = {"pose": (lower,), "appearance": (upper,), "both": (upper, lower)}[driver]
     for y in sources:
         _arrow(axes, [(1.8, y), (1.8, middle), (2.05, middle)])
         axes.add_patch(Circle((1.8, y), 0.03, fc=INK, ec="none", zorder=4))
-    gate: Gate = integration.gate
-    colour = {"pose": POSE, "appearance": APPEARANCE, "both": GREY}[integration.driver]
-    _block(axes, middle, "CGB", (*layers_of(gate), "sigmoid"), colour)
+    colour = {"pose": POSE, "appearance": APPEARANCE, "both": GREY}[driver]
+    _block(axes, middle, "CGB", layers.gate, colour)
     assert seen.output.gate is not None
     _arrow(axes, [(3.15, middle), (3.4, middle)])
     _box(axes, (3.4, middle - 0.22, 0.68, 0.44), (f"{G}\n{_shape(seen.output.gate)}",), INK)

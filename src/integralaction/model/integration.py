@@ -5,16 +5,20 @@
     F_P -> alignment -> F'_P --- x (1-G) -+
       \\--> gate -> G
 
-Each integration takes F_A (B, T, C_A) and F_P (B, T, C_P) and gives an `Integrated`.
+Each integration takes F_A (B, T, C_A) and F_P (B, T, C_P) and gives an `Integrated`. Its `layers()` tell what it
+consists of. A new one: its class here, its name in `INTEGRATIONS` and in `config.Integration`.
 """
 
-from typing import Literal, NamedTuple
+# ruff: noqa: RUF001 (the marks that the paper's tables use)
+
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from integralaction.config import Integration, IntegrationConfig
+from integralaction.model.layers import BATCH_NORM, LAYER_NORM, RELU, Driver, IntegrationLayers, Layer, point
 from integralaction.model.streams import GAUSSIAN
 
 
@@ -44,6 +48,9 @@ class Alignment(nn.Module):
     def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t c"]:
         return torch.relu(self.norm(self.conv(x)))
 
+    def layers(self) -> tuple[Layer, ...]:
+        return point(self.conv), LAYER_NORM, RELU
+
 
 class BatchAlignment(nn.Module):
     """The released code's TCB: batch normalisation and ReLU, then layer normalisation where there is a gate."""
@@ -56,6 +63,10 @@ class BatchAlignment(nn.Module):
 
     def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t c"]:
         return self.norm(torch.relu(over_frames(self.batch_norm, self.conv(x))))
+
+    def layers(self) -> tuple[Layer, ...]:
+        layers = (point(self.conv), BATCH_NORM, RELU)
+        return (*layers, LAYER_NORM) if isinstance(self.norm, nn.LayerNorm) else layers
 
 
 class Gate(nn.Module):
@@ -71,6 +82,11 @@ class Gate(nn.Module):
 
     def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t c"]:
         return over_frames(self.norm, self.conv(x))
+
+    def layers(self) -> tuple[Layer, ...]:
+        """From what the gate sees to G."""
+        norms = (BATCH_NORM,) if isinstance(self.norm, nn.BatchNorm1d) else ()
+        return (point(self.conv), *norms, Layer("sigmoid"))
 
 
 def over_frames(norm: nn.Module, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
@@ -91,15 +107,44 @@ class PosePooling(nn.Module):
     def forward(self, x: Float[Tensor, "b u c"]) -> Float[Tensor, "b t c"]:
         return torch.relu(self.norm(self.conv(x.mT))).mT
 
+    def layers(self) -> tuple[Layer, ...]:
+        (kernel,), (stride,) = self.conv.kernel_size, self.conv.stride
+        text = f"{kernel}×1², {self.conv.out_channels},\nstride {stride}×1²"
+        return (Layer(f"{kernel}×1 conv,\nstride {stride}", text),)
 
-class GatedIntegration(nn.Module):
+
+class FeatureIntegration(nn.Module):
+    """What each integration is: made from the channels of F_A and F_P, it gives an `Integrated` of both.
+
+    Attributes:
+        channels: C, of F.
+    """
+
+    channels: int
+
+    def __init__(self, appearance: int, pose: int, config: IntegrationConfig) -> None:
+        super().__init__()
+
+    def layers(self) -> IntegrationLayers:
+        """What it consists of."""
+        raise NotImplementedError
+
+
+ADDITION = Layer("+", "element-wise addition")
+
+
+class GatedIntegration(FeatureIntegration):
     """F = G F'_A + (1-G) F'_P (equation 1). The paper's gate sees the pose; its ablations see more (Table 6)."""
 
-    def __init__(
-        self, appearance: int, pose: int, config: IntegrationConfig, driver: Literal["pose", "appearance", "both"]
-    ) -> None:
-        super().__init__()
-        self.driver = driver
+    DRIVERS: ClassVar[dict[Integration, Driver]] = {
+        "integral": "pose",
+        "appearance-gate": "appearance",
+        "both-gate": "both",
+    }
+
+    def __init__(self, appearance: int, pose: int, config: IntegrationConfig) -> None:
+        super().__init__(appearance, pose, config)
+        self.driver = driver = self.DRIVERS[config.method]
         self.align_appearance = _new_alignment(appearance, config)
         self.align_pose = _new_alignment(pose, config)
         seen = {"pose": pose, "appearance": appearance, "both": appearance + pose}[driver]
@@ -118,12 +163,16 @@ class GatedIntegration(nn.Module):
         feature = gate * self.align_appearance(appearance) + (1 - gate) * self.align_pose(pose)
         return Integrated(feature, logits)
 
+    def layers(self) -> IntegrationLayers:
+        alignments = self.align_appearance.layers(), self.align_pose.layers()
+        return IntegrationLayers(ADDITION, *alignments, self.gate.layers(), self.driver)
 
-class GateFree(nn.Module):
+
+class GateFree(FeatureIntegration):
     """F = F'_A + F'_P ("ours without gating", Table 4)."""
 
     def __init__(self, appearance: int, pose: int, config: IntegrationConfig) -> None:
-        super().__init__()
+        super().__init__(appearance, pose, config)
         self.align_appearance = _new_alignment(appearance, config)
         self.align_pose = _new_alignment(pose, config)
         self.channels = config.channels
@@ -131,38 +180,42 @@ class GateFree(nn.Module):
     def forward(self, appearance: Float[Tensor, "b t a"], pose: Float[Tensor, "b t p"]) -> Integrated:
         return Integrated(self.align_appearance(appearance) + self.align_pose(pose), None)
 
+    def layers(self) -> IntegrationLayers:
+        return IntegrationLayers(ADDITION, self.align_appearance.layers(), self.align_pose.layers())
 
-class FeatureFuse(nn.Module):
+
+class FeatureFuse(FeatureIntegration):
     """F_A and F_P side by side; the classifier is the one fully-connected layer ("feature fuse", Table 4)."""
 
-    def __init__(self, appearance: int, pose: int) -> None:
-        super().__init__()
+    def __init__(self, appearance: int, pose: int, config: IntegrationConfig) -> None:
+        super().__init__(appearance, pose, config)
         self.channels = appearance + pose
 
     def forward(self, appearance: Float[Tensor, "b t a"], pose: Float[Tensor, "b t p"]) -> Integrated:
         return Integrated(torch.cat([appearance, pose], dim=2), None)
 
+    def layers(self) -> IntegrationLayers:
+        return IntegrationLayers(Layer("concatenation"))
 
-def build_integration(
-    config: IntegrationConfig, appearance: int, pose: int
-) -> GatedIntegration | GateFree | FeatureFuse | None:
+
+# score-average has none: it mixes answers
+INTEGRATIONS: dict[Integration, type[FeatureIntegration]] = {
+    "integral": GatedIntegration,
+    "gate-free": GateFree,
+    "appearance-gate": GatedIntegration,
+    "both-gate": GatedIntegration,
+    "feature-fuse": FeatureFuse,
+}
+
+
+def build_integration(config: IntegrationConfig, appearance: int, pose: int) -> FeatureIntegration | None:
     """The integration of the configured method; None for `score-average`, which mixes answers.
 
     Args:
         appearance, pose: channels of F_A and F_P.
     """
-    drivers: dict[Integration, Literal["pose", "appearance", "both"]] = {
-        "integral": "pose",
-        "appearance-gate": "appearance",
-        "both-gate": "both",
-    }
-    if config.method in drivers:
-        return GatedIntegration(appearance, pose, config, drivers[config.method])
-    if config.method == "gate-free":
-        return GateFree(appearance, pose, config)
-    if config.method == "feature-fuse":
-        return FeatureFuse(appearance, pose)
-    return None
+    kind = INTEGRATIONS.get(config.method)
+    return None if kind is None else kind(appearance, pose, config)
 
 
 def _new_alignment(inputs: int, config: IntegrationConfig) -> Alignment | BatchAlignment:

@@ -8,6 +8,8 @@ joints (B, T', P, K, 3) -> maps -> pose stream -> F_P (B, T', C_P) +
 B clips, T RGB frames, T' pose frames (T times pose_frame_factor), P persons, K joints, C channels
 """
 
+# ruff: noqa: RUF001 (the marks that the paper's tables use)
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,12 +19,11 @@ from torch import Tensor, nn
 
 from integralaction.config import ModelConfig
 from integralaction.errors import Refused
-from integralaction.model.integration import PosePooling, build_integration, new_linear
-from integralaction.model.pose_maps import MIN_SCORE
+from integralaction.model.backbones import build_backbone
+from integralaction.model.inputs import check_frames, check_joints, check_tensor
+from integralaction.model.integration import FeatureIntegration, PosePooling, build_integration, new_linear
+from integralaction.model.layers import Layer
 from integralaction.model.streams import AppearanceStream, PoseStream
-from integralaction.skeleton import Skeleton
-
-MARGIN = 0.01  # by which frames and scores may leave 0..1: interpolation overshoots
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class IntegralAction(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """
         Raises:
-            ValueError: fewer than two classes.
+            ModuleNotFoundError: an encoder without the extra `transformers`.
+            ValueError: fewer than two classes, or a backbone that cannot be built or does not fit the clip.
         """
         super().__init__()
         if len(config.classes) < 2:
@@ -89,7 +91,9 @@ class IntegralAction(nn.Module):
         self.pose_classifier: nn.Linear | None = None
         has_stream_answers = config.integration is None or config.integration.stream_answers
         if config.appearance is not None:
-            self.appearance = AppearanceStream(config.appearance, config.clip)
+            part = config.appearance
+            backbone = build_backbone(part.backbone, config.clip)
+            self.appearance = AppearanceStream(backbone, config.clip.frames, part.mean, part.deviation)
             if has_stream_answers:
                 self.appearance_classifier = new_linear(self.appearance.channels, classes)
         if config.pose is not None:
@@ -97,7 +101,7 @@ class IntegralAction(nn.Module):
             if has_stream_answers:
                 self.pose_classifier = new_linear(self.pose.channels, classes)
         self.pose_pooling: PosePooling | None = None
-        self.integration: nn.Module | None = None
+        self.integration: FeatureIntegration | None = None
         self.classifier: nn.Linear | None = None
         if config.integration is not None and self.appearance is not None and self.pose is not None:
             integration = build_integration(config.integration, self.appearance.channels, self.pose.channels)
@@ -203,6 +207,15 @@ class IntegralAction(nn.Module):
             return self.pose_pooling(pose)
         return pose.unflatten(1, (self.config.clip.frames, -1)).mean(dim=2)
 
+    def pooling_layers(self) -> tuple[Layer, ...]:
+        """How F_P comes from T' to T frames; nothing where they are equal."""
+        if self.pose_pooling is not None:
+            return self.pose_pooling.layers()
+        factor = self.config.clip.pose_frame_factor
+        if factor == 1:
+            return ()
+        return (Layer(f"average\nof {factor}", f"{factor}×1² avg pool,\nstride {factor}×1²"),)
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
@@ -213,73 +226,20 @@ class IntegralAction(nn.Module):
         if self.appearance is not None:
             if frames is None:
                 raise Refused(f"Expected frames for a model of the method {config.method}; found None.")
-            _check_tensor(frames, "frames", self.device)
-            _check_frames(frames, config.clip.frames)
+            check_tensor(frames, "frames", self.device)
+            check_frames(frames, config.clip.frames)
         if self.pose is not None:
             if joints is None:
                 raise Refused(f"Expected joints for a model of the method {config.method}; found None.")
-            _check_tensor(joints, "joints", self.device)
-            _check_joints(joints, self.pose.frames, self.pose.skeleton)
+            check_tensor(joints, "joints", self.device)
+            check_joints(joints, self.pose.frames, self.pose.skeleton)
             if self.appearance is not None and frames is not None and len(frames) != len(joints):
                 raise Refused(f"Expected as many frames as joints; found {len(frames)} and {len(joints)} clips.")
 
 
-def _check_frames(frames: Tensor, count: int) -> None:
-    if frames.ndim != 5 or frames.shape[1:3] != (count, 3):
-        raise Refused(f"Expected frames of shape (B, {count}, 3, H, W); found {tuple(frames.shape)}.")
-    if 0 in frames.shape:
-        raise Refused(f"Expected at least one clip of at least one pixel; found frames {tuple(frames.shape)}.")
-    if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
-        raise Refused(f"Expected frames as uint8 0..255 or float 0..1; found {frames.dtype}.")
-    if frames.dtype != torch.uint8 and _can_look(frames):
-        low, high = (float(value) for value in torch.aminmax(frames.detach()))
-        if not (low >= -MARGIN and high <= 1 + MARGIN):
-            raise Refused(
-                f"Expected float frames in 0..1; found {low:.4g} to {high:.4g}. Give uint8 in 0..255, or divide by 255."
-            )
-
-
-def _check_joints(joints: Tensor, count: int, skeleton: Skeleton) -> None:
-    names, shape = skeleton.joints, tuple(joints.shape)
-    if len(shape) != 5 or (shape[1], shape[3], shape[4]) != (count, len(names), 3):
-        raise Refused(
-            f"Expected joints of shape (B, {count}, P, {len(names)}, 3) of the skeleton {skeleton.name}; found {shape}."
-        )
-    if not joints.dtype.is_floating_point:
-        raise Refused(f"Expected joints as floats: x, y, score 0..1; found {joints.dtype}. Give joints.float().")
-    if joints.numel() and _can_look(joints):
-        scores = joints[..., 2].detach()
-        scores = torch.nan_to_num(scores, 0, 0, 0)
-        low, high = float(scores.min()), float(scores.max())
-        if low < -MARGIN or high > 1 + MARGIN:
-            raise Refused(
-                f"Expected joints as x, y, score 0..1; found scores of {low:.4g} to {high:.4g}. Divide them by the "
-                "largest that there can be."
-            )
-        places = joints[..., :2].detach()[scores > MIN_SCORE]
-        # no person keeps within a pixel of the corner
-        if len(places) > 1 and float(places.nan_to_num(2).abs().max()) <= 1:
-            raise Refused(
-                "Expected joints with x and y in pixels of the frames; found all within 0..1, which is shares of them. "
-                "Multiply x by their width and y by their height."
-            )
-
-
-def _can_look(tensor: Tensor) -> bool:
-    """Whether a tensor's values can be looked at for nothing: on a GPU that would wait for it, and a compiler has
-    none."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
-def _check_tensor(value: object, name: str, device: torch.device) -> None:
-    if not isinstance(value, Tensor):
-        raise Refused(
-            f"Expected {name} as a tensor; found a {type(value).__name__}. Give torch.from_numpy({name}) of an array."
-        )
-    if value.device != device:
-        raise Refused(f"Expected {name} on {device}, where the model is; found them on {value.device}.")
-
-
 def channels_last(model: IntegralAction) -> IntegralAction:
     """The model with its weights laid out as the streams lay out their maps: faster convolutions, same numbers."""
-    return model.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload] (torch omits it)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):  # the layout is one of four dimensions
+            module.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload] (torch omits it)
+    return model

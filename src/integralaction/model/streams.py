@@ -1,33 +1,45 @@
 """The two streams (paper, sections 3.1 and 3.2): clips in, one feature a frame out."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from integralaction.config import AppearanceConfig, ClipConfig, PoseConfig
+from integralaction.config import IMAGENET_DEVIATION, IMAGENET_MEAN, ClipConfig, Colour, PoseConfig
+from integralaction.model.backbones import Encoder
+from integralaction.model.layers import Layer, convolution
 from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, found_joints, to_map_pixels
 from integralaction.model.tsm_resnet import TSMResNet
 from integralaction.skeleton import skeleton_named
 
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in 0..1
 GAUSSIAN = 0.001  # what is new, and not from ImageNet, starts from this Gaussian (section 3.5)
 
 
 class AppearanceStream(nn.Module):
-    """RGB frames -> TSM-ResNet -> global average pool -> F_A.
+    """RGB frames -> backbone -> global average pool -> F_A.
 
     Frames are scaled to 0..1 and normalised by ImageNet's mean and deviation, which the paper does not say and
     its ImageNet weights need; the released code leaves it out.
+
+    Args:
+        backbone: images of clips (B*T, 3, H, W) -> maps (B*T, C, h, w), with `channels`.
+        frames: T, of a clip.
+        mean, deviation: by which the backbone expects frames to be normalised.
     """
 
-    def __init__(self, config: AppearanceConfig, clip: ClipConfig) -> None:
+    def __init__(
+        self,
+        backbone: TSMResNet | Encoder,
+        frames: int,
+        mean: Colour = IMAGENET_MEAN,
+        deviation: Colour = IMAGENET_DEVIATION,
+    ) -> None:
         super().__init__()
-        self.frames = clip.frames
-        self.backbone = TSMResNet(config.backbone, clip.frames)
-        self.channels = self.backbone.channels
+        self.frames, self.channels = frames, backbone.channels
+        self.backbone = backbone
         self.mean: Tensor
         self.deviation: Tensor
-        mean, deviation = (IMAGENET_MEAN, IMAGENET_DEVIATION) if config.normalised else ((0.0,) * 3, (1.0,) * 3)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
 
@@ -38,6 +50,10 @@ class AppearanceStream(nn.Module):
         images = (images - self.mean) / self.deviation
         maps = self.backbone(images.contiguous(memory_format=torch.channels_last))
         return maps.mean(dim=(2, 3)).unflatten(0, (-1, self.frames))
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Its rows in Tables 13 and 14."""
+        return (*_rows(self.backbone), POOL)
 
 
 class PoseStream(nn.Module):
@@ -76,3 +92,16 @@ class PoseStream(nn.Module):
         maps = torch.cat([m for m in (heatmaps, pafs) if m is not None], dim=2).flatten(0, 1)
         maps = self.front_end(maps.contiguous(memory_format=torch.channels_last))
         return self.backbone(maps).mean(dim=(2, 3)).unflatten(0, (-1, self.frames))
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Its rows in Tables 13 and 14."""
+        conv = self.front_end[0]
+        assert isinstance(conv, nn.Conv2d)
+        return (Layer("conv1", convolution(conv), "front_end"), *_rows(self.backbone), POOL)
+
+
+POOL = Layer("pool", "global average pool")
+
+
+def _rows(backbone: TSMResNet | Encoder) -> list[Layer]:
+    return [replace(row, module=f"backbone.{row.module}".rstrip(".")) for row in backbone.layers()]

@@ -6,6 +6,8 @@
 Modules carry torchvision's names, so ImageNet weights load as they are.
 """
 
+# ruff: noqa: RUF001 (the marks that the paper's tables use)
+
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from integralaction.config import ResNetConfig
+from integralaction.model.layers import Layer, convolution
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class TSMResNet(nn.Module):
         super().__init__()
         block, counts = BLOCKS[config.depth]
         shift = Shift(frames, config.shift, config.shift_first)
+        self.name = f"{'TSM-' if config.shift else ''}ResNet-{config.depth}"
         self.stem_channels = round(64 * config.width)
         if stem:
             self.conv1 = nn.Conv2d(3, self.stem_channels, 7, 2, padding=3, bias=False)
@@ -150,3 +154,28 @@ class TSMResNet(nn.Module):
         if self.has_stem:
             x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Its rows in Tables 13 and 14."""
+        rows = [Layer("conv1", convolution(self.conv1), "conv1")] if self.has_stem else []
+        for number in range(1, 5):
+            name = f"layer{number}"
+            text = _residual(self.get_submodule(name))
+            if self.has_stem and number == 1:
+                text = f"1×{self.maxpool.kernel_size}² max pool,\nstride 1×{self.maxpool.stride}²\n{text}"
+            rows.append(Layer(f"res{number + 1}", text, name))
+        return tuple(rows)
+
+
+def _residual(blocks: nn.Module) -> str:
+    """Residual blocks, as many lines as one has convolutions, and one for its shift.
+
+    A block's own stride is left out, as in the paper: the output size tells it.
+    """
+    children = list(blocks.children())
+    convs = [child for child in children[0].children() if isinstance(child, nn.Conv2d)]
+    lines = [f"1×{conv.kernel_size[0]}², {conv.out_channels}" for conv in convs]
+    shifting = sum(child.shift is not None for child in children)
+    if shifting:
+        lines.insert(0, "TSM" if shifting == len(children) else f"TSM in {shifting} of {len(children)}")
+    return "[" + "\n ".join(lines) + f"] ×{len(children)}"

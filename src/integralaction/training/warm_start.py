@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from integralaction.checkpoints.hub import ON_HUB, is_hub_id, pin_revision
-from integralaction.config import SINGLE_STREAMS, Method, ModelConfig
+from integralaction.config import SINGLE_STREAMS, EncoderConfig, Method, ModelConfig
 from integralaction.console import say
 from integralaction.errors import Refused
-from integralaction.model.checkpoint import is_ours, start_from_imagenet
+from integralaction.model.checkpoint import is_ours
+from integralaction.model.imagenet import start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.models import EMBEDDED, load_model
 from integralaction.recipe import Recipe
@@ -48,8 +50,7 @@ def permanent_name(source: str, out: Path) -> str:
 def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed: tuple[str, ...] = ()) -> ModelConfig:
     """The recipe's model with the settings that the weights of `recipe.start.init` need, and with their clip.
 
-    Each setting that changes is said on standard error. Weights without a shift are of single frames, and start any
-    clip.
+    Each setting that changes is said on standard error. Weights that know single frames alone start any clip.
 
     Args:
         fixed: names of settings that must stay the recipe's.
@@ -67,17 +68,20 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed: tuple[str,
             f"{recipe.start.init}, whose classifiers are kept; found {classes}. Give --head new to start new "
             "classifiers, or name its classes as the data set does (integralaction convert --classes)."
         )
-    of_init, of_recipe = dict(leaves(to_dict(init))), dict(leaves(to_dict(ours)))
-    shifts = [part.backbone.shift for part in (init.appearance, init.pose) if part is not None]
-    of_clip = ["vote", *(name for name in of_init if name.startswith("clip."))] if any(shifts) else []
+    has_encoder = any(part and isinstance(part.backbone, EncoderConfig) for part in (init.appearance, ours.appearance))
+    of_init, of_recipe = _values_by_name(init, has_encoder), _values_by_name(ours, has_encoder)
+    is_temporal = any(part.backbone.is_temporal for part in (init.appearance, init.pose) if part is not None)
+    of_clip = ["vote", *(name for name in of_init if name.startswith("clip."))] if is_temporal else []
     needed = [name for name in of_init if name.startswith(("appearance.", "pose."))]
     if init.pose is None:
         of_clip = [name for name in of_clip if not name.startswith("clip.pose_")]
-    if not any(shifts):
+    if not is_temporal:
         needed = [name for name in needed if not name.endswith((".shift", ".shift_first"))]
     if init.method == ours.method and init.integration is not None:
         needed += [name for name in of_init if name.startswith(("integration.", "clip.pose_"))]
     changes = {name: of_init[name] for name in (*of_clip, *needed) if of_init[name] != of_recipe.get(name)}
+    if has_encoder and any(name.startswith("appearance.backbone.") for name in fixed):
+        fixed = (*fixed, "appearance.backbone")
     if contradictions := sorted(set(fixed) & set(needed) & changes.keys()):
         values = ", ".join(f"model.{name}={changes[name]}" for name in contradictions)
         raise Refused(f"Expected what the weights of {recipe.start.init} need, {values}; found others. Leave it out.")
@@ -88,6 +92,16 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed: tuple[str,
     if ours.integration is not None:
         changes["integration.stream_answers"] = True
     return change_settings(ours, changes, recipe.start.init)
+
+
+def _values_by_name(config: ModelConfig, has_encoder: bool) -> dict[str, Any]:
+    """Each setting by its dotted name; the backbone of appearance is one where there is an encoder, whose settings
+    belong together."""
+    values = to_dict(config)
+    whole = {}
+    if has_encoder and values["appearance"] is not None:
+        whole["appearance.backbone"] = values["appearance"].pop("backbone")
+    return {**dict(leaves(values)), **whole}
 
 
 def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | None = None) -> IntegralAction:
@@ -104,6 +118,11 @@ def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | 
     if recipe.start.weights != "random" and (alone or recipe.stages.strategy == "joint"):
         for name, part in (("appearance", config.appearance), ("pose", config.pose)):
             if part is not None and (init is None or getattr(init, name) is None):
+                if isinstance(part.backbone, EncoderConfig):
+                    raise Refused(
+                        "Expected start.weights=random for an encoder, or start.init with a model that has it; found "
+                        f"start.weights={recipe.start.weights}, which are weights of ResNets."
+                    )
                 start_from_imagenet(getattr(model, name).backbone, part.backbone.depth, recipe.start.weights)
     if init is not None:
         copy_parts(model, init, recipe.start.head == "keep")

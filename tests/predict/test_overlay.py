@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from integralaction.clip import Persons, Poses, Prediction
-from integralaction.overlay import save_frames
-from integralaction.predict import _pose_share
+from integralaction.predict.overlay import save_frames
+from integralaction.predict.video import _pose_share
 
 
 def prediction(video: Path, *frames: int) -> Prediction:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from integralaction import console, predict
+from integralaction import console
 from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
 from integralaction.model.network import IntegralAction
-from integralaction.predict import as_dict, predict_video
+from integralaction.predict import video as predict
+from integralaction.predict.exports import as_dict
+from integralaction.predict.video import predict_video
 from integralaction.video.frames import write_video
 from tests.toy import toy_model
 
