@@ -16,7 +16,7 @@ from rich.console import Console
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import write_pose_store
-from integralaction.overview import print_overview
+from integralaction.report.overview import print_overview
 from integralaction.report.page import to_html
 from integralaction.tables import Cell, Column, Row, Table, to_csv, to_latex, to_markdown
 from integralaction.terminal import print_table

@@ -18,15 +18,15 @@ FUNCTION_LINES, FIELDS = 60, 8
 # the method is read as one, from the settings to the answer; what every room stands on is the ground
 ROOMS = {
     "method": (
-        *("config", "settings", "format1", "skeleton", "clip", "model", "recipe", "recipes", "models"),
-        *("training", "testing", "predict", "intervals"),
+        *("config", "clip", "model", "recipe", "recipes", "models"),
+        *("training", "testing", "predict"),
     ),
     "ground": (
-        *("errors", "files", "csv_files", "console", "interrupts", "downloads", "escapes", "tables", "terminal"),
-        *("fonts", "pickles", "draw", "overview"),
+        *("errors", "files", "csv_files", "settings", "format1", "skeleton", "interrupts", "downloads", "draw"),
+        *("pickles", "archive", "intervals"),
     ),
+    "text": ("console", "escapes", "tables", "terminal", "fonts"),
     "mime/drawing": ("mime.drawing.*",),
-    "checkpoints": ("model.archive", "checkpoints"),
     "cli": ("cli", "__main__", "__init__"),
 }
 ROOM_LINES = {"method": 5500, "model": 1200}  # of any other room 2,000

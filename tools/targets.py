@@ -161,7 +161,7 @@ def read_shard(path: Path) -> str:
 def model_samples(root: Path) -> list[Path]:
     import torch
 
-    from integralaction.model.checkpoint import save
+    from integralaction.checkpoints.model_file import save
     from integralaction.model.network import IntegralAction
     from tests.toy import CLASSES, toy_recipe
 

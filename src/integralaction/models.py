@@ -8,10 +8,10 @@ import torch
 
 from integralaction.checkpoints.hints import CheckpointHints, Mode
 from integralaction.checkpoints.hub import MODEL_FILE, download, is_hub_id
+from integralaction.checkpoints.model_file import is_ours, load
 from integralaction.checkpoints.read import read_checkpoint
 from integralaction.console import say
 from integralaction.errors import MissingFile, Refused
-from integralaction.model.checkpoint import is_ours, load
 from integralaction.model.network import IntegralAction
 from integralaction.training.run import open_run
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from integralaction.checkpoints.model_file import load, save
 from integralaction.config import AppearanceConfig, ClipConfig, EncoderConfig, ModelConfig, ResNetConfig
 from integralaction.figures.activation import integral_activation
 from integralaction.figures.architecture import architecture_table
 from integralaction.figures.diagrams import integration_figure, pipeline_figure
 from integralaction.model import backbones
 from integralaction.model.backbones import Encoder, build_backbone
-from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.settings import from_dict, override, to_dict
 from tests.toy import toy_model

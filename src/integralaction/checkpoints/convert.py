@@ -8,12 +8,12 @@ from pathlib import Path
 from integralaction.checkpoints.hints import CheckpointHints, Mode
 from integralaction.checkpoints.hub import MODEL_FILE, save_pretrained
 from integralaction.checkpoints.mapping import ConvertedCheckpoint
+from integralaction.checkpoints.model_file import is_ours, load_streams
 from integralaction.checkpoints.read import read_checkpoint, recognise_format
 from integralaction.checkpoints.released import RELEASED
 from integralaction.config import IntegrationConfig, Method, ModelConfig, ResNetConfig
 from integralaction.errors import Refused
 from integralaction.files import write_rows, write_text
-from integralaction.model.checkpoint import is_ours, load_streams
 from integralaction.model.network import IntegralAction
 from integralaction.settings import leaves, to_dict
 

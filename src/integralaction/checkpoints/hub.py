@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from integralaction.checkpoints.model_file import load, save
 from integralaction.console import say
 from integralaction.downloads import CONNECT
 from integralaction.errors import MissingExtra, Refused
 from integralaction.files import write_text
-from integralaction.model.checkpoint import load, save
 from integralaction.model.network import IntegralAction
 from integralaction.settings import to_dict
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from integralaction.checkpoints.hints import CheckpointHints
+from integralaction.checkpoints.model_file import copy_weights
 from integralaction.checkpoints.tensors import COUNTER
 from integralaction.config import ModelConfig
 from integralaction.errors import Refused
-from integralaction.model.checkpoint import copy_weights
 from integralaction.model.network import IntegralAction
 
 

@@ -9,9 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from integralaction.archive import read_archive
+from integralaction.checkpoints.model_file import unreadable
 from integralaction.errors import MissingFile, Refused
-from integralaction.model.archive import read_archive
-from integralaction.model.checkpoint import unreadable
 
 COUNTER = "num_batches_tracked"  # how a key ends that counts batches; older files have none, and nothing uses them
 _CONTAINERS = ("network", "state_dict", "model")  # where a checkpoint keeps its network beside other things

@@ -109,7 +109,7 @@ def show_data(data: Path, /, *, sheet: Path | None = None) -> int:
         Also write a contact sheet with the poses drawn, a PNG.
     """
     from integralaction.data.index import read_index
-    from integralaction.overview import contact_sheet, print_overview
+    from integralaction.report.overview import contact_sheet, print_overview
 
     index = read_index(data)
     print_overview(index, Tables())

@@ -30,7 +30,7 @@ class KeypointRCNN:
             ConnectionError: the download failed.
             ValueError: the file holds other weights.
         """
-        from integralaction.model.archive import read_archive
+        from integralaction.archive import read_archive
 
         try:
             from torchvision.models import detection  # ty: ignore[import-not-found]

@@ -9,13 +9,13 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from integralaction.checkpoints.model_file import save
 from integralaction.console import progress, say
 from integralaction.data.dataset import TrainClips
 from integralaction.data.loading import bytes_of_clips, heeded_loaders, load_batches, usable_workers
 from integralaction.data.sampling import MicroBatches
 from integralaction.files import write_whole
 from integralaction.format1 import tensor_name
-from integralaction.model.checkpoint import save
 from integralaction.model.network import IntegralAction, channels_last
 from integralaction.recipe import Stage
 from integralaction.training.features import FeatureClips

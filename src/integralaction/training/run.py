@@ -20,12 +20,12 @@ from typing import Any
 
 import torch
 
+from integralaction.checkpoints.model_file import is_ours, load, load_streams
 from integralaction.config import Method, ModelConfig
 from integralaction.data.fingerprint import Fingerprint
 from integralaction.data.index import Index
 from integralaction.errors import MissingFile, Refused
 from integralaction.format1 import recipe_settings
-from integralaction.model.checkpoint import is_ours, load, load_streams
 from integralaction.model.network import IntegralAction
 from integralaction.recipe import Recipe
 from integralaction.settings import from_dict, read_yaml

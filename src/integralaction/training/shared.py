@@ -11,10 +11,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from integralaction.checkpoints.model_file import is_ours
 from integralaction.config import Method
 from integralaction.console import say
 from integralaction.files import flush_folder, write_whole
-from integralaction.model.checkpoint import is_ours
 from integralaction.recipe import Loading, Recipe, Stages
 from integralaction.settings import to_dict, write_yaml
 from integralaction.training.run import Run

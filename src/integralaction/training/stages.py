@@ -16,13 +16,13 @@ from pathlib import Path
 
 import torch
 
+from integralaction.checkpoints.model_file import is_ours, load_streams, save
 from integralaction.config import SINGLE_STREAMS, Method
 from integralaction.console import say
 from integralaction.data.dataset import ClipReader, TrainClips
 from integralaction.data.index import Index, read_index, say_untrained_classes
 from integralaction.data.poses import PoseStore
 from integralaction.errors import Refused
-from integralaction.model.checkpoint import is_ours, load_streams, save
 from integralaction.model.network import IntegralAction
 from integralaction.models import choose_device
 from integralaction.recipe import Recipe

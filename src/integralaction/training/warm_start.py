@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from integralaction.checkpoints.hub import ON_HUB, is_hub_id, pin_revision
+from integralaction.checkpoints.imagenet import start_from_imagenet
+from integralaction.checkpoints.model_file import is_ours
 from integralaction.config import SINGLE_STREAMS, EncoderConfig, Method, ModelConfig
 from integralaction.console import say
 from integralaction.errors import Refused
-from integralaction.model.checkpoint import is_ours
-from integralaction.model.imagenet import start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.models import EMBEDDED, load_model
 from integralaction.recipe import Recipe

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from integralaction.checkpoints import imagenet
+from integralaction.checkpoints.imagenet import start_from_imagenet
+from integralaction.checkpoints.model_file import is_ours, load, save
 from integralaction.config import ResNetConfig
 from integralaction.format1 import model_settings
-from integralaction.model import imagenet
-from integralaction.model.checkpoint import is_ours, load, save
-from integralaction.model.imagenet import start_from_imagenet
 from integralaction.model.network import IntegralAction
 from integralaction.model.tsm_resnet import TSMResNet
 from integralaction.models import load_model

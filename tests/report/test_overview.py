@@ -12,7 +12,7 @@ from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.index import Video, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.overview import contact_sheet
+from integralaction.report.overview import contact_sheet
 
 
 def test_counts_and_poses(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from integralaction.model.archive import read_archive
+from integralaction.archive import read_archive
 
 
 def content() -> dict:

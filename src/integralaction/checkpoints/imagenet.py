@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
+from integralaction.archive import read_archive
+from integralaction.checkpoints.model_file import copy_weights
 from integralaction.config import Depth
 from integralaction.downloads import download
 from integralaction.errors import Refused
-from integralaction.model.archive import read_archive
-from integralaction.model.checkpoint import copy_weights
 from integralaction.model.tsm_resnet import TSMResNet
 
 # torchvision's releases and their whole SHA-256, of which the name has the first eight digits
