@@ -19,11 +19,11 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[str]]]:
     """The address of a server, and what was asked of it."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             if self.path == "/missing":
                 self.send_error(404)
                 return
@@ -38,7 +38,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
     with HTTPServer(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{running.server_port}", asked
+        yield f"http://127.0.0.1:{running.server_port}", paths
         running.shutdown()
         thread.join()
 
@@ -56,11 +56,11 @@ def test_a_file_comes_whole(server: tuple[str, list[str]], tmp_path: Path) -> No
 
 
 def test_what_cannot_be_had_is_tried_once(server: tuple[str, list[str]], tmp_path: Path) -> None:
-    address, asked = server
+    address, paths = server
     for _ in range(3):
         with pytest.raises(ConnectionError, match="404"):
             download(f"{address}/missing", tmp_path / "c", "")
-    assert asked == ["/missing"]
+    assert paths == ["/missing"]
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from integralaction.assembly.issues import write_issues
 from integralaction.assembly.plan import ImportIssue
-from integralaction.escapes import latex, markdown, markup, spreadsheet
+from integralaction.escapes import escape_csv, escape_html, escape_latex, escape_markdown
 from integralaction.report.page import page_width
 from integralaction.reproduce.table_files import from_json, to_json
 from integralaction.tables import Cell, Column, Row, Table, split_columns, to_csv, to_markdown
@@ -39,14 +39,14 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_spreadsheet_calculates_a_name(name: str) -> None:
-    shown = str(spreadsheet(name))
-    assert not shown.startswith(("=", "+", "-", "@", "\t")) and "\x1b" not in shown
-    assert shown.removeprefix("'").startswith(name[0]) or not name[0].isprintable()
+    cell = str(escape_csv(name))
+    assert not cell.startswith(("=", "+", "-", "@", "\t")) and "\x1b" not in cell
+    assert cell.removeprefix("'").startswith(name[0]) or not name[0].isprintable()
 
 
 @pytest.mark.parametrize("value", ["-0.5", "+8.9 [+4.1, +13.8]", "", "boxing", "it's", -0.5, 3, None, "–"])
 def test_numbers_and_plain_words_stay(value: object) -> None:
-    assert spreadsheet(value) == value
+    assert escape_csv(value) == value
 
 
 def test_lists_of_other_peoples_files_are_neutral(tmp_path: Path) -> None:
@@ -62,10 +62,10 @@ def test_lists_of_other_peoples_files_are_neutral(tmp_path: Path) -> None:
 
 def test_marks_in_markdown_html_and_latex() -> None:
     name = "a|b_c & <i>d</i> 5 % ~ $x$ `e` &amp; [f](g)"
-    assert markdown(name) == r"a\|b\_c & \<i>d\</i> 5 % \~ \$x\$ \`e\` \&amp; \[f\](g)"
-    assert html.unescape(markup(name)) == name and "<" not in markup(name)
-    assert latex(name) == r"a$|$b\_c \& $<$i$>$d$<$/i$>$ 5 \% \textasciitilde{} \$x\$ `e` \&amp; {[}f{]}(g)"
-    for format_ in (markdown, markup, latex):
+    assert escape_markdown(name) == r"a\|b\_c & \<i>d\</i> 5 % \~ \$x\$ \`e\` \&amp; \[f\](g)"
+    assert html.unescape(escape_html(name)) == name and "<" not in escape_html(name)
+    assert escape_latex(name) == r"a$|$b\_c \& $<$i$>$d$<$/i$>$ 5 \% \textasciitilde{} \$x\$ `e` \&amp; {[}f{]}(g)"
+    for format_ in (escape_markdown, escape_html, escape_latex):
         assert "\x1b" not in format_("\x1b[31m") and "\u202e" not in format_("\u202eabc")
 
 

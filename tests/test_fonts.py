@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from integralaction import fonts
 from integralaction.draw import draw_frame
 from integralaction.figures.style import figure_style, new_figure, save_figure
-from integralaction.fonts import fitting, line
+from integralaction.fonts import fit_line, set_line
 from integralaction.report.page import picture_of
 from integralaction.skeleton import skeleton_named
 
@@ -52,46 +52,46 @@ def another_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     (tmp_path / "share/fonts").mkdir(parents=True)
     builder.save(tmp_path / "share/fonts/squares.ttf")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    for cached in (fonts._system_fonts, fonts._legible):
+    for cached in (fonts._system_fonts, fonts._choose_font):
         cached.cache_clear()
     yield
-    for cached in (fonts._system_fonts, fonts._legible):
+    for cached in (fonts._system_fonts, fonts._choose_font):
         cached.cache_clear()
 
 
 @pytest.mark.parametrize("text", RUNNING.values(), ids=RUNNING)
 def test_every_letter_is_of_its_font(text: str) -> None:
-    for part, font in line(text, 20).parts:
+    for part, font in set_line(text, 20).parts:
         assert isinstance(font, ImageFont.FreeTypeFont)
         if not part.isascii():
             assert set(map(ord, part)) <= set(TTFont(font.path, fontNumber=0).getBestCmap())
-    shown = "".join(part for part, _ in line(text, 20).parts)
-    expected = (c if c in shown else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
-    assert shown == "".join(expected).replace("\\t", " ").replace("\\u200c", "")
+    letters = "".join(part for part, _ in set_line(text, 20).parts)
+    expected = (c if c in letters else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+    assert letters == "".join(expected).replace("\\t", " ").replace("\\u200c", "")
 
 
 def test_alphabets_that_are_always_there() -> None:
     for name in ("Russian", "Arabic", "Greek", "French"):
-        ((part, _),) = line(RUNNING[name], 20).parts
+        ((part, _),) = set_line(RUNNING[name], 20).parts
         assert part == RUNNING[name]
 
 
 @pytest.mark.usefixtures("another_font")
 def test_a_font_of_the_system_is_found() -> None:
-    parts = line("run \u3400 100", 20).parts
+    parts = set_line("run \u3400 100", 20).parts
     assert "".join(part for part, _ in parts) == "run \u3400 100"
     picture = Image.new("RGB", (200, 40))
-    line("\u3400", 30).draw(ImageDraw.Draw(picture), (4, 4), (255, 255, 255))
+    set_line("\u3400", 30).draw(ImageDraw.Draw(picture), (4, 4), (255, 255, 255))
     assert np.asarray(picture).any()
 
 
 def test_texts_are_cut_to_their_width() -> None:
     for text in ("a long text " * 9, RUNNING["Russian"] * 20, RUNNING["Hindi"] * 20):
         for in_the_middle in (False, True):
-            made = fitting(text, 14, 150, in_the_middle)
-            shown = "".join(part for part, _ in made.parts)
-            assert 100 < made.width <= 150 and "..." in shown and (shown.endswith("...") != in_the_middle)
-    assert fitting("short", 14, 150).parts[0][0] == "short"
+            line = fit_line(text, 14, 150, in_the_middle)
+            letters = "".join(part for part, _ in line.parts)
+            assert 100 < line.width <= 150 and "..." in letters and (letters.endswith("...") != in_the_middle)
+    assert fit_line("short", 14, 150).parts[0][0] == "short"
 
 
 def test_titles_of_different_words_differ() -> None:

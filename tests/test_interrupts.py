@@ -52,13 +52,13 @@ def test_processes_that_work_for_it_end_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "pool.py").write_text(
         "import multiprocessing, sys, time\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
-        "from integralaction.interrupts import children_end_too, unheard_by_children, watch\n"
+        "from integralaction.interrupts import end_children_on_interrupt, hide_interrupts_from_children, watch\n"
         "if __name__ == '__main__':\n"
         "    watch(['pose'])\n"
         "    try:\n"
         "        context = multiprocessing.get_context('spawn')\n"
-        "        with ProcessPoolExecutor(2, context) as pool, children_end_too():\n"
-        "            with unheard_by_children():\n"
+        "        with ProcessPoolExecutor(2, context) as pool, end_children_on_interrupt():\n"
+        "            with hide_interrupts_from_children():\n"
         "                begun = pool.submit(abs, -1)\n"
         "                waiting = [pool.submit(time.sleep, 600) for _ in range(4)]\n"
         "            begun.result()\n"
@@ -72,8 +72,8 @@ def test_processes_that_work_for_it_end_without_a_word(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "working\n"
         os.killpg(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (130, "")
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "")
 
 
 @pytest.mark.parametrize(("command", "can_be_continued"), [("mime", True), ("predict", False)])

@@ -24,9 +24,9 @@ def test_all_right_and_all_wrong_are_no_certainty(count: int) -> None:
 @pytest.mark.parametrize(("hits", "count"), [(0, 6), (1, 6), (3, 6), (6, 6), (7, 29), (1, 40), (239, 240)])
 def test_few_or_rare_answers_have_wilsons_interval(hits: int, count: int) -> None:
     stats = pytest.importorskip("scipy.stats")
-    wanted = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
-    assert share_interval(answers(hits, count)) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
-    assert wilson_interval(hits, count) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+    expected = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    assert share_interval(answers(hits, count)) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert wilson_interval(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 @pytest.mark.parametrize(("hits", "count"), [(5, 30), (15, 30), (100, 400)])
@@ -45,12 +45,12 @@ def test_differences_of_few_videos_are_no_certainty() -> None:
     for better, worse, count in [(0, 0, 6), (6, 0, 6), (1, 2, 9), (2, 1, 200), (29, 0, 30), (200, 0, 200)]:
         more = np.append(differences(better, worse, count), [1, -1])
         half = Z * more.std() / math.sqrt(len(more))
-        wanted = (max(-1, more.mean() - half), min(1, more.mean() + half))
-        found = difference_interval(differences(better, worse, count))
-        assert found == pytest.approx(wanted) and found[1] - found[0] > 0.01
-        assert found[0] <= (better - worse) / count <= found[1]
+        expected = (max(-1, more.mean() - half), min(1, more.mean() + half))
+        interval = difference_interval(differences(better, worse, count))
+        assert interval == pytest.approx(expected) and interval[1] - interval[0] > 0.01
+        assert interval[0] <= (better - worse) / count <= interval[1]
         mirrored = difference_interval(-differences(better, worse, count))
-        assert mirrored == pytest.approx((-found[1], -found[0]))
+        assert mirrored == pytest.approx((-interval[1], -interval[0]))
 
 
 def test_of_twenty_intervals_nineteen_hold_the_truth() -> None:

@@ -80,13 +80,13 @@ def dtype(kind: str, state: bytes = b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\x
 
 
 def scalar(kind: bytes, content: bytes, core: str = "_core") -> bytes:
-    held = b"C" + bytes([len(content)]) + content
-    return name(f"numpy.{core}.multiarray", "scalar") + b"(" + kind + held + b"tR"
+    text = b"C" + bytes([len(content)]) + content
+    return name(f"numpy.{core}.multiarray", "scalar") + b"(" + kind + text + b"tR"
 
 
 def array(kind: bytes, shape: bytes, content: bytes) -> bytes:
-    made = name("numpy._core.multiarray", "_reconstruct") + b"(" + name("numpy", "ndarray") + b"K\x00\x85C\x01btR"
-    return made + b"(K\x01" + shape + kind + b"\x89B" + struct.pack("<I", len(content)) + content + b"tb"
+    empty = name("numpy._core.multiarray", "_reconstruct") + b"(" + name("numpy", "ndarray") + b"K\x00\x85C\x01btR"
+    return empty + b"(K\x01" + shape + kind + b"\x89B" + struct.pack("<I", len(content)) + content + b"tb"
 
 
 ADDRESS = struct.pack("<Q", 0x4141414141414141)

@@ -98,7 +98,7 @@ def test_latex_has_the_same_number_of_cells_in_each_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escaped"),
     [
         ("50% of a_b & #1", r"50\% of a\_b \& \#1"),
         ("λ = 0, τ = 8, T' = 32", r"$\lambda$ = 0, $\tau$ = 8, $T'$ = 32"),
@@ -110,9 +110,9 @@ def test_latex_has_the_same_number_of_cells_in_each_row() -> None:
         ("two\nlines", r"\begin{tabular}[t]{@{}l@{}}two\\lines\end{tabular}"),
     ],
 )
-def test_latex_escapes(text: str, shown: str) -> None:
+def test_latex_escapes(text: str, escaped: str) -> None:
     table = Table("t", "t", "t", (Column("", "x"),), (Row("row", (Cell(text=text),)),))
-    assert f"row & {shown} \\\\\n" in to_latex(table)
+    assert f"row & {escaped} \\\\\n" in to_latex(table)
 
 
 def test_latex_of_the_projects_marks_is_plain() -> None:

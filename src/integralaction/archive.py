@@ -160,9 +160,9 @@ class _TensorUnpickler(PlainUnpickler):
         self._read, self._room = read, 4 * whole + 2**20
         self._storages: dict[str, _Storage] = {}
 
-    def known_names(self) -> Mapping[str, object]:
+    def allowed_names(self) -> Mapping[str, object]:
         return {
-            **super().known_names(),
+            **super().allowed_names(),
             **{f"torch.{name}": dtype for name, dtype in _STORAGES.items()},
             **{f"torch.cuda.{name}": dtype for name, dtype in _STORAGES.items()},
             **_DTYPES,

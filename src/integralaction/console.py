@@ -23,17 +23,17 @@ debug = ContextVar("debug", default=False)  # whether the command line has --deb
 
 def printable(text: str) -> str:
     """The text with everything written out that a terminal would act on: escapes, control and direction marks."""
-    return "".join(c if c.isprintable() or c == "\n" else _written_out(c) for c in text)
+    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
 
 
-def _written_out(character: str) -> str:
+def _escape(character: str) -> str:
     if unicodedata.category(character) == "Zs":  # wide and thin spaces do no harm
         return character
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def show_origin(error: BaseException) -> None:
-    """Where an error that the work outlives comes from, if --debug asks for it."""
+    """Print the traceback of an error that does not end the work, if the command line has --debug."""
     if debug.get():
         traceback.print_exception(error)
 
@@ -65,13 +65,13 @@ class Tables(Console):
 
 
 @contextmanager
-def progress(what: str, total: int | None, done: int = 0) -> Generator[Callable[[int], None]]:
-    """Show how far work is: a bar on a terminal, elsewhere a line on standard error every half minute.
+def progress(what: str, total: int | None, before: int = 0) -> Generator[Callable[[int], None]]:
+    """Show the progress of work: a bar on a terminal, elsewhere a line on standard error every half minute.
 
     Args:
         what: the work, as a word that ends in -ing.
         total: how much there is to do; None where that is unknown.
-        done: how much of it an earlier call has done.
+        before: how much of it earlier calls have done.
 
     Yields:
         A function to call with how much more is done.
@@ -80,10 +80,10 @@ def progress(what: str, total: int | None, done: int = 0) -> Generator[Callable[
     if console.is_terminal:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-            task = bar.add_task(what, total=total, completed=done)
+            task = bar.add_task(what, total=total, completed=before)
             yield lambda count: bar.advance(task, count)
         return
-    lines = _Lines(what, total, done)
+    lines = _Lines(what, total, before)
     ended = threading.Event()
 
     def watch() -> None:
@@ -106,19 +106,19 @@ def track(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
 
 
 class _Lines:
-    """How far work is, in words."""
+    """The progress of work, in words."""
 
-    def __init__(self, what: str, total: int | None, done: int) -> None:
-        self._what, self._total, self._before, self._done = what, total, done, 0
-        self._begun = time.monotonic()
+    def __init__(self, what: str, total: int | None, before: int) -> None:
+        self._what, self._total, self._before, self._count = what, total, before, 0
+        self._start = time.monotonic()
 
     def advance(self, count: int) -> None:
-        self._done += count
+        self._count += count
 
     def line(self) -> str:
-        passed = time.monotonic() - self._begun
-        done = self._before + self._done
+        seconds = time.monotonic() - self._start
+        finished = self._before + self._count
         if not self._total:
-            return f"{self._what}: {done} done after {passed:.0f} s"
-        left = f", about {passed / self._done * (self._total - done):.0f} s left" if self._done else ""
-        return f"{self._what}: {done} of {self._total} after {passed:.0f} s{left}"
+            return f"{self._what}: {finished} done after {seconds:.0f} s"
+        remainder = f", about {seconds / self._count * (self._total - finished):.0f} s left" if self._count else ""
+        return f"{self._what}: {finished} of {self._total} after {seconds:.0f} s{remainder}"

@@ -35,9 +35,9 @@ def read_csv(path: Path) -> CsvTable:
         FileNotFoundError: it is not there.
         ValueError: it is no text, no csv, or two columns have one name.
     """
-    text = _text(path)
+    text = _read_text(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(SEPARATORS, key=lambda mark: len(_fields(first, mark)))
+    separator = max(SEPARATORS, key=lambda mark: len(_split_line(first, mark)))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         rows = [(reader.line_num, row) for row in reader if any(value.strip() for value in row)]
@@ -52,7 +52,7 @@ def read_csv(path: Path) -> CsvTable:
     return CsvTable(names, rows[1:], separator, text.endswith(("\n", "\r")))
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     if not path.is_file():
         raise MissingFile(f"Expected a csv file; {path} is not there.")
     if path.stat().st_size > LARGEST:
@@ -65,7 +65,7 @@ def _text(path: Path) -> str:
         raise Refused(f"Expected a csv file in UTF-8; {path} is none ({error}). Save it as UTF-8.") from error
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def _split_line(line: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=separator), [])
     except csv.Error:

@@ -12,10 +12,10 @@ from integralaction.console import progress, say
 from integralaction.errors import Refused
 from integralaction.files import write_whole
 
-CONNECT = 10.0  # seconds until a server must have answered, and that it may be silent
+CONNECT = 10.0  # seconds that a server has to answer, and that it may pause
 PART = 2**20  # bytes
 
-_failures: dict[str, str] = {}  # by address; what could not be had is not tried again
+_failures: dict[str, str] = {}  # by address; a download that failed is not tried again
 
 
 def download(address: str, path: Path, digest: str) -> None:
@@ -26,7 +26,7 @@ def download(address: str, path: Path, digest: str) -> None:
         digest: how its SHA-256 in hexadecimal digits begins, or all of it.
 
     Raises:
-        ConnectionError: it cannot be had; in one process an address is tried once.
+        ConnectionError: it cannot be fetched; in one process an address is tried once.
         ValueError: it has another SHA-256.
     """
     if address in _failures:
@@ -34,10 +34,10 @@ def download(address: str, path: Path, digest: str) -> None:
     say(f"downloading {address} to {path}")
     try:
         with write_whole(path) as aside:
-            found = _fetch(address, aside)
-            if not found.startswith(digest):
+            sha256 = _fetch(address, aside)
+            if not sha256.startswith(digest):
                 raise Refused(
-                    f"Expected the file with SHA-256 {digest[:16]}... at {address}; found {found[:16]}... Try again "
+                    f"Expected the file with SHA-256 {digest[:16]}... at {address}; found {sha256[:16]}... Try again "
                     "later, or give a local file."
                 )
     except ValueError:
@@ -49,26 +49,26 @@ def download(address: str, path: Path, digest: str) -> None:
 
 def _fetch(address: str, path: Path) -> str:
     """Write what lies at an address to a path; its SHA-256."""
-    made = hashlib.sha256()
-    with _opened(address) as answer, path.open("wb") as file:
-        length = int(answer.headers.get("Content-Length") or 0)
+    digest = hashlib.sha256()
+    with _open_address(address) as response, path.open("wb") as file:
+        length = int(response.headers.get("Content-Length") or 0)
         with progress(f"downloading MB of {path.stem}", length // PART or None) as advance:
             count = 0
-            while part := answer.read(PART):
+            while part := response.read(PART):
                 file.write(part)
-                made.update(part)
+                digest.update(part)
                 count += len(part)
                 advance(1)
     if length and count != length:
         raise ConnectionError(f"it broke off after {count} of {length} bytes")
-    return made.hexdigest()
+    return digest.hexdigest()
 
 
-def _opened(address: str) -> Any:
-    """The server's answer. Looking up its name has no time limit of its own: it is waited for from outside."""
+def _open_address(address: str) -> Any:
+    """The server's answer, awaited in a thread, since looking up its name has no time limit of its own."""
     answers: queue.Queue[Any] = queue.Queue()
 
-    gone = threading.Event()
+    is_abandoned = threading.Event()
 
     def ask() -> None:
         try:
@@ -77,14 +77,14 @@ def _opened(address: str) -> Any:
             answers.put(error)
             return
         answers.put(answer)
-        if gone.is_set():  # nobody waits for it any more
+        if is_abandoned.is_set():  # nobody waits for it any more
             answer.close()
 
     threading.Thread(target=ask, daemon=True).start()
     try:
         answer = answers.get(timeout=CONNECT + 0.5)  # the connection's own limit speaks first
     except queue.Empty:
-        gone.set()
+        is_abandoned.set()
         raise TimeoutError(f"no answer within {CONNECT:.0f} s") from None
     if isinstance(answer, HTTPError):  # which holds the connection
         answer.close()

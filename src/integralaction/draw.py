@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from integralaction.fonts import Font, fitting
+from integralaction.fonts import Font, fit_line
 from integralaction.skeleton import Skeleton
 
 LEAST_HEIGHT = 320  # pixels: smaller frames are enlarged before anything is drawn,
@@ -42,7 +42,7 @@ def draw_frame(
     whole = Image.new("RGB", (picture.width, strip + picture.height + below), _STRIP)
     whole.paste(picture, (0, strip))
     brush = ImageDraw.Draw(whole)
-    text = fitting(title, strip * 0.6, whole.width - strip * 0.6)
+    text = fit_line(title, strip * 0.6, whole.width - strip * 0.6)
     text.draw(brush, (strip * 0.3, strip * 0.5), _INK, anchor="lm")
     if gate is not None:
         _draw_gate(brush, gate, whole.height - strip, whole.width, strip, ImageFont.load_default(strip * 0.6))
@@ -63,11 +63,11 @@ def draw_poses(
         places = [tuple(map(float, joint[:2])) if joint[2] > least_score else None for joint in person]
         bones = [(places[a], places[b], _colour(skeleton, b)) for a, b in skeleton.bones]
         # all outlines first, so that no bone's outline cuts another bone
-        for colour_of_outline in (True, False):
+        for is_outline in (True, False):
             for start, end, colour in bones:
                 if start is not None and end is not None:
-                    shown = (_OUTLINE, width + 2) if colour_of_outline else (colour, width)
-                    brush.line([start, end], fill=shown[0], width=shown[1])
+                    ink, thickness = (_OUTLINE, width + 2) if is_outline else (colour, width)
+                    brush.line([start, end], fill=ink, width=thickness)
         for joint, place in enumerate(places):
             if place is not None:
                 brush.circle(place, width, fill=_colour(skeleton, joint), outline=_OUTLINE)

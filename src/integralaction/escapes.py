@@ -84,7 +84,7 @@ def is_numbers(text: str) -> bool:
     return _NUMBERS.fullmatch(text) is not None
 
 
-def spreadsheet(value: object) -> object:
+def escape_csv(value: object) -> object:
     """A cell of a csv file for people: text that a spreadsheet would calculate begins with an apostrophe.
 
     Numbers stay as they are. Not for files that are read again, which must keep names as they are.
@@ -95,28 +95,28 @@ def spreadsheet(value: object) -> object:
     return f"'{text}" if value.startswith(_FORMULA) and not is_numbers(value) else text
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text in Markdown, also in a cell of a table; its lines are kept by breaks."""
     marks = r"([\\|*_<`\[\]~$]|&(?=#?\w+;))"
     return "<br>".join(re.sub(marks, r"\\\1", line.strip()) for line in printable(text).split("\n"))
 
 
-def markup(text: str) -> str:
+def escape_html(text: str) -> str:
     """Text in HTML, also in an attribute; its lines are kept by breaks."""
     return html.escape(printable(text)).replace("\n", "<br>")
 
 
-def latex(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Text whose every mark plain pdflatex takes; the paper's letters become mathematics."""
     text = printable(text)
-    shown, end = "", 0
+    escaped, end = "", 0
     for symbol in _SYMBOL.finditer(text):
-        shown += _latex_marks(text[end : symbol.start()])
-        name, prime, of, primed = symbol.groups()
-        shown += f"${primed}'$" if primed else f"$\\mathrm{{{name}}}{prime}_{{\\mathrm{{{of}}}}}$"
+        escaped += _escape_marks(text[end : symbol.start()])
+        name, prime, of, letter = symbol.groups()
+        escaped += f"${letter}'$" if letter else f"$\\mathrm{{{name}}}{prime}_{{\\mathrm{{{of}}}}}$"
         end = symbol.end()
-    return shown + _latex_marks(text[end:])
+    return escaped + _escape_marks(text[end:])
 
 
-def _latex_marks(text: str) -> str:
+def _escape_marks(text: str) -> str:
     return "".join(_LATEX.get(mark, mark) for mark in text)

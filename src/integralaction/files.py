@@ -14,14 +14,14 @@ MODE = 0o666 & ~_UMASK
 
 @contextmanager
 def write_whole(path: Path) -> Generator[Path]:
-    """Give a path beside `path` to write to; what was written there then takes its name, whole.
+    """Give a path beside `path` to write to; at the end that file is renamed to `path`.
 
     It is flushed before it is renamed, so that a power cut leaves the old file or the new one, never half of one, and
-    it has the mode that the user's umask gives, whatever library wrote it. After an error nothing is left of it. The
-    folder is made where it is missing. Two names never share one path beside them.
+    it has the mode that the user's umask gives, whatever library wrote it. After an error it is deleted. The folder is
+    made where it is missing. Two files never share one such path.
 
     Yields:
-        `path` with `.part` behind its name, where nothing lies.
+        `path` with `.part` behind its name, where there is no file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.part")

@@ -35,42 +35,44 @@ class Line:
         self, brush: ImageDraw.ImageDraw, place: tuple[float, float], ink: tuple[int, int, int], anchor: str = "la"
     ) -> None:
         """Draw it from a place to the right; `anchor` as Pillow takes it, "l" first."""
-        left, top = place
+        x, y = place
         for text, font in self.parts:
-            brush.text((left, top), text, ink, font, anchor=anchor)
-            left += font.getlength(text)
+            brush.text((x, y), text, ink, font, anchor=anchor)
+            x += font.getlength(text)
 
 
-def line(text: str, size: float) -> Line:
-    """A text in letters of so many pixels, as it can be drawn."""
-    return Line(tuple((part, _font(path, size)) for part, path in runs(text)))
+def set_line(text: str, size: float) -> Line:
+    """A text as a line that can be drawn, in letters of `size` pixels."""
+    return Line(tuple((part, _font(path, size)) for part, path in split_by_font(text)))
 
 
-def fitting(text: str, size: float, width: float, in_the_middle: bool = False) -> Line:
-    """The text as `line` gives it, cut short where it is wider than `width` pixels: at its end, or in its middle."""
-    kept, made = len(text), line(text, size)
-    while made.width > width and kept > 0:
-        kept -= 1
-        shorter = f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}" if in_the_middle else f"{text[:kept]}..."
-        made = line(shorter, size)
-    return made
+def fit_line(text: str, size: float, width: float, in_the_middle: bool = False) -> Line:
+    """The text as a line of at most `width` pixels: cut short at its end, or in its middle, where it is too long."""
+    count, result = len(text), set_line(text, size)
+    while result.width > width and count > 0:
+        count -= 1
+        shorter = f"{text[: count // 2]}...{text[len(text) - count // 2 :]}" if in_the_middle else f"{text[:count]}..."
+        result = set_line(shorter, size)
+    return result
 
 
-def runs(text: str) -> list[tuple[str, Path | None]]:
-    """The text in parts, each with the font that has its letters; None: the drawing library's own. What no font has is
-    written out."""
-    text = _plain(text)
-    whole, path = _legible(text)
-    if whole == text:
-        return [(whole, path)]
-    found: list[tuple[str, Path | None]] = []
+def split_by_font(text: str) -> list[tuple[str, Path | None]]:
+    """The text in parts, each with the font that has its letters; None stands for the drawing library's own.
+
+    Letters that no font has are written out as their numbers.
+    """
+    text = _clean(text)
+    legible, path = _choose_font(text)
+    if legible == text:
+        return [(legible, path)]
+    parts: list[tuple[str, Path | None]] = []
     for word in re.findall(r"\S+|\s+", text):
-        shown, path = _legible(word)
-        if found and path == found[-1][1]:
-            found[-1] = (found[-1][0] + shown, found[-1][1])
+        legible, path = _choose_font(word)
+        if parts and path == parts[-1][1]:
+            parts[-1] = (parts[-1][0] + legible, parts[-1][1])
         else:
-            found.append((shown, path))
-    return found
+            parts.append((legible, path))
+    return parts
 
 
 @lru_cache(maxsize=64)
@@ -79,36 +81,36 @@ def _font(path: Path | None, size: float) -> Font:
 
 
 @lru_cache(maxsize=4096)
-def _legible(text: str) -> tuple[str, Path | None]:
-    """The text, what no font has written out, and its font; None: the drawing library's own."""
+def _choose_font(text: str) -> tuple[str, Path | None]:
+    """The text with the letters that no font has written out, and its font; None: the drawing library's own."""
     if text.isascii():
         return text, None
     letters = frozenset(map(ord, text)) - set(map(ord, _JOINERS))
-    best, most = _bundled(), -1
+    best, best_count = _bundled_font(), -1
     for path in _fonts():
-        known = len(letters & _letters(path))
-        if known > most:
-            best, most = path, known
-        if most == len(letters):
+        count = len(letters & _letters(path))
+        if count > best_count:
+            best, best_count = path, count
+        if best_count == len(letters):
             break
-    has = _letters(best)
-    return "".join(c if ord(c) in has else "" if c in _JOINERS else _written_out(c) for c in text), best
+    drawable = _letters(best)
+    return "".join(c if ord(c) in drawable else "" if c in _JOINERS else _escape(c) for c in text), best
 
 
-def _plain(text: str) -> str:
+def _clean(text: str) -> str:
     """The text on one line, with what is no letter written out."""
-    kept = (c for c in text if c not in _SELECTORS)
-    return "".join(" " if c.isspace() else c if c.isprintable() or c in _JOINERS else _written_out(c) for c in kept)
+    characters = (c for c in text if c not in _SELECTORS)
+    return "".join(" " if c.isspace() else c if c.isprintable() or c in _JOINERS else _escape(c) for c in characters)
 
 
-def _written_out(character: str) -> str:
+def _escape(character: str) -> str:
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 # --- which fonts there are ------------------------------------------------------------------------
 
 
-def _bundled() -> Path:
+def _bundled_font() -> Path:
     """DejaVu Sans, which comes with matplotlib: Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic and more."""
     import matplotlib  # only where letters need it
 
@@ -117,14 +119,14 @@ def _bundled() -> Path:
 
 def _fonts() -> Iterator[Path]:
     """The bundled font, then those of the system, upright ones of normal weight first."""
-    yield _bundled()
+    yield _bundled_font()
     yield from _system_fonts()
 
 
 @lru_cache(maxsize=1)
 def _system_fonts() -> tuple[Path, ...]:
-    found = [path for folder in _font_folders() for path in _files(folder)]
-    return tuple(sorted(found, key=lambda path: (not _is_regular(path), "sans" not in path.name.lower(), str(path))))
+    paths = [path for folder in _font_folders() for path in _font_files(folder)]
+    return tuple(sorted(paths, key=lambda path: (not _is_regular(path), "sans" not in path.name.lower(), str(path))))
 
 
 def _is_regular(path: Path) -> bool:
@@ -134,7 +136,7 @@ def _is_regular(path: Path) -> bool:
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _font_files(folder: Path) -> Iterator[Path]:
     for place, _, names in os.walk(folder):
         yield from (Path(place, name) for name in names if name.lower().endswith((".ttf", ".otf", ".ttc")))
 

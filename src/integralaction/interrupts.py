@@ -29,39 +29,39 @@ def watch(arguments: Sequence[str]) -> None:
     """
     process = os.getpid()
 
-    def leave(number: int) -> None:
-        shown = "\033[?25h" if os.isatty(2) else ""  # a bar hides the cursor
-        _write(f"{shown}integralaction: {stop_message(arguments)}\n")
+    def exit_at_once(number: int) -> None:
+        cursor = "\033[?25h" if os.isatty(2) else ""  # a bar hides the cursor
+        _write(f"{cursor}integralaction: {stop_message(arguments)}\n")
         os._exit(128 + number)
 
-    def act(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() != process:  # a copy of this process, which ends it
             if number == signal.SIGTERM:
                 os._exit(128 + number)
             return
         if _state["signal"] or _is_importing(frame):
-            leave(number)
+            exit_at_once(number)
         _state["signal"] = number
         raise KeyboardInterrupt
 
-    def unraisable(error: Any) -> None:
-        if isinstance(error.exc_value, KeyboardInterrupt):  # it came where it could not be raised
-            leave(_state["signal"] or signal.SIGINT)
+    def handle_unraisable(error: Any) -> None:
+        if isinstance(error.exc_value, KeyboardInterrupt):  # raised in a callback or destructor, which drop exceptions
+            exit_at_once(_state["signal"] or signal.SIGINT)
         sys.__unraisablehook__(error)
 
-    def in_thread(error: Any) -> None:
-        if not _state["signal"]:  # once stopped, what threads miss is no news
+    def report_in_thread(error: Any) -> None:
+        if not _state["signal"]:  # after a stop, errors of threads are expected
             threading.__excepthook__(error)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, act)
-    sys.unraisablehook = unraisable
-    threading.excepthook = in_thread
+            signal.signal(number, stop)
+    sys.unraisablehook = handle_unraisable
+    threading.excepthook = report_in_thread
 
 
 def finish() -> None:
-    """The work is done, only the interpreter is still to end: Ctrl-C changes nothing any more, SIGTERM ends it."""
+    """For when only the interpreter has still to end: from here on Ctrl-C is ignored, and SIGTERM ends at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -72,14 +72,14 @@ def stop_status() -> int:
 
 
 def stop_message(arguments: Sequence[str]) -> str:
-    """What is said of a call that was stopped: of those that can be continued that they can."""
+    """The message of a call that was stopped; it says so where the command can be continued."""
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
     return "Stopped; the same command continues where it was." if command in CONTINUED else "Stopped."
 
 
 @contextmanager
-def unheard_by_children() -> Generator[None]:
-    """Processes that are started within do not hear Ctrl-C, which goes to all of a terminal: this process ends them."""
+def hide_interrupts_from_children() -> Generator[None]:
+    """Processes started within do not get Ctrl-C, which a terminal sends to all its processes: this one ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -91,8 +91,8 @@ def unheard_by_children() -> Generator[None]:
 
 
 @contextmanager
-def children_end_too() -> Generator[None]:
-    """Where what is within is stopped, the processes that work for it are ended: a pool would wait for all its work."""
+def end_children_on_interrupt() -> Generator[None]:
+    """End this process's children when the work within is stopped: a pool would wait until theirs is done."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
 """95 % intervals of shares of videos, and of differences of two methods on the same videos; those of few videos too.
 
-Resampling the videos (the bootstrap) needs some that differ: of six wrong answers every resample is six wrong answers,
-and the interval would be [0, 0]. Where there are few videos, or hardly any that differ, intervals come from formulas
-that hold there: Wilson's for a share (1927), Bonett and Price's for a paired difference (2012).
+Resampling the videos (the bootstrap) needs answers that differ: of six wrong answers every resample is six wrong
+answers, and the interval would be [0, 0]. For few videos, or hardly any that differ, intervals come from formulas that
+hold there: Wilson's for a share (1927), Bonett and Price's for a paired difference (2012).
 """
 
 import math
@@ -16,18 +16,18 @@ RESAMPLES = 10_000
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
-def share_interval(right: np.ndarray) -> tuple[float, float]:
+def share_interval(is_right: np.ndarray) -> tuple[float, float]:
     """95 % interval of the share of right answers.
 
     Args:
-        right: (V,) bool, a video each.
+        is_right: (V,) bool, a video each.
 
     Returns:
         Its ends, in 0..1; the same answers give the same.
     """
-    count, hits = len(right), int(np.sum(right))
+    count, hits = len(is_right), int(np.sum(is_right))
     if count >= FEW and min(hits, count - hits) >= RARE:
-        return _resampled(np.asarray(right, np.float64))
+        return _resample(np.asarray(is_right, np.float64))
     return wilson_interval(hits, count)
 
 
@@ -53,7 +53,7 @@ def difference_interval(difference: np.ndarray) -> tuple[float, float]:
     """
     count, better, worse = len(difference), int(np.sum(difference > 0)), int(np.sum(difference < 0))
     if count >= FEW and better + worse >= RARE and max(better, worse) <= count - RARE:
-        return _resampled(np.asarray(difference, np.float64))
+        return _resample(np.asarray(difference, np.float64))
     # a video is added on which the first alone is right, and one on which the second alone is
     plus, minus = (better + 1) / (count + 2), (worse + 1) / (count + 2)
     half = Z * math.sqrt((plus + minus - (plus - minus) ** 2) / (count + 2))
@@ -73,7 +73,7 @@ def few_videos(counts: Mapping[str, int]) -> str:
     return f"Too few videos to rely on: {', '.join(few)}. {chance}"
 
 
-def _resampled(values: np.ndarray) -> tuple[float, float]:
+def _resample(values: np.ndarray) -> tuple[float, float]:
     """The middle 95 % of the means of as many videos, drawn from these again and again; always the same draws."""
     random = np.random.default_rng(0)
     # the mean of a resample depends only on how often each distinct value is drawn

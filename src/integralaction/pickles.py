@@ -1,8 +1,8 @@
 """Pickles from other projects, read as plain data: containers, numbers, text and NumPy arrays.
 
-A pickle is a program that names what it calls. Here it names nothing but functions of this module, which check what
-they are given; instructions that could do more are refused, and what is built takes no more memory than a file of
-that size can hold.
+A pickle is a program that calls functions by name. Here it can call only functions of this module, which check their
+arguments; instructions that could do more are refused, and the result takes no more memory than a file of that size
+can hold.
 """
 
 import io
@@ -43,32 +43,32 @@ class Call:
         self.function = function
 
 
-class _Kind:
-    """A NumPy dtype in the making: its byte order comes after it."""
+class _Dtype:
+    """A NumPy dtype whose byte order is still to come in the pickle."""
 
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
 
 
 class Ignored:
-    """Stands for an object of which nothing is read."""
+    """Stands for an object whose content is not read."""
 
 
-class _Bounded:
-    """A file of which nothing beyond its end is asked: a length that lies takes no memory."""
+class _BoundedFile:
+    """A file that refuses to be read beyond its end before memory is taken: lengths in a pickle may lie."""
 
     def __init__(self, file: io.BufferedIOBase, size: int) -> None:
-        self._file, self.left = file, size
+        self._file, self.remaining = file, size
 
     def read(self, count: int) -> bytes:
-        if not 0 <= count <= self.left:
+        if not 0 <= count <= self.remaining:
             raise EOFError
-        self.left -= count
+        self.remaining -= count
         return self._file.read(count)
 
     def readline(self) -> bytes:
         line = self._file.readline()
-        self.left -= len(line)
+        self.remaining -= len(line)
         return line
 
 
@@ -86,26 +86,26 @@ class PlainUnpickler(_InPython):
     """
 
     def __init__(self, file: io.BufferedIOBase, size: int, encoding: str = "latin1") -> None:
-        super().__init__(_Bounded(file, size), encoding=encoding)
+        super().__init__(_BoundedFile(file, size), encoding=encoding)
         self._budget = 3 * size + 1024  # protocol 2 writes bytes as text, of which bytes and then arrays are made
         self._containers = size // 4 + _FEW
-        self.names = self.known_names()
+        self.names = self.allowed_names()
 
-    def known_names(self) -> Mapping[str, object]:
+    def allowed_names(self) -> Mapping[str, object]:
         """What each name of a pickle stands for here."""
         return {
             **{f"numpy.{core}.multiarray._reconstruct": Call(_empty_array) for core in ("core", "_core")},
             **{f"numpy.{core}.multiarray.scalar": Call(self._scalar) for core in ("core", "_core")},
             **{f"numpy.{core}.numeric._frombuffer": Call(self._array) for core in ("core", "_core")},
             "numpy.ndarray": np.ndarray,
-            "numpy.dtype": Call(_kind),
+            "numpy.dtype": Call(_make_dtype),
             "collections.OrderedDict": Call(self._ordered_dict),
-            "collections.defaultdict": Call(_default_dict),
+            "collections.defaultdict": Call(_empty_dict),
             "_codecs.encode": Call(self._encode),  # how protocol 2 writes bytes
-            "builtins.bytes": Call(_no_bytes),
+            "builtins.bytes": Call(_empty_bytes),
             "builtins.bytearray": Call(self._bytearray),
             "builtins.list": Call(self._list),
-            "builtins.dict": Call(_default_dict),
+            "builtins.dict": Call(_empty_dict),
             "builtins.set": Call(self._set),
             "builtins.frozenset": Call(lambda items=(): frozenset(self._set(items))),
         }
@@ -117,7 +117,7 @@ class PlainUnpickler(_InPython):
         return self.names[full]
 
     def spend(self, size: int) -> None:
-        """Count bytes or parts that are made from others: all together they are about as many as the file has."""
+        """Count bytes or items that are made from others: all of them together may be about as many as the file has."""
         self._budget -= size
         if self._budget < 0:
             raise pickle.UnpicklingError("more data than the file can hold")
@@ -127,7 +127,7 @@ class PlainUnpickler(_InPython):
     def _array(self, content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
         if not isinstance(content, bytes | bytearray) or order not in ("C", "F"):
             raise pickle.UnpicklingError("an array of something else than bytes")
-        dtype, sides = _checked(content, kind, shape)
+        dtype, sides = _check_array(content, kind, shape)
         self.spend(len(content))
         return np.frombuffer(content, dtype).reshape(sides, order=order)
 
@@ -136,7 +136,7 @@ class PlainUnpickler(_InPython):
             content = content.encode("latin1")
         if not isinstance(content, bytes):
             raise pickle.UnpicklingError("a number of something else than bytes")
-        dtype, _ = _checked(content, kind, (1,))
+        dtype, _ = _check_array(content, kind, (1,))
         self.spend(len(content))
         return np.frombuffer(content, dtype)[0]
 
@@ -156,10 +156,10 @@ class PlainUnpickler(_InPython):
         return list(self._items(items))
 
     def _set(self, items: Any = ()) -> set:
-        return {_plain_key(item) for item in self._items(items)}
+        return {_check_key(item) for item in self._items(items)}
 
     def _ordered_dict(self, items: Any = ()) -> OrderedDict:
-        return OrderedDict((_plain_key(key), value) for key, value in map(_pair, self._items(items)))
+        return OrderedDict((_check_key(key), value) for key, value in map(_check_pair, self._items(items)))
 
     def _items(self, items: Any) -> list | tuple:
         if not isinstance(items, list | tuple):
@@ -183,12 +183,12 @@ class PlainUnpickler(_InPython):
         self.stack[-1] = Ignored()
 
     def load_build(self) -> None:
-        state, made = self.stack.pop(), self.stack[-1]
-        if type(made) is _Kind:
-            _set_order(made, state)
-        elif type(made) is np.ndarray:
-            self._set_array(made, state)
-        elif not isinstance(made, OrderedDict | Ignored):  # whose attributes hold nothing of use
+        state, target = self.stack.pop(), self.stack[-1]
+        if type(target) is _Dtype:
+            _set_order(target, state)
+        elif type(target) is np.ndarray:
+            self._set_array(target, state)
+        elif not isinstance(target, OrderedDict | Ignored):  # whose attributes hold nothing of use
             raise pickle.UnpicklingError("attributes of something that has none")
 
     def _set_array(self, array: np.ndarray, state: Any) -> None:
@@ -199,7 +199,7 @@ class PlainUnpickler(_InPython):
             content = content.encode("latin1")
         if not isinstance(content, bytes) or type(by_columns) not in (bool, int):
             raise pickle.UnpicklingError("an array of something else than bytes")
-        dtype, sides = _checked(content, kind, shape)
+        dtype, sides = _check_array(content, kind, shape)
         self.spend(len(content))
         array.__setstate__((1, sides, dtype, bool(by_columns), content))  # ty: ignore[invalid-argument-type]
 
@@ -209,35 +209,35 @@ class PlainUnpickler(_InPython):
 
     def load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        _of(dict, self.stack[-1])[_plain_key(key)] = value
+        _check_kind(dict, self.stack[-1])[_check_key(key)] = value
 
     def load_setitems(self) -> None:
         items = self.pop_mark()
-        target = _of(dict, self.stack[-1])
+        target = _check_kind(dict, self.stack[-1])
         for i in range(0, len(items), 2):
-            target[_plain_key(items[i])] = items[i + 1]
+            target[_check_key(items[i])] = items[i + 1]
 
     def load_dict(self) -> None:
         self._count()
         items = self.pop_mark()  # before `append`, which is then another list's
-        self.append({_plain_key(items[i]): items[i + 1] for i in range(0, len(items), 2)})
+        self.append({_check_key(items[i]): items[i + 1] for i in range(0, len(items), 2)})
 
     def load_append(self) -> None:
         value = self.stack.pop()
-        _of(list, self.stack[-1]).append(value)
+        _check_kind(list, self.stack[-1]).append(value)
 
     def load_appends(self) -> None:
         items = self.pop_mark()
-        _of(list, self.stack[-1]).extend(items)
+        _check_kind(list, self.stack[-1]).extend(items)
 
     def load_additems(self) -> None:
         items = self.pop_mark()
-        _of(set, self.stack[-1]).update(map(_plain_key, items))
+        _check_kind(set, self.stack[-1]).update(map(_check_key, items))
 
     def load_frozenset(self) -> None:
         self._count()
         items = self.pop_mark()
-        self.append(frozenset(map(_plain_key, items)))
+        self.append(frozenset(map(_check_key, items)))
 
     def load_mark(self) -> None:
         if len(self.metastack) >= _MARKS:
@@ -252,16 +252,16 @@ class PlainUnpickler(_InPython):
 
 def _instructions() -> dict[int, Callable]:
     """Python's own instructions for plain values, and those above; calls by any other way are not among them."""
-    base, own = _InPython, PlainUnpickler
+    base, plain_reader = _InPython, PlainUnpickler
 
-    def counted(instruction: Callable) -> Callable:
+    def count_container(instruction: Callable) -> Callable:
         def follow(self: PlainUnpickler) -> None:
             self._count()
             instruction(self)
 
         return follow
 
-    def measured(instruction: Callable) -> Callable:
+    def limit_number(instruction: Callable) -> Callable:
         def follow(self: PlainUnpickler) -> None:
             instruction(self)
             if int(self.stack[-1]).bit_length() > _LARGEST:
@@ -282,18 +282,18 @@ def _instructions() -> dict[int, Callable]:
     code = {name: getattr(pickle, name)[0] for name in (*plain, *containers, *numbers, *others)}
     return {
         **{code[name]: base.dispatch[code[name]] for name in plain},
-        **{code[name]: counted(base.dispatch[code[name]]) for name in containers},
-        **{code[name]: measured(base.dispatch[code[name]]) for name in numbers},
-        **{code[name]: getattr(own, f"load_{name.lower()}") for name in others},
+        **{code[name]: count_container(base.dispatch[code[name]]) for name in containers},
+        **{code[name]: limit_number(base.dispatch[code[name]]) for name in numbers},
+        **{code[name]: getattr(plain_reader, f"load_{name.lower()}") for name in others},
     }
 
 
 PlainUnpickler.dispatch = _instructions()
 
 
-def _checked(content: bytes | bytearray, kind: Any, shape: Any) -> tuple[np.dtype, tuple[int, ...]]:
+def _check_array(content: bytes | bytearray, kind: Any, shape: Any) -> tuple[np.dtype, tuple[int, ...]]:
     """The dtype and shape of an array whose bytes these are."""
-    if type(kind) is not _Kind or type(shape) is not tuple or len(shape) > 32:
+    if type(kind) is not _Dtype or type(shape) is not tuple or len(shape) > 32:
         raise pickle.UnpicklingError("an array without a shape or dtype")
     sides = all(type(side) is int and 0 <= side <= max(len(content), _WIDEST) for side in shape)
     if not sides or math.prod(shape) * kind.dtype.itemsize != len(content):
@@ -305,14 +305,14 @@ def _checked(content: bytes | bytearray, kind: Any, shape: Any) -> tuple[np.dtyp
     return kind.dtype, shape
 
 
-def _kind(name: Any, *_: object) -> _Kind:
+def _make_dtype(name: Any, *_: object) -> _Dtype:
     """What NumPy's dtypes are pickled as: a name, then their byte order and flags."""
     if not isinstance(name, str) or not (name.lstrip("<>=|") in _NUMBERS or _TEXT.fullmatch(name)):
         raise pickle.UnpicklingError("an array of something else than numbers and text")
-    return _Kind(np.dtype(name))
+    return _Dtype(np.dtype(name))
 
 
-def _set_order(kind: _Kind, state: Any) -> None:
+def _set_order(kind: _Dtype, state: Any) -> None:
     if type(state) is not tuple or len(state) < 5 or state[1] not in ("<", ">", "=", "|"):
         raise pickle.UnpicklingError("a dtype in another form")
     if any(part is not None for part in state[2:5]) or (len(state) > 8 and state[8]):
@@ -327,21 +327,21 @@ def _empty_array(kind: Any, *_: object) -> np.ndarray:
     return np.zeros(0, np.int8)
 
 
-def _default_dict(*_: object) -> dict:
+def _empty_dict(*_: object) -> dict:
     return {}
 
 
-def _no_bytes() -> bytes:
+def _empty_bytes() -> bytes:
     return b""
 
 
-def _pair(item: Any) -> tuple[Any, Any]:
+def _check_pair(item: Any) -> tuple[Any, Any]:
     if not isinstance(item, list | tuple) or len(item) != 2:
         raise pickle.UnpicklingError("a dict of something else than keys and values")
     return item[0], item[1]
 
 
-def _of(kind: type, value: Any) -> Any:
+def _check_kind(kind: type, value: Any) -> Any:
     """The value, if it is a container of that kind."""
     if not isinstance(value, kind):
         raise pickle.UnpicklingError(f"something else than a {kind.__name__} that is filled as one")
@@ -351,7 +351,7 @@ def _of(kind: type, value: Any) -> Any:
 _PLAIN_KEYS = (str, bytes, int, float, bool, type(None), np.number, np.bool_)
 
 
-def _plain_key(key: Any) -> Any:
+def _check_key(key: Any) -> Any:
     """The key, if it is plain: hashing tuples within tuples without end would end the process."""
     parts = key if type(key) is tuple else (key,)
     for part in parts:

@@ -20,7 +20,7 @@ from integralaction.config import (
 )
 from integralaction.errors import Refused
 from integralaction.recipe import Loading, Recipe, Stage, Stages, Start
-from integralaction.settings import changed, from_dict, read_yaml
+from integralaction.settings import change_settings, from_dict, read_yaml
 
 
 def kinetics50() -> Recipe:
@@ -149,12 +149,12 @@ def lambda_5(base: Recipe) -> Recipe:
 
 def heatmaps(base: Recipe) -> Recipe:
     """A pose stream that sees heatmaps alone (Table 9). Expected: 43.5 / 26.0. Cost: stage 2."""
-    return changed(base, {"methods": ["pose-only"], "model.pose.input": "heatmaps"}, base.name)
+    return change_settings(base, {"methods": ["pose-only"], "model.pose.input": "heatmaps"}, base.name)
 
 
 def pafs(base: Recipe) -> Recipe:
     """A pose stream that sees part affinity fields alone (Table 9). Expected: 45.0 / 25.0. Cost: stage 2."""
-    return changed(base, {"methods": ["pose-only"], "model.pose.input": "pafs"}, base.name)
+    return change_settings(base, {"methods": ["pose-only"], "model.pose.input": "pafs"}, base.name)
 
 
 def fine_tuned(base: Recipe) -> Recipe:

@@ -62,7 +62,7 @@ def parse_yaml(text: str, where: str) -> Any:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            if node is not None and _size(node, {}) > MOST:
+            if node is not None and _count_values(node, {}) > MOST:
                 raise Refused(f"Expected at most {MOST} values in {where}; its aliases make more. Write it out.")
             return None if node is None else loader.construct_document(node)
         finally:
@@ -94,7 +94,7 @@ def write_yaml(path: Path, values: dict[str, Any]) -> None:
     write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
-def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+def _count_values(node: yaml.Node, sizes: dict[int, int]) -> int:
     """Values in a node, those behind aliases counted each time."""
     if id(node) not in sizes:
         sizes[id(node)] = MOST + 1  # a node that holds itself never ends
@@ -103,7 +103,7 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
             parts = node.value
         elif isinstance(node, yaml.MappingNode):
             parts = [part for pair in node.value for part in pair]
-        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
+        sizes[id(node)] = 1 + sum(_count_values(part, sizes) for part in parts)
     return sizes[id(node)]
 
 
@@ -132,8 +132,8 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
     former_names = getattr(kind, "FORMER_NAMES", {})
     for name, value in leaves(values):
         if name in former_names and not isinstance(value, dict):
-            raise Refused(f"{where}: Expected {_listed(former_names[name])}, the new name of {name}; found {name}.")
-    if name := _true_for_a_number(kind, values):
+            raise Refused(f"{where}: Expected {_join_names(former_names[name])}, the new name of {name}; found {name}.")
+    if name := _find_number_as_bool(kind, values):
         raise Refused(f"{where}: Expected a number for {name}; found true or false.")
     try:
         return TypeAdapter(kind).validate_python(values)
@@ -150,7 +150,7 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
-def changed(settings: T, values: Mapping[str, Any], where: str) -> T:
+def change_settings(settings: T, values: Mapping[str, Any], where: str) -> T:
     """Settings with other values, checked.
 
     Args:
@@ -184,17 +184,17 @@ def override(settings: T, assignments: list[str]) -> T:
         if not equals:
             raise Refused(f"Expected settings as name=value, for example seed=1; found {assignment!r}.")
         values[path] = parse_yaml(text, repr(assignment))
-    return changed(settings, values, "settings")
+    return change_settings(settings, values, "settings")
 
 
 def _sentence(kind: type, error: ValidationError) -> str:
     """The first problem of a pydantic error, as one sentence."""
     # an unknown name first: it is often what a missing one was meant to be
     problem = min(error.errors(), key=lambda e: e["type"] not in ("unexpected_keyword_argument", "extra_forbidden"))
-    # what stands in brackets is which of several kinds of settings it is
+    # in brackets stands which of several classes of settings it is
     path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("("))
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        nearest = _nearest(path, _names(kind))
+        nearest = _nearest_name(path, _list_names(kind))
         hint = f"; did you mean {nearest!r}?" if nearest else "."
         return f"found a setting {path!r} that does not exist{hint}"
     message = problem["msg"].removeprefix("Value error, ")
@@ -203,7 +203,7 @@ def _sentence(kind: type, error: ValidationError) -> str:
     return f"{path or kind.__name__}: {message}; found {problem['input']!r}."
 
 
-def _nearest(path: str, names: list[str]) -> str | None:
+def _nearest_name(path: str, names: list[str]) -> str | None:
     """The known name that is most like this one, whole or in its last part."""
     whole = difflib.get_close_matches(path, names, n=1)
     if whole:
@@ -213,34 +213,34 @@ def _nearest(path: str, names: list[str]) -> str | None:
     return last[alike[0]] if alike else None
 
 
-def _groups(kind: Any) -> list[Any]:
+def _settings_classes(kind: Any) -> list[Any]:
     """The dataclasses that a field of this type may hold; none of a single value."""
     if isinstance(kind, type) and is_dataclass(kind):
         return [kind]
-    return [group for part in get_args(kind) for group in _groups(part)]
+    return [group for part in get_args(kind) for group in _settings_classes(part)]
 
 
-def _true_for_a_number(kind: Any, values: dict[str, Any], prefix: str = "") -> str:
+def _find_number_as_bool(kind: Any, values: dict[str, Any], prefix: str = "") -> str:
     """The name of a number that is given as true or false, which would be read as 1 or 0."""
     for f in fields(kind):
         value = values.get(f.name)
         if f.type in (int, float) and isinstance(value, bool):
             return prefix + f.name
         if isinstance(value, dict):
-            names = (_true_for_a_number(group, value, f"{prefix}{f.name}.") for group in _groups(f.type))
+            names = (_find_number_as_bool(group, value, f"{prefix}{f.name}.") for group in _settings_classes(f.type))
             if name := next(filter(None, names), ""):
                 return name
     return ""
 
 
-def _names(kind: Any, prefix: str = "") -> list[str]:
+def _list_names(kind: Any, prefix: str = "") -> list[str]:
     names = []
     for f in fields(kind):
         names.append(prefix + f.name)
-        for group in _groups(f.type):
-            names.extend(_names(group, f"{prefix}{f.name}."))
+        for group in _settings_classes(f.type):
+            names.extend(_list_names(group, f"{prefix}{f.name}."))
     return names
 
 
-def _listed(names: str) -> str:
+def _join_names(names: str) -> str:
     return " and ".join(names.split())

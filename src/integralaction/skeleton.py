@@ -129,11 +129,11 @@ def _face() -> tuple[str, ...]:
     rows = ((0, 16), (17, 26), (31, 35), (48, 54), (55, 59), (60, 64), (65, 67))  # mirrored within themselves
     mirror = {i: first + last - i for first, last in rows for i in range(first, last + 1)}
     mirror |= {36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46}  # the eyes with each other
-    sides = {a: b for a, b in mirror.items() if a != b}
-    right = {a for a, b in sides.items() if (a < b) != (a in range(55, 60) or a in range(65, 68))}
+    opposite = {a: b for a, b in mirror.items() if a != b}
+    right = {a for a, b in opposite.items() if (a < b) != (a in range(55, 60) or a in range(65, 68))}
     names = {}
     for a in right:
-        names[a], names[sides[a]] = f"right_face_{a}", f"left_face_{a}"
+        names[a], names[opposite[a]] = f"right_face_{a}", f"left_face_{a}"
     return tuple(names.get(i, f"face_{i}") for i in range(68))
 
 
@@ -207,18 +207,18 @@ def convert_joints(joints: np.ndarray, source: Skeleton, target: Skeleton) -> np
     """
     if source == target:
         return joints
-    made = []
+    converted = []
     for name in target.joints:
         if name in source.joints:
-            made.append(joints[..., source.joints.index(name), :])
+            converted.append(joints[..., source.joints.index(name), :])
         elif name == "neck" and {"left_shoulder", "right_shoulder"} <= set(source.joints):
             left = joints[..., source.joints.index("left_shoulder"), :]
             right = joints[..., source.joints.index("right_shoulder"), :]
             position = (left[..., :2] + right[..., :2]) / 2
-            made.append(np.concatenate([position, np.minimum(left, right)[..., 2:]], axis=-1))
+            converted.append(np.concatenate([position, np.minimum(left, right)[..., 2:]], axis=-1))
         else:
             raise Refused(
                 f"Expected poses that convert to the skeleton {target.name}; {source.name} has no joint {name!r}. "
                 f"Use a model of {source.name} (model.pose.skeleton={source.name} in training), or other poses."
             )
-    return np.stack(made, axis=-2)
+    return np.stack(converted, axis=-2)

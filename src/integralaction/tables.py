@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from integralaction.errors import Refused
-from integralaction.escapes import is_numbers, latex, markdown, spreadsheet
+from integralaction.escapes import escape_csv, escape_latex, escape_markdown, is_numbers
 
 MORE_DIGITS = 4  # in the CSV, beyond those that are shown
 GAP = 2  # characters between two columns of plain text
@@ -218,18 +218,18 @@ def to_csv(table: Table) -> str:
     heading = ["label"]
     for column, has_spread in zip(table.columns, spreads, strict=True):
         heading += [column.heading, *([f"{column.heading} ±"] if has_spread else [])]
-    writer.writerow(map(spreadsheet, heading))
+    writer.writerow(map(escape_csv, heading))
     for row in table.rows:
         values = [_one_line(row.label)]
         for cell, column, has_spread in zip(row.cells, table.columns, spreads, strict=True):
-            values.append(_one_line(cell.text) if cell.text else _raw(cell.value, column.digits))
+            values.append(_one_line(cell.text) if cell.text else _format_number(cell.value, column.digits))
             if has_spread:
-                values.append(_raw(cell.spread, column.digits))
-        writer.writerow(map(spreadsheet, values))
+                values.append(_format_number(cell.spread, column.digits))
+        writer.writerow(map(escape_csv, values))
     return file.getvalue()
 
 
-def _raw(value: float | None, digits: int) -> str:
+def _format_number(value: float | None, digits: int) -> str:
     return "" if value is None or math.isnan(value) else f"{value:.{digits + MORE_DIGITS}f}"
 
 
@@ -241,14 +241,14 @@ def to_markdown(table: Table) -> str:
     """A Markdown table: the title in bold, one line of headings, the notes below as lines of their own."""
     headings = [table.first, *(column.heading for column in table.columns)]
     sides = ["---", *("---" if table.is_words(n) else "---:" for n in range(len(table.columns)))]
-    lines = [f"**{markdown(table.title)}**", ""] if table.title else []
-    lines.append("| " + " | ".join(map(markdown, headings)) + " |")
+    lines = [f"**{escape_markdown(table.title)}**", ""] if table.title else []
+    lines.append("| " + " | ".join(map(escape_markdown, headings)) + " |")
     lines.append("| " + " | ".join(sides) + " |")
     for row in table.rows:
-        texts = [text if is_numbers(text) and "\n" not in text else markdown(text) for text in table.texts(row)]
+        texts = [text if is_numbers(text) and "\n" not in text else escape_markdown(text) for text in table.texts(row)]
         lines.append("| " + " | ".join(f"**{text}**" if row.strong and text else text for text in texts) + " |")
     for note in table.notes:
-        lines += ["", markdown(note)]
+        lines += ["", escape_markdown(note)]
     return "\n".join(lines) + "\n"
 
 
@@ -259,7 +259,7 @@ def to_latex(table: Table) -> str:
         "% needs \\usepackage{booktabs}; this file is UTF-8",
         "\\begin{table}",
         "\\centering",
-        f"\\caption{{{latex(table.title)}}}",
+        f"\\caption{{{escape_latex(table.title)}}}",
         f"\\label{{tab:{table.name}}}",
         f"\\begin{{tabular}}{{l{sides}}}",
         "\\toprule",
@@ -269,7 +269,7 @@ def to_latex(table: Table) -> str:
         groups, rules, start = [""], "", 2
         for span in spans:
             group = table.columns[span[0]].group
-            groups.append(f"\\multicolumn{{{len(span)}}}{{c}}{{{latex(group)}}}" if group else "")
+            groups.append(f"\\multicolumn{{{len(span)}}}{{c}}{{{escape_latex(group)}}}" if group else "")
             rules += f"\\cmidrule(lr){{{start}-{start + len(span) - 1}}}" if group else ""
             start += len(span)
         lines += [" & ".join(groups) + " \\\\", rules]
@@ -282,14 +282,14 @@ def to_latex(table: Table) -> str:
         lines.append(" & ".join(texts) + " \\\\")
     lines += ["\\bottomrule", "\\end{tabular}"]
     for i, note in enumerate(table.notes):
-        lines += ["", "\\medskip" if i == 0 else "", f"\\parbox{{\\linewidth}}{{\\footnotesize {latex(note)}}}"]
+        lines += ["", "\\medskip" if i == 0 else "", f"\\parbox{{\\linewidth}}{{\\footnotesize {escape_latex(note)}}}"]
     lines.append("\\end{table}")
     return "\n".join(line for i, line in enumerate(lines) if line or lines[i - 1]) + "\n"
 
 
 def _latex_lines(text: str, strong: bool = False) -> str:
     """One cell; several lines are a small table of their own."""
-    lines = [latex(line.strip()) for line in text.split("\n")]
+    lines = [escape_latex(line.strip()) for line in text.split("\n")]
     if strong:
         lines = [f"\\textbf{{{line}}}" if line else "" for line in lines]
     if len(lines) == 1:

@@ -23,10 +23,10 @@ _ASCII = {"±": "+-", "×": "x", "−": "-", "–": "-", "─": "-", "λ": "lamb
 
 def print_table(table: Table, console: Console) -> None:
     """Print a table, no line longer than the terminal is wide unless a single number is."""
-    table = _in_letters(table, console.encoding)
+    table = _in_known_letters(table, console.encoding)
     if table.title:
         _print_lines(Text(table.title, style="italic").wrap(console, console.width), console)
-    for number, part in enumerate(split_columns(table, lambda part: _line(_least_widths(part)) <= console.width)):
+    for number, part in enumerate(split_columns(table, lambda part: _line_width(_least_widths(part)) <= console.width)):
         if number:
             console.print()
         _print_lines(_lines(part, console), console)
@@ -40,7 +40,7 @@ def _print_lines(lines: Iterable[Text], console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _in_letters(table: Table, encoding: str) -> Table:
+def _in_known_letters(table: Table, encoding: str) -> Table:
     """The table without what a terminal would act on, in letters that it has."""
 
     def in_letters(text: str) -> str:
@@ -60,7 +60,7 @@ def _in_letters(table: Table, encoding: str) -> Table:
     return Table(table.name, title, first, columns, tuple(rows), tuple(notes))
 
 
-def _line(widths: list[int]) -> int:
+def _line_width(widths: list[int]) -> int:
     """Characters of a line."""
     return sum(widths) + GAP * (len(widths) - 1)
 
@@ -92,7 +92,7 @@ def _widths(table: Table, width: int) -> list[int]:
     words = [_longest_word([heading, *texts]) for heading, texts in _columns(table)]
     for wishes in (words, column_widths(table)):
         lacking = [wish - least for wish, least in zip(wishes, widths, strict=True)]
-        while max(lacking) > 0 and _line(widths) < width:
+        while max(lacking) > 0 and _line_width(widths) < width:
             place = lacking.index(max(lacking))
             widths[place], lacking[place] = widths[place] + 1, lacking[place] - 1
     return widths
@@ -102,14 +102,14 @@ def _lines(table: Table, console: Console) -> Iterator[Text]:
     """Group headings, headings, rows."""
     widths = _widths(table, console.width)
     dash = "-" if console.options.ascii_only else "─"
-    rule = Text(dash * _line(widths))
+    rule = Text(dash * _line_width(widths))
     if any(column.group for column in table.columns):
         spans = group_spans(table.columns)
         groups = ["", *(table.columns[span[0]].group for span in spans)]
-        group_widths = [widths[0], *(_line([widths[1 + number] for number in span]) for span in spans)]
+        group_widths = [widths[0], *(_line_width([widths[1 + number] for number in span]) for span in spans)]
         yield from _row_lines(groups, group_widths, ["left", *("center" for _ in spans)], "bold", console)
         rules = (dash * width if group else "" for group, width in zip(groups, group_widths, strict=True))
-        yield _joined(rules, group_widths, ["left" for _ in groups], "")
+        yield _join_cells(rules, group_widths, ["left" for _ in groups], "")
     sides = ["left", *("left" if table.is_words(n) else "right" for n in range(len(table.columns)))]
     yield from _row_lines([table.first, *(column.name for column in table.columns)], widths, sides, "bold", console)
     yield rule
@@ -130,15 +130,15 @@ def _row_lines(texts: list[str], widths: list[int], sides: list[str], style: str
         )
         cells.append([part.rstrip() for parts in wrapped for part in parts or [""]])
     for line in zip_longest(*cells, fillvalue=""):
-        yield _joined(line, widths, sides, style)
+        yield _join_cells(line, widths, sides, style)
 
 
-def _joined(texts: Iterable[str], widths: list[int], sides: list[str], style: str) -> Text:
-    aligned = [_aligned(text, width, side) for text, width, side in zip(texts, widths, sides, strict=True)]
+def _join_cells(texts: Iterable[str], widths: list[int], sides: list[str], style: str) -> Text:
+    aligned = [_align(text, width, side) for text, width, side in zip(texts, widths, sides, strict=True)]
     return Text((" " * GAP).join(aligned), style=style)
 
 
-def _aligned(text: str, width: int, side: str) -> str:
+def _align(text: str, width: int, side: str) -> str:
     spare = max(0, width - cell_len(text))
     before = {"left": 0, "right": spare, "center": spare // 2}[side]
     return " " * before + text + " " * (spare - before)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
-from integralaction.mime.acts import ACT, ACTS, place_tells
+from integralaction.mime.acts import ACT, ACTS, is_told_by_place
 from integralaction.mime.drawing.scenes import NO_SCENES, SCENES, draw_scene
 from integralaction.mime.generate import generate, plan_videos
 from integralaction.mime.settings import MimeSettings
@@ -32,13 +32,13 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Index:
     return generate(tmp_path_factory.mktemp("mime") / "toy", TOY, processes=1)
 
 
-def _bytes(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_there_are_enough_actions_and_scenes():
     assert len(ACTS) == 14
-    assert sum(act.told_by_motion for act in ACTS) == 8
+    assert sum(act.is_told_by_motion for act in ACTS) == 8
     assert {act.scene for act in ACTS} == set(SCENES)
     for act in ACTS:
         assert act.twin is None or (ACT[act.twin].twin == act.name and ACT[act.twin].motion is act.motion)
@@ -47,9 +47,9 @@ def test_there_are_enough_actions_and_scenes():
 def test_same_settings_same_bytes_whatever_the_number_of_processes(tmp_path: Path):
     generate(tmp_path / "one", TINY, processes=1)
     generate(tmp_path / "two", TINY, processes=2)
-    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
+    assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
     generate(tmp_path / "other", replace(TINY, seed=4), processes=1)
-    assert _bytes(tmp_path / "one") != _bytes(tmp_path / "other")
+    assert read_files(tmp_path / "one") != read_files(tmp_path / "other")
 
 
 def test_the_folder_is_an_ordinary_data_set(toy: Index):
@@ -64,11 +64,11 @@ def test_the_folder_is_an_ordinary_data_set(toy: Index):
 
 def test_a_killed_run_goes_on_and_ends_the_same(toy: Index, tmp_path: Path):
     first = generate(tmp_path / "run", TINY, processes=1)
-    before = _bytes(first.root)
+    before = read_files(first.root)
     for name in ("poses-00000.safetensors", "videos.csv", first.videos[2].video):
         (first.root / name).unlink()
     generate(first.root, TINY, processes=1)
-    assert _bytes(first.root) == before
+    assert read_files(first.root) == before
 
 
 def test_a_folder_of_other_settings_is_refused(toy: Index):
@@ -99,16 +99,16 @@ def test_splits_hold_what_they_claim():
     for plan in plans:
         act = ACT[plan.act]
         if plan.kind == "out-of-context":
-            assert act.told_by_motion and plan.scene != act.scene
+            assert act.is_told_by_motion and plan.scene != act.scene
         if plan.kind == "ambiguous":
-            assert not act.told_by_motion
+            assert not act.is_told_by_motion
         if plan.split not in ("train", "val"):
             assert plan.kind == plan.split
-        if plan.kind == "ambiguous" or place_tells(act) or plan.split == "no-pose":
+        if plan.kind == "ambiguous" or is_told_by_place(act) or plan.split == "no-pose":
             assert plan.scene == act.scene
     train = [plan for plan in plans if plan.split == "train"]
     assert np.mean([plan.kind == "no-pose" for plan in train]) == pytest.approx(settings.no_pose_share, abs=0.01)
-    loose = [plan.scene == ACT[plan.act].scene for plan in train if not place_tells(ACT[plan.act])]
+    loose = [plan.scene == ACT[plan.act].scene for plan in train if not is_told_by_place(ACT[plan.act])]
     assert np.mean(loose) == pytest.approx(settings.scene_agreement, abs=0.03)
     mimes = [plan for plan in plans if plan.split == "out-of-context"]
     assert np.mean([plan.scene in NO_SCENES for plan in mimes]) == pytest.approx(0.2, abs=0.1)
@@ -135,9 +135,9 @@ def test_the_person_is_in_the_frame_and_found(name: str):
     for plan in plans:
         shot = compose(plan)
         true = shot.true_joints()[0][..., :2]
-        assert ((true > 0) & (true < plan.pixels)).all(2).mean() > 0.95
-        found = shot.poses().at(np.arange(plan.frames))[:, 0]
-        sure = found[..., 2] > 0.5
+        assert ((true > 0) & (true < plan.format.pixels)).all(2).mean() > 0.95
+        joints = shot.poses().at(np.arange(plan.format.frames))[:, 0]
+        sure = joints[..., 2] > 0.5
         assert sure.mean() > 0.5
 
 
@@ -145,10 +145,10 @@ def test_scores_tell_the_error():
     errors, scores = [], []
     for plan in [p for p in plan_videos(MimeSettings()) if p.split == "in-context"][::10]:
         shot = compose(plan)
-        found = shot.poses().at(np.arange(plan.frames))[:, 0]
-        kept = found[..., 2] > 0
-        errors.append(np.linalg.norm(found[..., :2] - shot.true_joints()[0][..., :2], axis=2)[kept])
-        scores.append(found[..., 2][kept])
+        joints = shot.poses().at(np.arange(plan.format.frames))[:, 0]
+        is_found = joints[..., 2] > 0
+        errors.append(np.linalg.norm(joints[..., :2] - shot.true_joints()[0][..., :2], axis=2)[is_found])
+        scores.append(joints[..., 2][is_found])
     errors, scores = np.concatenate(errors), np.concatenate(scores)
     assert np.median(errors) < 1.5
     assert np.mean(errors[scores < 0.5]) > 2 * np.mean(errors[scores > 0.8])
@@ -156,7 +156,9 @@ def test_scores_tell_the_error():
 
 def test_without_usable_pose_there_are_hardly_any_joints():
     plans = [plan for plan in plan_videos(MimeSettings()) if plan.split == "no-pose"]
-    share = [(compose(p).poses().at(np.arange(p.frames))[..., 2] > 0.3).any(axis=(1, 2)).mean() for p in plans[::5]]
+    share = [
+        (compose(p).poses().at(np.arange(p.format.frames))[..., 2] > 0.3).any(axis=(1, 2)).mean() for p in plans[::5]
+    ]
     assert np.mean(share) < 0.15
 
 

@@ -15,7 +15,7 @@ from toy import toy_recipe, write_toy_dataset
 from integralaction.data.index import read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
 from integralaction.recipe import Recipe, Stage
-from integralaction.settings import changed, leaves, to_dict
+from integralaction.settings import change_settings, leaves, to_dict
 from integralaction.training import features as training
 from integralaction.training.run import Run
 from integralaction.training.shared import SharedStages, stage_recipe
@@ -161,7 +161,7 @@ def test_a_setting_that_matters_gives_another_key(name: str) -> None:
     if name == "model.clip.pose_pooling":  # it says something where there are more pose frames than frames
         base = with_values(base, pose_frame_factor=2)
     value, stages = OTHERS[name]
-    changed_recipe = changed(base, {name: asdict(value) if isinstance(value, Stage) else value}, "test")
+    changed_recipe = change_settings(base, {name: asdict(value) if isinstance(value, Stage) else value}, "test")
     assert changed_recipe != base
     assert {
         stage for stage in STREAMS if shared_stages.key(base, stage) != shared_stages.key(changed_recipe, stage)

@@ -83,9 +83,9 @@ def test_every_file_is_opened_with_the_protocol_of_files_alone(tmp_path: Path, m
     assert opened and all(file.startswith("file:") and protocols == "file" for file, protocols in opened), opened
 
 
-@pytest.mark.parametrize("begin", [None, 0])
+@pytest.mark.parametrize("start", [None, 0])
 def test_a_frame_that_the_decoder_calls_corrupt_is_not_given_in_the_quick_way(
-    monkeypatch: pytest.MonkeyPatch, begin: int | None
+    monkeypatch: pytest.MonkeyPatch, start: int | None
 ) -> None:
     """Concealed damage raises no error; the frame says so itself."""
     stream = SimpleNamespace(codec_context=SimpleNamespace(name="mpeg4"))
@@ -95,5 +95,5 @@ def test_a_frame_that_the_decoder_calls_corrupt_is_not_given_in_the_quick_way(
         return [SimpleNamespace(pts=packet.pts, is_corrupt=packet.pts == 1, pict_type=PictureType.I)]
 
     monkeypatch.setattr(decoding, "decode_packet", frames)
-    given = list(decoding._stretch(iter(packets), begin, {0: 0, 1: 1, 2: 2}))
-    assert [frame is not None for frame, _ in given] == [True, False]
+    pictures = list(decoding._decode_stretch(iter(packets), start, {0: 0, 1: 1, 2: 2}))
+    assert [frame is not None for frame, _ in pictures] == [True, False]

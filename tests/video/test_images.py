@@ -56,9 +56,9 @@ def test_sixteen_bits_are_scaled(tmp_path: Path, ending: str) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA"])
 def test_other_modes_are_shown_in_their_colours(tmp_path: Path, mode: str) -> None:
-    made = picture(40).convert(mode)
-    made.save(tmp_path / "1.png", **({"transparency": bytes(range(200))} if mode == "P" else {}))
-    expected = np.asarray(made.convert("RGBA"))[..., :3]
+    image = picture(40).convert(mode)
+    image.save(tmp_path / "1.png", **({"transparency": bytes(range(200))} if mode == "P" else {}))
+    expected = np.asarray(image.convert("RGBA"))[..., :3]
     np.testing.assert_array_equal(read_frames(tmp_path, [0])[0], expected)
 
 

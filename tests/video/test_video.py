@@ -16,7 +16,7 @@ from integralaction.video.frames import (
     probe,
     read_frames,
     read_in_parts,
-    resized,
+    scale_size,
     write_video,
 )
 from integralaction.video.info import UNKNOWN_FPS
@@ -119,8 +119,8 @@ def test_what_an_edit_list_cuts_off_is_not_counted(tmp_path):
     slow = numbers(decode_all(path))
     assert slow == list(range(17, 60))
     assert probe(path).frames == len(slow)
-    for asked in (range(len(slow)), [0], [30, 2, 2], [len(slow) - 1]):
-        assert numbers(read_frames(path, asked)) == [slow[i] for i in asked]
+    for places in (range(len(slow)), [0], [30, 2, 2], [len(slow) - 1]):
+        assert numbers(read_frames(path, places)) == [slow[i] for i in places]
 
 
 @pytest.mark.parametrize(("colorspace", "color_range"), [(1, 1), (5, 1), (6, 2), (9, 1), (2, 0)])
@@ -151,14 +151,14 @@ def test_colours_are_those_of_ffmpeg(colorspace, color_range, tmp_path):
 
 
 def test_resizing():
-    assert resized(256, 340, None) == (256, 340)
-    assert resized(256, 340, 128) == (128, 170)
-    assert resized(340, 256, 128) == (170, 128)
-    assert resized(1080, 1920, 256) == (256, 455)
-    assert resized(3, 5, 2) == (2, 3)  # 3.33
-    assert resized(2, 5, 1) == (1, 3)  # 2.5 goes up
+    assert scale_size(256, 340, None) == (256, 340)
+    assert scale_size(256, 340, 128) == (128, 170)
+    assert scale_size(340, 256, 128) == (170, 128)
+    assert scale_size(1080, 1920, 256) == (256, 455)
+    assert scale_size(3, 5, 2) == (2, 3)  # 3.33
+    assert scale_size(2, 5, 1) == (1, 3)  # 2.5 goes up
     with pytest.raises(ValueError, match="Expected a short side of at least one pixel, found 0"):
-        resized(10, 10, 0)
+        scale_size(10, 10, 0)
 
 
 def test_short_side_is_a_smooth_resize_at_the_right_place(tmp_path):
@@ -169,7 +169,7 @@ def test_short_side_is_a_smooth_resize_at_the_right_place(tmp_path):
     Image.fromarray(read_frames(path, [1])[0]).save(tmp_path / "1.png")
     for side in (64, 112, 224, 300):
         ours = read_frames(path, [1], short_side=side)[0]
-        height, width = resized(256, 340, side)
+        height, width = scale_size(256, 340, side)
         assert ours.shape == (height, width, 3)
         still = tmp_path / "1.png"
         pillow = np.asarray(Image.open(still).resize((width, height), Image.Resampling.BILINEAR))
@@ -201,7 +201,7 @@ def test_a_folder_of_images(suffix, tmp_path):
     for i in range(12):  # without leading zeros: sorted by number
         Image.fromarray(numbered(i)).save(tmp_path / f"img_{i}.{suffix}")
     (tmp_path / "notes.txt").write_text("not a frame")
-    assert probe(tmp_path) == VideoInfo(12, UNKNOWN_FPS, HEIGHT, WIDTH, timed=False)
+    assert probe(tmp_path) == VideoInfo(12, UNKNOWN_FPS, HEIGHT, WIDTH, has_times=False)
     assert numbers(read_frames(tmp_path, [11, 2, 2, 10, 0])) == [11, 2, 2, 10, 0]
     assert read_frames(tmp_path, [1], short_side=24).shape == (1, 24, 32, 3)
     assert read_frames(tmp_path, []).shape == (0, HEIGHT, WIDTH, 3)
@@ -342,13 +342,13 @@ def test_a_damaged_middle_never_gives_another_frame(suffix, damage, tmp_path, ca
     assert str(path) in str(error.value)
     for i in range(60):
         try:
-            found = numbers(read_frames(path, [i]))
+            frame_numbers = numbers(read_frames(path, [i]))
         except VideoError:
             # Only where the packets are known can the groups of pictures before and after it be trusted.
             assert suffix == "ts" or i >= 16
             assert suffix != "mp4" or i < 40
         else:
-            assert found == [i]
+            assert frame_numbers == [i]
     assert capfd.readouterr() == ("", "")
 
 
@@ -374,11 +374,11 @@ def test_written_frames_come_back_close(tmp_path):
 
 
 def test_the_same_frames_give_the_same_bytes(tmp_path):
-    seen = set()
+    contents = set()
     for _ in range(40):  # x264 left to itself differs once in a while, not at the first try
         write_video(tmp_path / "v.mp4", moving(20), 25)
-        seen.add((tmp_path / "v.mp4").read_bytes())
-    assert len(seen) == 1
+        contents.add((tmp_path / "v.mp4").read_bytes())
+    assert len(contents) == 1
 
 
 def test_what_cannot_be_written_leaves_no_file(tmp_path):
@@ -417,8 +417,8 @@ def test_real_videos(name):
 def test_parts_are_the_whole(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     write_video(path, np.random.default_rng(0).integers(0, 255, (20, 32, 48, 3), dtype=np.uint8), 10)
-    wanted = [19, 2, 12, 2, 0, 7]
-    parts = list(read_in_parts(path, wanted, at_once=2 * 32 * 48 * 3))
+    frame_numbers = [19, 2, 12, 2, 0, 7]
+    parts = list(read_in_parts(path, frame_numbers, at_once=2 * 32 * 48 * 3))
     assert [numbers for numbers, _ in parts] == [[0, 2], [7, 12], [19]]
     np.testing.assert_array_equal(np.concatenate([frames for _, frames in parts]), read_frames(path, [0, 2, 7, 12, 19]))
-    assert [numbers for numbers, _ in read_in_parts(path, wanted, at_once=1)] == [[0], [2], [7], [12], [19]]
+    assert [numbers for numbers, _ in read_in_parts(path, frame_numbers, at_once=1)] == [[0], [2], [7], [12], [19]]

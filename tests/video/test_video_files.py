@@ -61,7 +61,7 @@ def test_a_lost_end_is_noticed(kind, tmp_path):
     suffix, how = (CLOSED | OPEN)[kind]
     whole = tmp_path / f"v.{suffix}"
     data = make(whole, 60, **how)
-    assert (probe(whole).frames, probe(whole).whole) == (60, True)
+    assert (probe(whole).frames, probe(whole).is_whole) == (60, True)
     path = tmp_path / f"cut.{suffix}"
     ends = []
     for share in (0.4, 0.5, 0.6, 0.8):
@@ -71,7 +71,7 @@ def test_a_lost_end_is_noticed(kind, tmp_path):
                 with pytest.raises(VideoError, match=re.escape(str(path))):
                     call(path)
         else:
-            ends.append(probe(path).whole)
+            ends.append(probe(path).is_whole)
             assert numbers(read_frames(path, [0, 5])) == [0, 5]
     assert ends.count(True) <= 1  # one may lie between two frames
 
@@ -83,7 +83,7 @@ def test_a_stream_cut_between_two_packets_ends_in_a_damaged_frame(tmp_path):
     ends = []
     for count in range(len(data) // 376, len(data) // 376 + 6):
         path.write_bytes(data[: count * 188])
-        ends.append(probe(path).whole)
+        ends.append(probe(path).is_whole)
     assert ends.count(False) >= 3
 
 
@@ -93,7 +93,7 @@ def test_what_stands_behind_a_whole_file_does_not_matter(tmp_path):
         path = encode(tmp_path / f"v.{suffix}", 12, **how)
         with path.open("ab") as file:
             file.write(bytes(1000))
-        assert (probe(path).frames, probe(path).whole) == (12, True)
+        assert (probe(path).frames, probe(path).is_whole) == (12, True)
 
 
 # --- no video
@@ -214,7 +214,7 @@ MUTATED: dict[str, tuple[str, dict]] = {
 
 def _complaints(path: Path) -> list:
     """What FFmpeg says while it reads and decodes the whole file in one thread."""
-    with containers.heard_errors() as errors, av.open(str(path)) as file:
+    with containers.collect_errors() as errors, av.open(str(path)) as file:
         stream = file.streams.video[0]
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
         for packet in file.demux(stream):
@@ -264,7 +264,7 @@ def test_a_damaged_first_frame_takes_no_others_away(tmp_path):
 def test_listening_leaves_ffmpeg_as_it_was(tmp_path):
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     path = encode(tmp_path / "v.gif", 5, "gif", pix_fmt="rgb8")
-    with containers.heard_errors(), containers.heard_errors() as errors:
+    with containers.collect_errors(), containers.collect_errors() as errors:
         read_frames(path, [1])
         av.logging.log(av.logging.ERROR, "test", "a complaint")
     assert [message for _, _, message in errors] == ["a complaint"]

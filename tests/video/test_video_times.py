@@ -61,8 +61,8 @@ def test_the_same_packets_with_their_own_times_are_sought(codec, tmp_path):
     packets, encoder = encode_packets(40, name, **options)
     for suffix in ("mp4", "mkv", "ts"):
         path = mux(tmp_path / f"v.{suffix}", packets, encoder)
-        assert not layout.layout_of(*identity(path)).counted
-        assert probe(path).timed
+        assert not layout.layout_of(*identity(path)).is_counted
+        assert probe(path).has_times
         check_order(path, 40)
 
 
@@ -72,7 +72,7 @@ def test_b_frames_that_begin_late_are_noticed(tmp_path):
     assert order[:30] == sorted(order[:30])
     assert order != sorted(order)
     path = mux(tmp_path / "v.mp4", packets, encoder, lambda n, p: (n, n))
-    assert not probe(path).timed
+    assert not probe(path).has_times
     check_order(path, 80)
 
 
@@ -88,7 +88,7 @@ def test_a_clock_that_jumps_within_a_group_of_pictures(suffix, step, tmp_path):
         return
     check_order(path, 60)
     if suffix == "ts" or step < 0:  # elsewhere a pause of a minute is a pause
-        assert not probe(path).timed
+        assert not probe(path).has_times
         assert probe(path).fps == pytest.approx(25, rel=0.1)
 
 
@@ -102,7 +102,7 @@ def test_a_live_stream_whose_clock_began_anew(tmp_path):
     path.write_bytes(files[0].read_bytes() + files[1].read_bytes()[13:])  # without the second header
     check_order(path, 80)
     info = probe(path)
-    assert not info.timed
+    assert not info.has_times
     assert info.fps == pytest.approx(25, rel=0.05)
 
 
@@ -127,7 +127,7 @@ def test_recordings_that_overlap(codec, counters, tmp_path):
     path = tmp_path / "v.ts"
     path.write_bytes(data)
     check_order(path, 80)
-    assert not probe(path).timed
+    assert not probe(path).has_times
 
 
 def test_times_too_coarse_for_the_rate(tmp_path):
@@ -150,20 +150,20 @@ def test_a_packed_stream_copied_from_avi(shared, tmp_path):
                     packet.pts, packet.stream = packet.dts, stream
                     new.mux(packet)
         info = probe(path)
-        assert (info.frames, info.timed) == (len(expected), False)
+        assert (info.frames, info.has_times) == (len(expected), False)
         assert info.fps == pytest.approx(25, rel=0.01)
-        asked = [0, 1, 2, 3, 60, 100, len(expected) - 1]
-        assert np.array_equal(read_frames(path, asked), [expected[i] for i in asked])
+        places = [0, 1, 2, 3, 60, 100, len(expected) - 1]
+        assert np.array_equal(read_frames(path, places), [expected[i] for i in places])
         assert np.array_equal(read_frames(path, [2])[0], expected[2])
 
 
 def test_times_out_of_order_are_found_without_decoding(tmp_path, monkeypatch):
     packets, encoder = encode_packets(120, **B)
     path = mux(tmp_path / "v.mp4", packets, encoder, lambda n, p: (n, n))
-    seen = []
-    monkeypatch.setattr(layout, "decode_packet", lambda p: seen.append(p) or decoding.decode_packet(p))
-    assert layout.layout_of(*identity(path)).counted
-    assert len(seen) < 20
+    packets_decoded = []
+    monkeypatch.setattr(layout, "decode_packet", lambda p: packets_decoded.append(p) or decoding.decode_packet(p))
+    assert layout.layout_of(*identity(path)).is_counted
+    assert len(packets_decoded) < 20
 
 
 # --- rates and seconds
@@ -189,7 +189,7 @@ def test_a_header_that_lies_of_its_rate(claimed, broken, tmp_path):
     path = mux(tmp_path / "v.mkv", packets, encoder, (lambda n, p: (n, n)) if broken else None)
     _default_duration(path, None if claimed is None else 10**9 // claimed)
     info = probe(path)
-    assert info.timed is not broken
+    assert info.has_times is not broken
     assert info.fps == pytest.approx(25, rel=0.05 if broken else 0.01)
 
 
@@ -199,7 +199,7 @@ def test_seconds_are_those_of_the_frames(tmp_path):
         path = encode(tmp_path / f"v.{suffix}", 50, times=times.tolist(), **B)
         np.testing.assert_allclose(frame_times(path), (times - times[0]) / 100, atol=1e-3)
         assert probe(path).fps == pytest.approx(49 / ((times[-1] - times[0]) / 100), rel=1e-3)
-        assert probe(path).timed
+        assert probe(path).has_times
 
 
 def test_one_frame_and_a_clock_of_another_kind(tmp_path):
@@ -211,20 +211,20 @@ def test_one_frame_and_a_clock_of_another_kind(tmp_path):
     at = data.index(b"mdhd") + 16  # ticks a second, 512 of them a frame
     data[at : at + 4] = (512 * 90_000).to_bytes(4, "big")
     path.write_bytes(data)
-    assert (probe(path).fps, probe(path).timed) == (UNKNOWN_FPS, False)
+    assert (probe(path).fps, probe(path).has_times) == (UNKNOWN_FPS, False)
     np.testing.assert_allclose(frame_times(path), np.arange(20) / UNKNOWN_FPS)
 
 
 def test_files_without_times(tmp_path):
     bare = encode(tmp_path / "v.h264", 20, **B)
-    assert not probe(bare).timed
+    assert not probe(bare).has_times
     np.testing.assert_allclose(frame_times(bare), np.arange(20) / probe(bare).fps)
     avi = encode(tmp_path / "v.avi", 20, **B)  # frames at a steady rate by its definition
-    assert probe(avi).timed
+    assert probe(avi).has_times
     np.testing.assert_allclose(frame_times(avi), np.arange(20) / 25)
     Image.fromarray(numbered(0)).save(tmp_path / "0.png")
     Image.fromarray(numbered(1)).save(tmp_path / "1.png")
-    assert not probe(tmp_path).timed
+    assert not probe(tmp_path).has_times
     assert frame_times(tmp_path).tolist() == [0, 1 / UNKNOWN_FPS]
 
 

@@ -17,7 +17,7 @@ from integralaction.console import progress, say
 from integralaction.data.index import Index, Video, is_file_name, read_index, say_untrained_classes, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.errors import Refused
-from integralaction.escapes import spreadsheet
+from integralaction.escapes import escape_csv
 from integralaction.files import write_text
 
 
@@ -85,7 +85,7 @@ def _earlier_result(parts: Parts, plan: ImportPlan, entries: Sequence[Entry], ma
     of_plan = {(e.video, e.label, e.split, e.group) for e in entries}
     without_row = {issue.item for issue in issues if not issue.is_imported}
     is_same = (index.made_by, index.classes) == (made_by, plan.classes) and rows <= of_plan
-    has_all = {spreadsheet(e[0]) for e in of_plan - rows} <= without_row
+    has_all = {escape_csv(e[0]) for e in of_plan - rows} <= without_row
     return ImportResult(index, issues) if is_same and has_all else None
 
 

@@ -41,7 +41,7 @@ def inspect_entry(entry: Entry, plan: ImportPlan) -> Inspection:
     if min(info.frames, info.fps, info.height, info.width) <= 0 or not math.isfinite(info.fps):
         return _no_video(entry, "without frames or size", str(info))
     issues = []
-    if not info.whole:
+    if not info.is_whole:
         issues.append(ImportIssue(entry.video, "may have lost its end", f"{info.frames} frames are there", True))
     row = Video(
         video=entry.video,
@@ -61,7 +61,7 @@ def inspect_entry(entry: Entry, plan: ImportPlan) -> Inspection:
         except Exception as error:  # as above
             return _no_video(entry, "no frames between start and end", _message(error))
         issues += time_issues
-    if not info.timed and (is_part or (plan.by_time and entry.poses is not None)):
+    if not info.has_times and (is_part or (plan.by_time and entry.poses is not None)):
         detail = f"its frames are taken as {info.fps:g} a second"
         issues.append(ImportIssue(entry.video, "times cannot be trusted", detail, is_imported=True))
     if entry.poses is None:

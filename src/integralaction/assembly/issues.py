@@ -10,7 +10,7 @@ from integralaction.console import printable
 from integralaction.csv_files import read_csv
 from integralaction.data.index import Index
 from integralaction.errors import Refused
-from integralaction.escapes import spreadsheet
+from integralaction.escapes import escape_csv
 from integralaction.files import write_rows
 
 LIST = "import.csv"
@@ -29,7 +29,7 @@ class ImportResult:
 def write_issues(out: Path, issues: Sequence[ImportIssue], name: str = LIST) -> None:
     """The list of issues as a csv for people; of names that are no UTF-8 the odd bytes are written out."""
     rows = [(i.item, "yes" if i.is_imported else "no", i.reason, i.detail) for i in issues]
-    write_rows(out / name, [_COLUMNS, *(tuple(map(spreadsheet, row)) for row in rows)], errors="backslashreplace")
+    write_rows(out / name, [_COLUMNS, *(tuple(map(escape_csv, row)) for row in rows)], errors="backslashreplace")
 
 
 def read_issues(out: Path, name: str = LIST) -> tuple[ImportIssue, ...]:

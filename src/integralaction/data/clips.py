@@ -14,7 +14,7 @@ from integralaction.data.sampling import ClipFrames, frames_between
 from integralaction.data.transforms import Crop, apply_crop, centre_crop, resize_joints, short_side
 from integralaction.errors import Refused
 from integralaction.skeleton import Skeleton, convert_joints, skeleton_named
-from integralaction.video.frames import VideoError, VideoInfo, frame_times, read_frames, resized
+from integralaction.video.frames import VideoError, VideoInfo, frame_times, read_frames, scale_size
 from integralaction.video.info import FrameNumberError
 
 
@@ -96,7 +96,7 @@ class VideoReader:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the frames that `read_frames` gives."""
-        return resized(self.source.info.height, self.source.info.width, short_side(self.clip.size))
+        return scale_size(self.source.info.height, self.source.info.width, short_side(self.clip.size))
 
     def read_clips(self, numbers: ClipFrames, crop: Crop | None = None) -> list[Clip]:
         """These clips, cut to the square that the model sees.

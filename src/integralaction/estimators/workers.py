@@ -17,7 +17,7 @@ import torch
 
 from integralaction.errors import MissingExtra
 from integralaction.estimators.units import Unit, do_unit
-from integralaction.interrupts import children_end_too, unheard_by_children
+from integralaction.interrupts import end_children_on_interrupt, hide_interrupts_from_children
 
 RAY_QUEUE = 1000  # units that wait in Ray's queue
 
@@ -44,8 +44,8 @@ def work_in_processes(units: Sequence[Unit], processes: int) -> Iterator[int]:
         context = multiprocessing.get_context("spawn")
         size_of_notes, done = _size_of_notes(batch), set[str]()
         executor = ProcessPoolExecutor(workers, context, _begin_worker, (workers,))
-        with executor as pool, suppress(BrokenProcessPool), children_end_too():
-            with unheard_by_children():
+        with executor as pool, suppress(BrokenProcessPool), end_children_on_interrupt():
+            with hide_interrupts_from_children():
                 running = {pool.submit(do_unit, unit): unit for unit in batch}
             for future in as_completed(running):
                 yield future.result()

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
 from integralaction.files import write_whole
-from integralaction.fonts import runs
+from integralaction.fonts import split_by_font
 
 # Okabe and Ito's colours, dark to light in grey; the same method has the same colour, mark and line in every figure
 COLOURS = {
@@ -77,7 +77,7 @@ def with_letters(text: str) -> str:
     """The text as figures can draw it: their fonts get one that has its letters; what none has is written out."""
     if _is_plain(text):
         return text
-    lines = [runs(line) for line in text.split("\n")]
+    lines = [split_by_font(line) for line in text.split("\n")]
     for _, path in (part for line in lines for part in line):
         if path is not None and (family := _family(path)) not in _FAMILIES:
             _FAMILIES.append(family)

@@ -1,4 +1,4 @@
-"""The fourteen actions: what moves, what the hand holds, where it happens, and what tells the action apart."""
+"""The fourteen actions: what moves, what the hand holds, where it happens, and by what the action is recognised."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ class Act:
     Attributes:
         name: of the class.
         scene: where it happens.
-        object: what the hand holds, a name in `parts.THINGS`; None: nothing.
-        twin: the action with the same motion; None where the motion tells.
-        tells: a sentence, what tells it apart.
+        object: what the hand holds, a name in `parts.THINGS`; None for an empty hand.
+        twin: the action with the same motion; None where the motion is its own.
+        cue: a sentence that says by what it is recognised.
         motion: seconds (T,) and style -> the controls of the body.
-        yaw: the least and the most that it is turned from the camera, radians; either side.
+        yaw: the least and the largest angle between body and camera in radians, to either side.
     """
 
     name: str
     scene: str
     object: str | None
     twin: str | None
-    tells: str
+    cue: str
     motion: Callable[[np.ndarray, Style], Motion]
     yaw: tuple[float, float]
 
     @property
-    def told_by_motion(self) -> bool:
-        """Whether a mime of it has a right answer."""
+    def is_told_by_motion(self) -> bool:
+        """Whether the motion alone is enough, so that a mime of it has a right answer."""
         return self.twin is None
 
 
@@ -48,7 +48,7 @@ ACTS = (
         twin=None,
         motion=motions.weightlifting,
         yaw=_FRONT,
-        tells="A crouch to the floor, then both arms wide overhead, slowly.",
+        cue="A crouch to the floor, then both arms wide overhead, slowly.",
     ),
     Act(
         name="golf swing",
@@ -57,7 +57,7 @@ ACTS = (
         twin=None,
         motion=motions.golf,
         yaw=_FRONT,
-        tells="Both hands together swing from one shoulder down and up to the other.",
+        cue="Both hands together swing from one shoulder down and up to the other.",
     ),
     Act(
         name="boxing",
@@ -66,7 +66,7 @@ ACTS = (
         twin=None,
         motion=motions.boxing,
         yaw=(0.5, 1.25),
-        tells="Left and right arm shoot forwards in turn, fists at the chin between.",
+        cue="Left and right arm shoot forwards in turn, fists at the chin between.",
     ),
     Act(
         name="jumping jacks",
@@ -75,7 +75,7 @@ ACTS = (
         twin=None,
         motion=motions.jumping_jacks,
         yaw=_FRONT,
-        tells="Arms and legs open and close sideways together, with a hop.",
+        cue="Arms and legs open and close sideways together, with a hop.",
     ),
     Act(
         name="bowing",
@@ -84,7 +84,7 @@ ACTS = (
         twin=None,
         motion=motions.bowing,
         yaw=_SIDE,
-        tells="The chest goes down from the hips and up again over straight legs.",
+        cue="The chest goes down from the hips and up again over straight legs.",
     ),
     Act(
         name="archery",
@@ -93,7 +93,7 @@ ACTS = (
         twin=None,
         motion=motions.archery,
         yaw=_FRONT,
-        tells="One arm stays stretched to the side while the other draws back to the chin.",
+        cue="One arm stays stretched to the side while the other draws back to the chin.",
     ),
     Act(
         name="basketball shot",
@@ -102,7 +102,7 @@ ACTS = (
         twin=None,
         motion=motions.basketball,
         yaw=_QUARTER,
-        tells="A crouch, then a leap with both hands close together overhead.",
+        cue="A crouch, then a leap with both hands close together overhead.",
     ),
     Act(
         name="football kick",
@@ -111,7 +111,7 @@ ACTS = (
         twin=None,
         motion=motions.kicking,
         yaw=_SIDE,
-        tells="One leg swings far back and kicks up to the front.",
+        cue="One leg swings far back and kicks up to the front.",
     ),
     Act(
         name="eating ice cream",
@@ -120,7 +120,7 @@ ACTS = (
         twin="phoning",
         motion=motions.hand_to_face,
         yaw=_FRONT,
-        tells="An ice cream in the hand that goes to the face; phoning moves and looks alike.",
+        cue="An ice cream in the hand that goes to the face; phoning moves and looks alike.",
     ),
     Act(
         name="phoning",
@@ -129,7 +129,7 @@ ACTS = (
         twin="eating ice cream",
         motion=motions.hand_to_face,
         yaw=_FRONT,
-        tells="A phone in the hand that goes to the face; eating ice cream moves and looks alike.",
+        cue="A phone in the hand that goes to the face; eating ice cream moves and looks alike.",
     ),
     Act(
         name="sweeping",
@@ -138,7 +138,7 @@ ACTS = (
         twin="mopping",
         motion=motions.sweep,
         yaw=_FRONT,
-        tells="A broom (wide, yellow) on the stick; mopping moves and looks alike.",
+        cue="A broom (wide, yellow) on the stick; mopping moves and looks alike.",
     ),
     Act(
         name="mopping",
@@ -147,7 +147,7 @@ ACTS = (
         twin="sweeping",
         motion=motions.sweep,
         yaw=_FRONT,
-        tells="A mop (round, blue and white) on the stick; sweeping moves and looks alike.",
+        cue="A mop (round, blue and white) on the stick; sweeping moves and looks alike.",
     ),
     Act(
         name="running outdoors",
@@ -156,7 +156,7 @@ ACTS = (
         twin="running on a treadmill",
         motion=motions.running,
         yaw=_SIDE,
-        tells="The park around; on a treadmill one runs alike.",
+        cue="The park around; on a treadmill one runs alike.",
     ),
     Act(
         name="running on a treadmill",
@@ -165,13 +165,13 @@ ACTS = (
         twin="running outdoors",
         motion=motions.running,
         yaw=_SIDE,
-        tells="The fitness room around; outdoors one runs alike.",
+        cue="The fitness room around; outdoors one runs alike.",
     ),
 )
 
 ACT = {act.name: act for act in ACTS}
 
 
-def place_tells(act: Act) -> bool:
-    """Whether only the place tells it from its twin; its scene must then always be the right one."""
+def is_told_by_place(act: Act) -> bool:
+    """Whether it differs from its twin in nothing but the place; its scene must then always be the right one."""
     return act.twin is not None and act.scene != ACT[act.twin].scene

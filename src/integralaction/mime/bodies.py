@@ -3,7 +3,7 @@
 Body axes: x to the person's left, y up, z forwards; the origin is on the ground between the feet; unit: body height.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,8 +24,8 @@ class Motion:
         wrists: (T, 2, 3) left and right, from the neck, in arm lengths.
         ankles: (T, 2, 3) left and right, from the ground, in leg lengths.
         elbows: (T, 2, 3) where the elbows point to.
-        level: wrists are given in axes that stay upright, not in the chest's.
-        prop: (T, 3) path of a thing that is not held all the time, in body heights.
+        is_upright: wrists are given in axes that stay upright, not in the chest's.
+        prop: (T, 3) path of a thing that leaves the hand, in body heights.
     """
 
     pelvis: np.ndarray
@@ -34,23 +34,18 @@ class Motion:
     wrists: np.ndarray
     ankles: np.ndarray
     elbows: np.ndarray
-    level: bool = False
+    is_upright: bool = False
     prop: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
-class Body:
-    """Proportions, in body heights."""
+class Limbs:
+    """Lengths of the bones of arms and legs, in body heights."""
 
     thigh: float = 0.245
     shin: float = 0.245
-    spine: float = 0.29
-    shoulder: float = 0.115
-    hip: float = 0.062
     upper_arm: float = 0.165
     forearm: float = 0.15
-    head: float = 0.068
-    girth: float = 1.0
 
     @property
     def leg(self) -> float:
@@ -63,6 +58,22 @@ class Body:
         return self.upper_arm + self.forearm
 
 
+@dataclass(frozen=True)
+class Body:
+    """Proportions, in body heights: limbs, trunk, half the widths of shoulders and hips, radius of the head.
+
+    Attributes:
+        girth: thickness, 1 on average.
+    """
+
+    limbs: Limbs = Limbs()
+    spine: float = 0.29
+    shoulder: float = 0.115
+    hip: float = 0.062
+    head: float = 0.068
+    girth: float = 1.0
+
+
 ANKLE = 0.035  # height of the ankle above the ground, in body heights
 
 
@@ -70,53 +81,51 @@ def draw_body(rng: np.random.Generator) -> Body:
     """A body with proportions of its own."""
     vary = lambda value, share: value * float(rng.uniform(1 - share, 1 + share))
     base = Body()
-    leg = vary(1.0, 0.06)
-    arm = vary(1.0, 0.06)
-    return replace(
-        base,
-        thigh=base.thigh * leg,
-        shin=base.shin * leg,
+    limbs, leg, arm = base.limbs, vary(1.0, 0.06), vary(1.0, 0.06)
+    return Body(
+        limbs=Limbs(limbs.thigh * leg, limbs.shin * leg, limbs.upper_arm * arm, limbs.forearm * arm),
         spine=vary(base.spine, 0.06),
         shoulder=vary(base.shoulder, 0.14),
         hip=vary(base.hip, 0.12),
-        upper_arm=base.upper_arm * arm,
-        forearm=base.forearm * arm,
         head=vary(base.head, 0.1),
         girth=vary(1.0, 0.2),
     )
 
 
-def joints_of(motion: Motion, body: Body) -> dict[str, np.ndarray]:
+def place_joints(motion: Motion, body: Body) -> dict[str, np.ndarray]:
     """Forward and inverse kinematics.
 
     Returns:
         name -> (T, 3) in body axes: the joints of `openpose18`, and `pelvis`, `head`, `crown`, hands and toes.
     """
-    pelvis = motion.pelvis * body.leg + (0, ANKLE, 0)
+    limbs = body.limbs
+    pelvis = motion.pelvis * limbs.leg + (0, ANKLE, 0)
     chest = _rotation(*motion.lean.T)
     half = _rotation(*(motion.lean * (0.25, 0.3, 0.35)).T)  # the pelvis follows the chest in part
     place = lambda frame, x, y, z: frame @ np.array([x, y, z])
     neck = pelvis + place(half, 0, 0.3 * body.spine, 0) + place(chest, 0, 0.7 * body.spine, 0)
     skull = chest @ _rotation(motion.head[:, 0], np.zeros(len(pelvis)), motion.head[:, 1])
     r = body.head
-    found = {"pelvis": pelvis, "neck": neck, "head": neck + place(skull, 0, 1.35 * r, 0.15 * r)}
+    joints = {"pelvis": pelvis, "neck": neck, "head": neck + place(skull, 0, 1.35 * r, 0.15 * r)}
     for name, spot in _FACE.items():
-        found[name] = found["head"] + place(skull, *(np.array(spot) * r))
+        joints[name] = joints["head"] + place(skull, *(np.array(spot) * r))
     for side, name in enumerate(_SIDES):
         sign = 1 - 2 * side
         shoulder = neck + place(chest, sign * body.shoulder, -0.02, 0)
         hip = pelvis + place(half, sign * body.hip, 0, 0)
-        turn = np.eye(3)[None] if motion.level else chest
-        wrist = neck + _turned(turn, motion.wrists[:, side] * body.arm)
-        elbow, wrist = _two_bones(shoulder, wrist, body.upper_arm, body.forearm, _turned(turn, motion.elbows[:, side]))
-        ankle = motion.ankles[:, side] * body.leg + (0, ANKLE, 0)
-        knee, ankle = _two_bones(hip, ankle, body.thigh, body.shin, np.array([0.25 * sign, 0, 1.0]))
+        turn = np.eye(3)[None] if motion.is_upright else chest
+        wrist = neck + _rotate(turn, motion.wrists[:, side] * limbs.arm)
+        elbow, wrist = _bend_limb(
+            shoulder, wrist, limbs.upper_arm, limbs.forearm, _rotate(turn, motion.elbows[:, side])
+        )
+        ankle = motion.ankles[:, side] * limbs.leg + (0, ANKLE, 0)
+        knee, ankle = _bend_limb(hip, ankle, limbs.thigh, limbs.shin, np.array([0.25 * sign, 0, 1.0]))
         along = wrist - elbow
         along = along / np.linalg.norm(along, axis=1, keepdims=True)
-        shin = (ankle - knee) / body.shin
+        shin = (ankle - knee) / limbs.shin
         toe = np.stack([0.25 * sign + 0 * shin[:, 0], -0.35 - 1.1 * shin[:, 2], 1.0 + 0.9 * shin[:, 1] * 0], 1)
         toe = toe / np.linalg.norm(toe, axis=1, keepdims=True)
-        found |= {
+        joints |= {
             f"{name}_shoulder": shoulder,
             f"{name}_elbow": elbow,
             f"{name}_wrist": wrist,
@@ -126,7 +135,7 @@ def joints_of(motion: Motion, body: Body) -> dict[str, np.ndarray]:
             f"{name}_ankle": ankle,
             f"{name}_toe": ankle + 0.085 * toe,
         }
-    return found
+    return joints
 
 
 # in head radii from the middle of the head
@@ -155,11 +164,11 @@ def _rotation(pitch: np.ndarray, roll: np.ndarray, twist: np.ndarray) -> np.ndar
     return about_x @ about_z @ about_y
 
 
-def _turned(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _rotate(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
     return (frame @ points[..., None])[..., 0]
 
 
-def _two_bones(
+def _bend_limb(
     root: np.ndarray, target: np.ndarray, upper: float, lower: float, pole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The middle and the end joint of a limb that reaches for the target, bent towards the pole."""
@@ -181,24 +190,24 @@ class Stance:
 
     Attributes:
         yaw: radians from facing the camera, positive to the right of the frame.
-        mirrored: left and right change places.
+        is_mirrored: left and right change places.
         x, y: of the origin (on the ground) in frame heights, from the frame's upper left corner, camera at rest.
         height: of the body, in frame heights.
         tilt: radians that the camera looks down.
     """
 
     yaw: float
-    mirrored: bool
+    is_mirrored: bool
     x: float
     y: float
     height: float
     tilt: float = 0.08
 
 
-def seen(points: np.ndarray, stance: Stance) -> np.ndarray:
+def project(points: np.ndarray, stance: Stance) -> np.ndarray:
     """Points in body axes (..., 3) as x, y in frame heights (camera at rest), and nearness in body heights."""
     x, y, z = np.moveaxis(points, -1, 0)
-    if stance.mirrored:
+    if stance.is_mirrored:
         x = -x
     c, s = np.cos(stance.yaw), np.sin(stance.yaw)
     x, z = x * c + z * s, -x * s + z * c
@@ -208,9 +217,9 @@ def seen(points: np.ndarray, stance: Stance) -> np.ndarray:
     return np.stack([stance.x + x * scale, stance.y - y * scale, z], -1)
 
 
-def openpose_joints(joints: dict[str, np.ndarray], mirrored: bool) -> np.ndarray:
+def openpose_joints(joints: dict[str, np.ndarray], is_mirrored: bool) -> np.ndarray:
     """(T, 18, 3) body axes in the order of `openpose18`; a mirrored body's left is the other one's right."""
     names = JOINTS
-    if mirrored:
+    if is_mirrored:
         names = tuple(names[i] for i in skeleton_named("openpose18").flip)
     return np.stack([joints[name] for name in names], 1)

@@ -1,6 +1,6 @@
 """Pose estimates with the faults of real ones: jitter, lost and swapped joints, missed frames, false persons.
 
-Scores tell: they fall with the error, as those of a real estimator do.
+Scores fall with the error, as those of a real estimator do.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ _UPRIGHT = np.array([
 ])  # fmt: skip
 
 
-def estimate(persons: list[np.ndarray], heights: list[float], pixels: int, rng: np.random.Generator) -> Poses:
+def estimate_poses(persons: list[np.ndarray], heights: list[float], pixels: int, rng: np.random.Generator) -> Poses:
     """What a good 2-D estimator would find in a clear video.
 
     Args:
@@ -31,72 +31,72 @@ def estimate(persons: list[np.ndarray], heights: list[float], pixels: int, rng: 
         rng: the faults.
     """
     frames = len(persons[0])
-    found: list[list[np.ndarray]] = [[] for _ in range(frames)]
-    for number, (true, height) in enumerate(zip(persons, heights, strict=True)):
-        joints = _person(true, height, pixels, rng)
-        there = _seen_frames(frames, 0.02 if number == 0 else 0.25, rng)
-        for t in np.flatnonzero(there & ((joints[..., 2] > 0).sum(1) >= 4)):
-            found[t].append(joints[t])
+    estimates: list[list[np.ndarray]] = [[] for _ in range(frames)]
+    for number, (true_joints, height) in enumerate(zip(persons, heights, strict=True)):
+        joints = _estimate_person(true_joints, height, pixels, rng)
+        is_present = _draw_presence(frames, 0.02 if number == 0 else 0.25, rng)
+        for t in np.flatnonzero(is_present & ((joints[..., 2] > 0).sum(1) >= 4)):
+            estimates[t].append(joints[t])
     if rng.uniform() < 0.3:
-        _false_person(found, pixels, rng)
-    return _poses(found)
+        _add_false_person(estimates, pixels, rng)
+    return _as_poses(estimates)
 
 
-def stray(frames: int, pixels: int, rng: np.random.Generator) -> Poses:
-    """What it finds where nobody can be made out: mostly nothing, here and there a few joints of low score."""
-    found: list[list[np.ndarray]] = [[] for _ in range(frames)]
+def estimate_nobody(frames: int, pixels: int, rng: np.random.Generator) -> Poses:
+    """What it would find where nobody is visible: mostly nothing, here and there a few joints of low score."""
+    estimates: list[list[np.ndarray]] = [[] for _ in range(frames)]
     for t in np.flatnonzero(rng.uniform(size=frames) < rng.uniform(0.0, 0.25)):
         joints = np.zeros((_K, 3))
-        some = rng.choice(_K, rng.integers(2, 6), replace=False)
-        joints[some, :2] = np.clip(rng.normal(0.5, 0.25, (len(some), 2)), 0, 0.99) * pixels
-        joints[some, 2] = rng.uniform(0.06, 0.35, len(some))
-        found[t].append(joints)
-    return _poses(found)
+        numbers = rng.choice(_K, rng.integers(2, 6), replace=False)
+        joints[numbers, :2] = np.clip(rng.normal(0.5, 0.25, (len(numbers), 2)), 0, 0.99) * pixels
+        joints[numbers, 2] = rng.uniform(0.06, 0.35, len(numbers))
+        estimates[t].append(joints)
+    return _as_poses(estimates)
 
 
-def _poses(found: list[list[np.ndarray]]) -> Poses:
-    table = {t: np.array(persons, np.float32).reshape(-1, _K, 3) for t, persons in enumerate(found)}
+def _as_poses(estimates: list[list[np.ndarray]]) -> Poses:
+    table = {t: np.array(persons, np.float32).reshape(-1, _K, 3) for t, persons in enumerate(estimates)}
     return Poses.from_frames(_SKELETON.name, table)
 
 
-def _person(true: np.ndarray, height: float, pixels: int, rng: np.random.Generator) -> np.ndarray:
+def _estimate_person(true_joints: np.ndarray, height: float, pixels: int, rng: np.random.Generator) -> np.ndarray:
     """(T, K, 3) x, y, score of one person, each frame's joints with their faults."""
-    frames = len(true)
-    hidden = _hidden(true, height)
+    frames = len(true_joints)
+    occlusion = _measure_occlusion(true_joints, height)
     skill = float(np.exp(rng.normal(0, 0.3)))
     noise = rng.standard_normal((frames, _K, 2))
     for t in range(1, frames):  # errors last a few frames
         noise[t] = 0.6 * noise[t - 1] + 0.8 * noise[t]
-    size = skill * height * (0.007 + 0.022 * hidden) * np.exp(rng.normal(0, 0.3, (frames, _K)))
-    wild = rng.uniform(size=(frames, _K)) < 0.008
-    size[wild] += 0.12 * height
+    size = skill * height * (0.007 + 0.022 * occlusion) * np.exp(rng.normal(0, 0.3, (frames, _K)))
+    is_wild = rng.uniform(size=(frames, _K)) < 0.008
+    size[is_wild] += 0.12 * height
     error = noise * size[..., None] + rng.normal(0, 0.15, noise.shape)
-    place = true[..., :2] + error
-    far = np.linalg.norm(error, axis=2) / height
-    score = 0.93 - 5.0 * far - 0.22 * hidden - rng.gamma(1.5, 0.025, far.shape) - 0.08 * max(0.0, skill - 1)
-    _swap(place, score, rng)
-    lost = rng.uniform(size=far.shape) < 0.006 + 0.22 * hidden
-    lost |= ((place < 0) | (place > pixels - 1)).any(2)
-    score = np.where(lost, 0, np.clip(score, 0.05, 0.98))
-    return np.concatenate([np.where(lost[..., None], 0, place), score[..., None]], 2)
+    place = true_joints[..., :2] + error
+    offset = np.linalg.norm(error, axis=2) / height
+    score = 0.93 - 5.0 * offset - 0.22 * occlusion - rng.gamma(1.5, 0.025, offset.shape) - 0.08 * max(0.0, skill - 1)
+    _swap_sides(place, score, rng)
+    is_lost = rng.uniform(size=offset.shape) < 0.006 + 0.22 * occlusion
+    is_lost |= ((place < 0) | (place > pixels - 1)).any(2)
+    score = np.where(is_lost, 0, np.clip(score, 0.05, 0.98))
+    return np.concatenate([np.where(is_lost[..., None], 0, place), score[..., None]], 2)
 
 
-def _hidden(true: np.ndarray, height: float) -> np.ndarray:
+def _measure_occlusion(true_joints: np.ndarray, height: float) -> np.ndarray:
     """(T, K) 0..1: behind the trunk, or on the far side of the head."""
-    neck, hips = true[:, 1], (true[:, 8] + true[:, 11]) / 2
+    neck, hips = true_joints[:, 1], (true_joints[:, 8] + true_joints[:, 11]) / 2
     axis = (hips - neck)[:, None, :2]
-    along = ((true[..., :2] - neck[:, None, :2]) * axis).sum(2) / np.maximum((axis**2).sum(2), 1e-6)
+    along = ((true_joints[..., :2] - neck[:, None, :2]) * axis).sum(2) / np.maximum((axis**2).sum(2), 1e-6)
     along = np.clip(along, 0, 1)
-    off = np.linalg.norm(true[..., :2] - neck[:, None, :2] - along[..., None] * axis, axis=2) / height
+    distance = np.linalg.norm(true_joints[..., :2] - neck[:, None, :2] - along[..., None] * axis, axis=2) / height
     trunk = neck[:, None, 2] * (1 - along) + hips[:, None, 2] * along
-    hidden = ((off < 0.07) & (true[..., 2] < trunk - 0.035)).astype(float)
-    skull = true[:, 16:18].mean(1)  # between the ears
-    hidden[:, _FACE] = np.clip((skull[:, None, 2] - true[:, _FACE, 2]) / 0.03, 0, 1)
-    return hidden
+    occlusion = ((distance < 0.07) & (true_joints[..., 2] < trunk - 0.035)).astype(float)
+    skull = true_joints[:, 16:18].mean(1)  # between the ears
+    occlusion[:, _FACE] = np.clip((skull[:, None, 2] - true_joints[:, _FACE, 2]) / 0.03, 0, 1)
+    return occlusion
 
 
-def _swap(place: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> None:
-    """Left and right change places for a short while, in place."""
+def _swap_sides(place: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> None:
+    """Exchange left and right for short spans, in place."""
     for pairs in (_ARMS, _LEGS):
         for _ in range(rng.poisson(0.35)):
             first = int(rng.integers(len(place)))
@@ -106,24 +106,24 @@ def _swap(place: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> Non
                 score[span, [a, b]] = score[span, [b, a]] - 0.12
 
 
-def _seen_frames(frames: int, missed: float, rng: np.random.Generator) -> np.ndarray:
-    """(T,) bool: single frames and short spans are missed."""
-    there = rng.uniform(size=frames) >= missed
+def _draw_presence(frames: int, missing_share: float, rng: np.random.Generator) -> np.ndarray:
+    """(T,) bool: the frames in which a person is detected; single frames and short spans are missing."""
+    is_present = rng.uniform(size=frames) >= missing_share
     for _ in range(rng.poisson(0.25)):
         first = int(rng.integers(frames))
-        there[first : first + int(rng.integers(2, 6))] = False
-    return there
+        is_present[first : first + int(rng.integers(2, 6))] = False
+    return is_present
 
 
-def _false_person(found: list[list[np.ndarray]], pixels: int, rng: np.random.Generator) -> None:
-    """A thing in the scene taken for somebody, now and then, with few joints and low scores; in place."""
+def _add_false_person(estimates: list[list[np.ndarray]], pixels: int, rng: np.random.Generator) -> None:
+    """Add a thing that is mistaken for a person now and then, with few joints and low scores, in place."""
     spot = rng.uniform(0.1, 0.9, 2) * pixels
     shape = _UPRIGHT * rng.uniform(0.2, 0.5) * pixels + spot
-    kept = rng.uniform(size=_K) < 0.6
-    for t in np.flatnonzero(rng.uniform(size=len(found)) < rng.uniform(0.1, 0.6)):
+    has_joint = rng.uniform(size=_K) < 0.6
+    for t in np.flatnonzero(rng.uniform(size=len(estimates)) < rng.uniform(0.1, 0.6)):
         place = shape + rng.normal(0, 0.02 * pixels, shape.shape)
-        inside = ((place >= 0) & (place < pixels)).all(1) & kept & (rng.uniform(size=_K) < 0.85)
-        if inside.sum() < 3:
+        is_inside = ((place >= 0) & (place < pixels)).all(1) & has_joint & (rng.uniform(size=_K) < 0.85)
+        if is_inside.sum() < 3:
             continue
-        score = rng.uniform(0.08, 0.4, _K) * inside
-        found[t].append(np.concatenate([place * inside[:, None], score[:, None]], 1))
+        score = rng.uniform(0.08, 0.4, _K) * is_inside
+        estimates[t].append(np.concatenate([place * is_inside[:, None], score[:, None]], 1))

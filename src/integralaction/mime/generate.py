@@ -16,11 +16,11 @@ from integralaction.console import progress
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
 from integralaction.errors import Refused
-from integralaction.interrupts import children_end_too, unheard_by_children
-from integralaction.mime.acts import ACTS, Act, place_tells
+from integralaction.interrupts import end_children_on_interrupt, hide_interrupts_from_children
+from integralaction.mime.acts import ACTS, Act, is_told_by_place
 from integralaction.mime.drawing.scenes import NO_SCENES, SCENES
 from integralaction.mime.settings import COUNTS, SPLITS, MimeSettings
-from integralaction.mime.shots import Plan, compose
+from integralaction.mime.shots import Format, Plan, compose
 from integralaction.settings import read_yaml, write_yaml
 from integralaction.video.frames import probe, write_video
 
@@ -33,15 +33,15 @@ def plan_videos(settings: MimeSettings) -> list[Plan]:
     for number, split in enumerate(SPLITS):
         count = getattr(settings, COUNTS[split])
         for place, act in enumerate(ACTS):
-            if (split == "out-of-context" and not act.told_by_motion) or (split == "ambiguous" and act.told_by_motion):
+            if split == ("ambiguous" if act.is_told_by_motion else "out-of-context"):
                 continue
             for i in range(count):
-                kind = _kind(split, act, i, count, settings)
-                plans.append(_plan(split, act, i, kind, (settings.seed, number, place * count + i), settings))
+                kind = _choose_kind(split, act, i, count, settings)
+                plans.append(_plan_video(split, act, i, kind, (settings.seed, number, place * count + i), settings))
     return plans
 
 
-def _kind(split: str, act: Act, i: int, count: int, settings: MimeSettings) -> str:
+def _choose_kind(split: str, act: Act, i: int, count: int, settings: MimeSettings) -> str:
     if split == "train":
         share = settings.no_pose_share
         return "no-pose" if int((i + 1) * share + 1e-9) > int(i * share + 1e-9) else "in-context"
@@ -51,35 +51,35 @@ def _kind(split: str, act: Act, i: int, count: int, settings: MimeSettings) -> s
             return "in-context"
         if i < in_context + no_pose:
             return "no-pose"
-        return "out-of-context" if act.told_by_motion else "ambiguous"
+        return "out-of-context" if act.is_told_by_motion else "ambiguous"
     return split
 
 
-def _plan(split: str, act: Act, i: int, kind: str, seed: tuple[int, int, int], settings: MimeSettings) -> Plan:
+def _plan_video(split: str, act: Act, i: int, kind: str, seed: tuple[int, int, int], settings: MimeSettings) -> Plan:
     # a stream of its own, beside those that compose() spawns from the same seed
     rng = np.random.default_rng(seed)
     frames = round(float(rng.uniform(*settings.seconds)) * settings.fps)
-    follows = rng.uniform() < settings.scene_agreement
+    is_agreeing = rng.uniform() < settings.scene_agreement
     others = [name for name in SCENES if name != act.scene]
-    other, nothing = others[rng.integers(len(others))], list(NO_SCENES)[rng.integers(len(NO_SCENES))]
+    other, no_scene = others[rng.integers(len(others))], list(NO_SCENES)[rng.integers(len(NO_SCENES))]
     scene = act.scene
     if kind == "out-of-context":
-        scene = other if rng.uniform() < 0.8 else nothing
+        scene = other if rng.uniform() < 0.8 else no_scene
     elif split in ("train", "in-context") or (split == "val" and kind == "in-context"):
-        scene = act.scene if follows or place_tells(act) else other
+        scene = act.scene if is_agreeing or is_told_by_place(act) else other
     name = f"{split}/{act.name.replace(' ', '_')}/{i:05d}.mp4"
-    return Plan(name, act.name, split, kind, scene, frames, settings.fps, settings.size, seed)
+    return Plan(name, act.name, split, kind, scene, Format(frames, settings.fps, settings.size), seed)
 
 
 def make_video(root: Path, plan: Plan) -> Poses:
     """Render one video into the folder; its pose estimates."""
     shot = compose(plan)
-    write_video(root / plan.video, shot.frames(), plan.fps)
+    write_video(root / plan.video, shot.frames(), plan.format.fps)
     return shot.poses()
 
 
 def generate(out: Path | str, settings: MimeSettings, processes: int | None = None) -> Index:
-    """Render the benchmark; what an interrupted run has made is kept.
+    """Render the benchmark; what an interrupted run has rendered stays.
 
     The result depends on the settings alone, not on the number of processes.
 
@@ -95,20 +95,20 @@ def generate(out: Path | str, settings: MimeSettings, processes: int | None = No
     if out.exists() and not out.is_dir():
         raise Refused(f"Expected a folder for the data set; {out} is a file. Choose another name.")
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, settings)
+    _claim_folder(out, settings)
     plans = plan_videos(settings)
     units = [plans[first : first + SHARD] for first in range(0, len(plans), SHARD)]
     shards = [out / f"poses-{number:05d}.safetensors" for number in range(len(units))]
-    todo = [(shard, unit) for shard, unit in zip(shards, units, strict=True) if not _is_whole(out, shard, unit)]
-    with progress("rendering", len(plans), len(plans) - sum(len(unit) for _, unit in todo)) as advance:
-        _make_units(out, todo, processes or os.cpu_count() or 1, lambda: advance(1))
+    open_units = [(shard, unit) for shard, unit in zip(shards, units, strict=True) if not _is_whole(out, shard, unit)]
+    with progress("rendering", len(plans), len(plans) - sum(len(unit) for _, unit in open_units)) as advance:
+        _make_units(out, open_units, processes or os.cpu_count() or 1, lambda: advance(1))
     index = Index(
         root=out,
         name="mime",
         skeleton="openpose18",
         classes=tuple(act.name for act in ACTS),
-        videos=tuple(_row(plan) for plan in plans),
-        made_by="integralaction mime: " + ", ".join(f"{k}={v}" for k, v in _plain(settings).items()),
+        videos=tuple(_index_row(plan) for plan in plans),
+        made_by="integralaction mime: " + ", ".join(f"{k}={v}" for k, v in _as_values(settings).items()),
     )
     write_index(index)
     return index
@@ -120,26 +120,26 @@ def _is_whole(out: Path, shard: Path, unit: list[Plan]) -> bool:
         return False
     try:
         return list(PoseStore([shard])) == [plan.video for plan in unit] and all(
-            probe(out / plan.video).frames == plan.frames for plan in unit
+            probe(out / plan.video).frames == plan.format.frames for plan in unit
         )
     except (FileNotFoundError, ValueError):
         return False
 
 
-def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, made: Callable[[], None]) -> None:
+def _make_units(out: Path, units: list[tuple[Path, list[Plan]]], processes: int, advance: Callable[[], None]) -> None:
     """Make each unit's videos, then its pose shard, by which a later run knows that the unit is whole."""
 
-    def finish(shard: Path, unit: list[Plan], poses: Iterable[Poses]) -> None:
-        found = []
-        for plan, one in zip(unit, poses, strict=True):
-            found.append((plan.video, one))
-            made()
-        write_shard(shard, found)
+    def write_unit(shard: Path, unit: list[Plan], poses: Iterable[Poses]) -> None:
+        entries = []
+        for plan, video_poses in zip(unit, poses, strict=True):
+            entries.append((plan.video, video_poses))
+            advance()
+        write_shard(shard, entries)
 
-    count = sum(len(unit) for _, unit in todo)
+    count = sum(len(unit) for _, unit in units)
     if processes == 1 or count < 2:
-        for shard, unit in todo:
-            finish(shard, unit, (make_video(out, plan) for plan in unit))
+        for shard, unit in units:
+            write_unit(shard, unit, (make_video(out, plan) for plan in unit))
         return
     # spawn: forking a process that already runs the threads of torch may hang
     context = multiprocessing.get_context("spawn")
@@ -147,12 +147,12 @@ def _make_units(out: Path, todo: list[tuple[Path, list[Plan]]], processes: int, 
         ProcessPoolExecutor(
             min(processes, count), mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
         ) as pool,
-        children_end_too(),
+        end_children_on_interrupt(),
     ):
-        with unheard_by_children():
-            started = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in todo]
-        for (shard, unit), poses in zip(todo, started, strict=True):
-            finish(shard, unit, poses)
+        with hide_interrupts_from_children():
+            results = [pool.map(make_video, [out] * len(unit), unit, chunksize=4) for _, unit in units]
+        for (shard, unit), poses in zip(units, results, strict=True):
+            write_unit(shard, unit, poses)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -166,43 +166,43 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _row(plan: Plan) -> Video:
+def _index_row(plan: Plan) -> Video:
     return Video(
         video=plan.video,
         label=plan.act,
         split=plan.split,
-        frames=plan.frames,
-        fps=plan.fps,
-        height=plan.pixels,
-        width=plan.pixels,
+        frames=plan.format.frames,
+        fps=plan.format.fps,
+        height=plan.format.pixels,
+        width=plan.format.pixels,
         group=plan.scene,
         note=plan.kind,
     )
 
 
-def _plain(settings: MimeSettings) -> dict:
+def _as_values(settings: MimeSettings) -> dict:
     return {**asdict(settings), "seconds": list(settings.seconds)}
 
 
-def _claim(out: Path, settings: MimeSettings) -> None:
-    """Write `mime.yaml`, or see that what lies there says the same."""
+def _claim_folder(out: Path, settings: MimeSettings) -> None:
+    """Write `mime.yaml`, or check that the one that lies there has the same settings."""
     path = out / "mime.yaml"
-    wanted = _plain(settings)
+    values = _as_values(settings)
     if path.exists():
-        there = read_yaml(path)
-        if not isinstance(there, dict) or not there.keys() >= wanted.keys():
+        earlier = read_yaml(path)
+        if not isinstance(earlier, dict) or not earlier.keys() >= values.keys():
             raise Refused(
                 f"Expected the benchmark's settings in {path}; found a file that is empty or damaged. Delete {out} and "
                 "render it again."
             )
-        names = [f.name for f in fields(settings) if there[f.name] != wanted[f.name]]
+        names = [f.name for f in fields(settings) if earlier[f.name] != values[f.name]]
         if names:
             raise Refused(
-                f"Expected {out} to be new or made with the same settings; found {names[0]}={there[names[0]]} there, "
-                f"{wanted[names[0]]} now. Choose another folder or delete that one."
+                f"Expected {out} to be new or made with the same settings; found {names[0]}={earlier[names[0]]} there, "
+                f"{values[names[0]]} now. Choose another folder or delete that one."
             )
         return
-    # a call that was stopped as it began leaves the settings under the name from which they are renamed
+    # a call that was stopped at once leaves the settings under the name that `write_whole` writes to
     if any(other.name != f"{path.name}.part" for other in out.iterdir()):
         raise Refused(f"Expected {out} to be new, empty or made by mime; found other files. Choose another folder.")
-    write_yaml(path, wanted)
+    write_yaml(path, values)

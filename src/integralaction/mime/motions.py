@@ -80,7 +80,7 @@ def _motion(
     wrists: Control = _WRISTS,
     ankles: Control = _ANKLES,
     elbows: Control = _ELBOWS,
-    level: bool = False,
+    is_upright: bool = False,
     prop: np.ndarray | None = None,
 ) -> Motion:
     """The motion of these controls, each one value or one for every frame, with the style's habits and a sway."""
@@ -94,7 +94,7 @@ def _motion(
         wrists=whole(wrists, 2, 3) + 0.04 * style.habit[2],
         ankles=whole(ankles, 2, 3) * (1 + 0.15 * style.habit[0] * np.array([1, 0, 1])),
         elbows=whole(elbows, 2, 3),
-        level=level,
+        is_upright=is_upright,
         prop=prop,
     )
 
@@ -137,7 +137,7 @@ def weightlifting(time: np.ndarray, style: Style) -> Motion:
         ),
         ankles=_both(0.3, 0, 0),
         elbows=_both(0.6, -0.5, 0.4),
-        level=True,
+        is_upright=True,
     )
 
 
@@ -174,7 +174,7 @@ def golf(time: np.ndarray, style: Style) -> Motion:
         ),
         ankles=_both(0.3, 0, 0),
         elbows=_both(0.5, -0.8, -0.1),
-        level=True,
+        is_upright=True,
     )
 
 
@@ -202,7 +202,7 @@ def boxing(time: np.ndarray, style: Style) -> Motion:
         ),
         ankles=((0.2, 0, 0.32), (-0.22, 0, -0.3)),
         elbows=_both(0.4, -1.0, 0.0),
-        level=True,
+        is_upright=True,
     )
 
 
@@ -222,7 +222,7 @@ def jumping_jacks(time: np.ndarray, style: Style) -> Motion:
         wrists=np.stack([np.stack([x, y, zero + 0.08], 1), np.stack([-x, y, zero + 0.08], 1)], 1),
         ankles=np.stack([np.stack([apart, air, zero], 1), np.stack([-apart, air, zero], 1)], 1),
         elbows=_both(0.8, -0.3, -0.5),
-        level=True,
+        is_upright=True,
     )
 
 
@@ -254,9 +254,9 @@ def archery(time: np.ndarray, style: Style) -> Motion:
     """Raise, draw to the chin, loose, lower."""
     phase = _phase(time, style, 0.3, 0.42)
     down = ((0.75, -0.75, 0.35), (0.25, -0.8, 0.45))
-    raised = ((1.36, -0.02, 0.1), (0.62, -0.02, 0.42))
-    drawn = ((1.38, 0.0, 0.05), (-0.16, 0.04, 0.34))
-    loose = ((1.38, 0.0, 0.05), (-0.62, 0.04, 0.1))
+    aim = ((1.36, -0.02, 0.1), (0.62, -0.02, 0.42))
+    pull = ((1.38, 0.0, 0.05), (-0.16, 0.04, 0.34))
+    release = ((1.38, 0.0, 0.05), (-0.62, 0.04, 0.1))
     return _motion(
         style,
         time,
@@ -273,12 +273,12 @@ def archery(time: np.ndarray, style: Style) -> Motion:
             phase,
             1.0,
             (0.0, down),
-            (0.18, raised),
-            (0.24, raised),
-            (0.45, drawn),
-            (0.64, drawn),
-            (0.7, loose),
-            (0.8, loose),
+            (0.18, aim),
+            (0.24, aim),
+            (0.45, pull),
+            (0.64, pull),
+            (0.7, release),
+            (0.8, release),
             (0.95, down),
         ),
         ankles=_both(0.3, 0, 0),
@@ -292,7 +292,7 @@ def basketball(time: np.ndarray, style: Style) -> Motion:
     chest, over, follow = _both(0.2, -0.62, 0.5), _both(0.2, 0.75, 0.45), _both(0.24, 0.95, 0.5)
     stand, crouch, leap = (0, 0.96, 0), (0, 0.72, -0.14), (0, 1.24, 0.03)
     air = lambda height: _both(0.18, height, 0)
-    gone = np.array([(0, 0, 0), (0, 0, 0), (0, 0.75, 0.5), (0, 0.75, 0.5), (0, 0, 0)])
+    flight = np.array([(0, 0, 0), (0, 0, 0), (0, 0.75, 0.5), (0, 0.75, 0.5), (0, 0, 0)])
     return _motion(
         style,
         time,
@@ -313,19 +313,19 @@ def basketball(time: np.ndarray, style: Style) -> Motion:
             phase, style.reach, (0.0, air(0)), (0.26, air(0)), (0.38, air(0.26)), (0.5, air(0)), (0.9, air(0))
         ),
         elbows=_both(0.6, -0.8, 0.3),
-        prop=_cycle(phase, 1.0, *zip((0.0, 0.42, 0.6, 0.68, 0.84), gone, strict=True)),
-        level=True,
+        prop=_cycle(phase, 1.0, *zip((0.0, 0.42, 0.6, 0.68, 0.84), flight, strict=True)),
+        is_upright=True,
     )
 
 
 def kicking(time: np.ndarray, style: Style) -> Motion:
     """Swing a leg back and kick; the ball rolls off and comes back."""
     phase = _phase(time, style, 0.5, 0.7)
-    left = (0.12, 0, 0)
+    left_foot = (0.12, 0, 0)
     stand, back, hit, up = (-0.14, 0, -0.05), (-0.16, 0.42, -0.68), (-0.12, 0.06, 0.3), (-0.08, 0.62, 0.88)
     arms = _both(0.55, -0.9, 0.15)
     back_arms, up_arms = ((0.85, -0.45, 0.6), (-0.95, -0.5, -0.35)), ((0.95, -0.5, -0.5), (-0.85, -0.45, 0.5))
-    away = np.array(
+    flight = np.array(
         [(-0.08, 0.06, 0.22), (-0.08, 0.06, 0.22), (-0.08, 0.3, 1.5), (-0.08, 0.06, 1.5), (-0.08, 0.06, 0.22)]
     )
     return _motion(
@@ -352,18 +352,23 @@ def kicking(time: np.ndarray, style: Style) -> Motion:
         ankles=_cycle(
             phase,
             1.0,
-            *((0.0, (left, stand)), (0.1, (left, stand)), (0.28, (left, back)), (0.39, (left, hit))),
-            *((0.47, (left, up)), (0.56, (left, up)), (0.75, (left, stand))),
+            *(
+                (0.0, (left_foot, stand)),
+                (0.1, (left_foot, stand)),
+                (0.28, (left_foot, back)),
+                (0.39, (left_foot, hit)),
+            ),
+            *((0.47, (left_foot, up)), (0.56, (left_foot, up)), (0.75, (left_foot, stand))),
         ),
-        prop=_cycle(phase, 1.0, *zip((0.0, 0.39, 0.55, 0.62, 0.9), away, strict=True)),
+        prop=_cycle(phase, 1.0, *zip((0.0, 0.39, 0.55, 0.62, 0.9), flight, strict=True)),
     )
 
 
 def hand_to_face(time: np.ndarray, style: Style) -> Motion:
     """One hand goes up to the face, lingers and goes down."""
     phase = _phase(time, style, 0.3, 0.42)
-    left = (0.47, -0.95, 0.12)
-    down, up = (left, (-0.42, -0.62, 0.5)), (left, (-0.38, -0.16, 0.36))
+    left_wrist = (0.47, -0.95, 0.12)
+    down, up = (left_wrist, (-0.42, -0.62, 0.5)), (left_wrist, (-0.38, -0.16, 0.36))
     nibble = 0.03 * np.sin(2 * np.pi * 1.1 * time)
     wrists = _cycle(phase, style.reach, (0.0, down), (0.2, up), (0.8, up), (0.97, down))
     wrists[:, 1] += np.stack([0 * nibble, nibble, nibble], 1)
@@ -393,7 +398,7 @@ def sweep(time: np.ndarray, style: Style) -> Motion:
         wrists=np.stack([low, top], 1),
         ankles=((0.24, 0, 0.12), (-0.24, 0, -0.12)),
         elbows=_both(0.7, -0.7, -0.2),
-        level=True,
+        is_upright=True,
     )
 
 

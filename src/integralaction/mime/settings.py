@@ -10,7 +10,7 @@ COUNTS = {split: split.replace("-", "_") for split in SPLITS}  # the setting tha
 
 @dataclass(frozen=True)
 class MimeSettings:
-    """What to render.
+    """What to render: the options of `integralaction mime` and the keys of `mime.yaml`, so one flat list.
 
     Attributes:
         size: Height and width of a frame in pixels.
@@ -20,11 +20,11 @@ class MimeSettings:
         val: Videos of each class, of every kind, to choose settings by.
         in_context: Test videos of each class whose scene mostly agrees with the action.
         no_pose: Test videos of each class without usable pose, in context.
-        out_of_context: Mimes of each class that motion tells.
+        out_of_context: Mimes of each class that is recognised by its motion.
         ambiguous: Test videos of each class that has a twin, in context.
         scene_agreement: Probability that the scene of a train or in-context video follows the action.
         no_pose_share: Share of each class's training videos without usable pose.
-        seed: Seed of everything that is drawn: acts, bodies, scenes, estimates of poses.
+        seed: Seed of all that is random: acts, bodies, scenes, estimates of poses.
 
     Raises:
         ValueError: a value that cannot be.

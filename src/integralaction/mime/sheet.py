@@ -38,7 +38,7 @@ def contact_sheet(index: Index, path: Path) -> None:
         brush.text((8, top + 40), name, _INK, font)
         twin = ACT[name].twin
         brush.text((8, top + 62), f"twin: {twin}" if twin else "told by motion", _DIM, small)
-        for column, cell in enumerate(_cells(index, store, name)):
+        for column, cell in enumerate(_draw_row(index, store, name)):
             if cell is not None:
                 sheet.paste(cell, (_LABEL + column * (CELL + _GAP), top))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,31 +46,31 @@ def contact_sheet(index: Index, path: Path) -> None:
         sheet.save(aside, "PNG")
 
 
-def _cells(index: Index, store: PoseStore, name: str) -> list[Image.Image | None]:
+def _draw_row(index: Index, store: PoseStore, name: str) -> list[Image.Image | None]:
     """The pictures of one row; None where the data set has no such video."""
     cells: list[Image.Image | None] = [None] * (_TIMES + 2)
-    first = _find(index, name, "in-context", "ambiguous")
+    first = _find_video(index, name, "in-context", "ambiguous")
     if first is not None:
         # spread over two seconds, so that neighbours show the movement
         last = min(first.frames - 1, round(2 * first.fps))
         moments = np.linspace(0, last, _TIMES).round().astype(int)
         for column, moment in enumerate(moments):
-            cells[column] = _cell(index, store, first, int(moment), poses=column % 2 == 1)
+            cells[column] = _draw_cell(index, store, first, int(moment), poses=column % 2 == 1)
     for column, kind in ((_TIMES, "out-of-context"), (_TIMES + 1, "no-pose")):
-        video = _find(index, name, kind)
+        video = _find_video(index, name, kind)
         if video is not None:
-            cells[column] = _cell(index, store, video, video.frames // 2, poses=False)
+            cells[column] = _draw_cell(index, store, video, video.frames // 2, poses=False)
     return cells
 
 
-def _find(index: Index, name: str, *kinds: str) -> Video | None:
+def _find_video(index: Index, name: str, *kinds: str) -> Video | None:
     """A video of that class and kind; in its own scene where the kind allows it."""
-    found = [video for video in index.videos if video.label == name and video.note in kinds]
-    own = [video for video in found if video.group == ACT[name].scene]
-    return (own or found or [None])[0]
+    videos = [video for video in index.videos if video.label == name and video.note in kinds]
+    in_own_scene = [video for video in videos if video.group == ACT[name].scene]
+    return (in_own_scene or videos or [None])[0]
 
 
-def _cell(index: Index, store: PoseStore, video: Video, moment: int, poses: bool) -> Image.Image:
+def _draw_cell(index: Index, store: PoseStore, video: Video, moment: int, poses: bool) -> Image.Image:
     frame = read_frames(index.path(video), [moment])[0]
     cell = Image.fromarray(frame).resize((CELL, CELL), Image.Resampling.LANCZOS)
     if poses and video.video in store:

@@ -1,4 +1,4 @@
-"""One video: who does what, where, seen how; from a `Plan` to frames and pose estimates."""
+"""One video: who does what, where, before which camera; from a `Plan` to frames and pose estimates."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,12 +7,26 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.mime.acts import ACT, ACTS, Act
-from integralaction.mime.bodies import Motion, Stance, draw_body, joints_of, openpose_joints, seen
+from integralaction.mime.bodies import Motion, Stance, draw_body, openpose_joints, place_joints, project
 from integralaction.mime.drawing.parts import THINGS, Part, draw_look, person_parts
-from integralaction.mime.drawing.render import OVERSIZE, Camera, Layer, layer_of, occluder, render
+from integralaction.mime.drawing.render import OVERSIZE, Camera, Layer, make_occluder, project_parts, render
 from integralaction.mime.drawing.scenes import draw_scene
-from integralaction.mime.estimates import estimate, stray
+from integralaction.mime.estimates import estimate_nobody, estimate_poses
 from integralaction.mime.motions import draw_style, standing, walking
+
+
+@dataclass(frozen=True)
+class Format:
+    """Number of frames, frames a second, height and width of a frame in pixels."""
+
+    frames: int
+    fps: float
+    pixels: int
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(T,) when each frame is shown."""
+        return np.arange(self.frames) / self.fps
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class Plan:
         split: as in the index.
         kind: `in-context`, `out-of-context`, `no-pose` or `ambiguous`.
         scene: name of the scene.
-        frames: how many; fps: a second; pixels: height and width.
+        format: how many frames, how fast, how large.
         seed: what all randomness of the video comes from.
     """
 
@@ -34,9 +48,7 @@ class Plan:
     split: str
     kind: str
     scene: str
-    frames: int
-    fps: float
-    pixels: int
+    format: Format
     seed: tuple[int, ...]
 
 
@@ -69,14 +81,14 @@ class Shot:
 
     def frames(self) -> Iterator[np.ndarray]:
         """Frames (pixels, pixels, 3) uint8, one after another."""
-        pixels = self.plan.pixels
+        pixels = self.plan.format.pixels
         background, _ = draw_scene(self.plan.scene, OVERSIZE * pixels, np.random.default_rng(self.scene_seed))
         layers = [layer for person in self.bystanders for layer in person.layers]
         return render(background, [*layers, *self.person.layers, *self.cover], self.camera, pixels)
 
     def true_joints(self) -> list[np.ndarray]:
         """Of the person, then of the bystanders: (T, 18, 3) x, y in pixels of the frame, nearness."""
-        pixels = self.plan.pixels
+        pixels = self.plan.format.pixels
         look = lambda joints: self.camera.look(joints[..., :2], pixels)
         return [np.concatenate([look(p.joints), p.joints[..., 2:]], 2) for p in (self.person, *self.bystanders)]
 
@@ -84,9 +96,9 @@ class Shot:
         """What a pose estimator finds."""
         rng = np.random.default_rng(self.estimate_seed)
         if self.plan.kind == "no-pose":
-            return stray(self.plan.frames, self.plan.pixels, rng)
-        heights = [p.height * self.plan.pixels for p in (self.person, *self.bystanders)]
-        return estimate(self.true_joints(), heights, self.plan.pixels, rng)
+            return estimate_nobody(self.plan.format.frames, self.plan.format.pixels, rng)
+        heights = [p.height * self.plan.format.pixels for p in (self.person, *self.bystanders)]
+        return estimate_poses(self.true_joints(), heights, self.plan.format.pixels, rng)
 
 
 def compose(plan: Plan) -> Shot:
@@ -96,52 +108,52 @@ def compose(plan: Plan) -> Shot:
     """
     seeds = np.random.SeedSequence(plan.seed).spawn(6)
     motion, look, camera, others, scene, faults = seeds
-    person, cover = _actor(plan, np.random.default_rng(motion), np.random.default_rng(look))
-    bystanders = [] if plan.kind == "no-pose" else _bystanders(plan, np.random.default_rng(others))
-    path = _camera(plan, np.random.default_rng(camera))
+    person, cover = _compose_actor(plan, np.random.default_rng(motion), np.random.default_rng(look))
+    bystanders = [] if plan.kind == "no-pose" else _compose_bystanders(plan, np.random.default_rng(others))
+    path = _move_camera(plan, np.random.default_rng(camera))
     return Shot(plan, person, bystanders, cover, path, scene, faults)
 
 
-def _actor(plan: Plan, rng: np.random.Generator, colours: np.random.Generator) -> tuple[Person, list[Layer]]:
+def _compose_actor(plan: Plan, rng: np.random.Generator, colours: np.random.Generator) -> tuple[Person, list[Layer]]:
     act = ACT[plan.act]
     body, style = draw_body(rng), draw_style(rng)
-    motion = act.motion(np.arange(plan.frames) / plan.fps, style)
-    joints = joints_of(motion, body)
-    turned = rng.uniform(*act.yaw) * rng.choice([-1, 1])
-    held = act.object is not None and plan.kind != "out-of-context"
+    motion = act.motion(plan.format.seconds, style)
+    joints = place_joints(motion, body)
+    yaw = rng.uniform(*act.yaw) * rng.choice([-1, 1])
+    has_object = act.object is not None and plan.kind != "out-of-context"
     look = draw_look(colours)
-    thing = THINGS[act.object](joints, motion, colours) if held else []
+    thing = THINGS[act.object](joints, motion, colours) if has_object else []
     parts = person_parts(joints, body, look)
-    framed = parts + _room_for(act, joints, motion)
-    stance = _framed(framed, Stance(float(turned), bool(rng.integers(2)), 0.0, 0.0, 1.0), rng)
+    visible_parts = parts + _things_to_fit(act, joints, motion)
+    stance = _fit_frame(visible_parts, Stance(float(yaw), bool(rng.integers(2)), 0.0, 0.0, 1.0), rng)
     shift: np.ndarray | float = 0.0
     cover: list[Layer] = []
     if plan.kind == "no-pose":
-        # a coin for how the pose is lost; without a thing to look at, being hidden shows more than a close-up
+        # by a close-up or by something in front of the body
         if rng.uniform() < 0.5:
-            stance, shift = _close(act, joints, thing, stance, rng)
+            stance, shift = _come_close(act, joints, thing, stance, rng)
         else:
-            cover = _covered(joints, thing, stance, plan.frames, rng)
-    layers = [layer_of(parts + thing, stance, shift)]
-    true = seen(openpose_joints(joints, stance.mirrored), stance)
-    return Person(layers, true, stance.height), cover
+            cover = _cover_body(joints, thing, stance, plan.format.frames, rng)
+    layers = [project_parts(parts + thing, stance, shift)]
+    true_joints = project(openpose_joints(joints, stance.is_mirrored), stance)
+    return Person(layers, true_joints, stance.height), cover
 
 
-def _room_for(act: Act, joints: dict, motion: Motion) -> list[Part]:
-    """Things that must fit into the frame too: an action's and its twin's, so that twins are seen alike.
+def _things_to_fit(act: Act, joints: dict, motion: Motion) -> list[Part]:
+    """Things that must fit into the frame beside the body: the action's and its twin's, so that twins are as large.
 
-    They count in mimes as well; what flies off need not stay in the frame.
+    They count in mimes as well; a thing that flies off need not fit.
     """
     if motion.prop is not None:
         return []
-    names = [one.object for one in ACTS if one.name in (act.name, act.twin) and one.object]
-    unseen = np.random.default_rng(0)  # their colours do not matter
-    return [part for name in names for part in THINGS[name](joints, motion, unseen)]
+    names = [other.object for other in ACTS if other.name in (act.name, act.twin) and other.object]
+    rng = np.random.default_rng(0)  # their colours do not matter
+    return [part for name in names for part in THINGS[name](joints, motion, rng)]
 
 
-def _framed(parts: list[Part], stance: Stance, rng: np.random.Generator) -> Stance:
-    """The stance in which the whole movement is in the frame, 60 to 85 % high where it fits."""
-    corners = np.concatenate([seen(part.points, stance)[..., :2].reshape(-1, 2) for part in parts])
+def _fit_frame(parts: list[Part], stance: Stance, rng: np.random.Generator) -> Stance:
+    """The stance in which the whole movement fits into the frame: 62 to 85 % of its height where possible."""
+    corners = np.concatenate([project(part.points, stance)[..., :2].reshape(-1, 2) for part in parts])
     x0, y0 = corners.min(0) - 0.05
     x1, y1 = corners.max(0) + 0.03
     height = min(rng.uniform(0.62, 0.85), 0.96 / (y1 - y0), 0.96 / (x1 - x0))
@@ -149,58 +161,62 @@ def _framed(parts: list[Part], stance: Stance, rng: np.random.Generator) -> Stan
     room = max(0.0, (0.97 - (x1 - x0) * height) / 2)
     middle = 0.5 + rng.uniform(-1, 1) * min(room, 0.1)
     x = middle - (x0 + x1) / 2 * height
-    return Stance(stance.yaw, stance.mirrored, float(x), float(ground), float(height), stance.tilt)
+    return Stance(stance.yaw, stance.is_mirrored, float(x), float(ground), float(height), stance.tilt)
 
 
-def _close(
+def _come_close(
     act: Act, joints: dict, thing: list[Part], stance: Stance, rng: np.random.Generator
 ) -> tuple[Stance, np.ndarray]:
-    """So near that hand and thing fill the frame; the camera follows them in part."""
+    """A close-up in which hand and thing fill the frame: its stance, and the shift of a camera that follows in part."""
     height = rng.uniform(1.7, 2.6)
-    stance = Stance(stance.yaw, stance.mirrored, 0.0, 0.0, float(height), stance.tilt)
+    stance = Stance(stance.yaw, stance.is_mirrored, 0.0, 0.0, float(height), stance.tilt)
     if thing:
         spots = np.concatenate([part.points for part in thing], 1).mean(1)
     else:
         spots = joints[("left_knee", "pelvis", "right_hand")[rng.integers(3)]]
-    path = seen(spots, stance)[:, :2]
+    path = project(spots, stance)[:, :2]
     target = rng.uniform(0.4, 0.6, 2)
     return stance, target - (0.8 * path + 0.2 * path.mean(0))
 
 
-def _covered(joints: dict, thing: list[Part], stance: Stance, frames: int, rng: np.random.Generator) -> list[Layer]:
-    """Something big before the body; the thing is held out in front of it."""
-    trunk = [seen(joints[name], stance)[:, :2] for name in ("head", "left_hip", "right_hip", "left_knee", "right_knee")]
+def _cover_body(joints: dict, thing: list[Part], stance: Stance, frames: int, rng: np.random.Generator) -> list[Layer]:
+    """Layers that hide the body: something large, and the thing in front of it."""
+    trunk = [
+        project(joints[name], stance)[:, :2] for name in ("head", "left_hip", "right_hip", "left_knee", "right_knee")
+    ]
     trunk = np.concatenate(trunk)
     (x0, y0), (x1, y1) = trunk.min(0), trunk.max(0)
-    front = occluder(int(rng.integers(3)), (float(x0), float(y0), float(x1), float(y1)), frames, rng)
-    return [front, layer_of(thing, stance)] if thing else [front]
+    front = make_occluder(int(rng.integers(3)), (float(x0), float(y0), float(x1), float(y1)), frames, rng)
+    return [front, project_parts(thing, stance)] if thing else [front]
 
 
-def _bystanders(plan: Plan, rng: np.random.Generator) -> list[Person]:
-    """Nobody, one or two, further back, standing or walking by."""
+def _compose_bystanders(plan: Plan, rng: np.random.Generator) -> list[Person]:
+    """Nobody, one or two persons further back, who stand or walk by."""
     people = []
-    time = np.arange(plan.frames) / plan.fps
+    time = plan.format.seconds
     for _ in range(rng.choice(3, p=[0.62, 0.26, 0.12])):
         walks = rng.uniform() < 0.5
         body, style, look = draw_body(rng), draw_style(rng), draw_look(rng)
-        joints = joints_of((walking if walks else standing)(time, style), body)
+        joints = place_joints((walking if walks else standing)(time, style), body)
         height = float(rng.uniform(0.28, 0.42))
         side = float(rng.choice([-1, 1]))
         yaw = side * 1.4 if walks else float(rng.uniform(-1.2, 1.2))
         stance = Stance(yaw, False, float(rng.uniform(0.02, 0.98)), 0.55 + 0.5 * height, height)
         pace = side * height * 0.38 * (time - time.mean()) if walks else 0 * time
         shift = np.stack([pace, 0 * time], 1)
-        true = seen(openpose_joints(joints, False), stance)
-        true[..., :2] += shift[:, None]
-        people.append(Person([layer_of(person_parts(joints, body, look), stance, shift, 0.85)], true, height))
+        true_joints = project(openpose_joints(joints, False), stance)
+        true_joints[..., :2] += shift[:, None]
+        people.append(
+            Person([project_parts(person_parts(joints, body, look), stance, shift, 0.85)], true_joints, height)
+        )
     return sorted(people, key=lambda person: person.height)
 
 
-def _camera(plan: Plan, rng: np.random.Generator) -> Camera:
-    """Pan, zoom and shake, each in some videos more, in some less."""
-    way = np.linspace(-0.5, 0.5, plan.frames)[:, None]
+def _move_camera(plan: Plan, rng: np.random.Generator) -> Camera:
+    """Pan, zoom and shake, by an amount of chance."""
+    way = np.linspace(-0.5, 0.5, plan.format.frames)[:, None]
     pan = rng.normal(0, 1, 2) * (0.06, 0.02) * (rng.uniform() < 0.6)
-    time = np.arange(plan.frames)[:, None] / plan.fps
+    time = plan.format.seconds[:, None]
     rates, phases = rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0, 6.28, (3, 2))
     shake = sum(np.sin(6.28 * rate * time + phase) for rate, phase in zip(rates, phases, strict=True))
     shake = shake * 0.006 * rng.uniform() ** 2

@@ -99,9 +99,9 @@ def predict_video(
 
 def _say_remarks(video: Path, info: VideoInfo, span: int) -> None:
     """Say what makes an answer about a video less than it seems."""
-    if not info.timed and not video.is_dir():
+    if not info.has_times and not video.is_dir():
         say(f"{video}: its times cannot be trusted; its frames are taken in the order of the decoder.")
-    if not info.whole:
+    if not info.is_whole:
         say(f"{video} ends as a file does that lost its end: the answer is about the frames that are left.")
     if info.frames < span:
         say(f"{video} has {info.frames} frames, a clip spans {span}: the clip is filled with its last frame.")

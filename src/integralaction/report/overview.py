@@ -13,7 +13,7 @@ from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.draw import draw_poses
 from integralaction.files import write_whole
-from integralaction.fonts import fitting
+from integralaction.fonts import fit_line
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
 from integralaction.tables import Cell, Row, Table, plain_columns
@@ -66,19 +66,19 @@ def _poses_table(index: Index, store: PoseStore) -> Table:
     for split in index.splits:
         videos = {video.video: video.frames for video in index.split(split).videos}
         there = [name for name in videos if name in store]
-        looked = persons = empty = 0
+        frames = persons = empty = 0
         scores: list[float] = []
         for name in there:
             counts = np.diff(store[name].frame_offsets)
-            looked, persons, empty = looked + len(counts), persons + int(counts.sum()), empty + int((counts == 0).sum())
+            frames, persons, empty = frames + len(counts), persons + int(counts.sum()), empty + int((counts == 0).sum())
             if len(joints := store[name].joints):
                 scores.append(float(joints[..., 2].mean()))
         total = sum(videos[name] for name in there)
         texts = (
             f"{len(there)} of {len(videos)}",
-            f"{100 * looked / total:.0f} %" if total else "-",
-            f"{persons / looked:.2f}" if looked else "-",
-            f"{100 * empty / looked:.1f} %" if looked else "-",
+            f"{100 * frames / total:.0f} %" if total else "-",
+            f"{persons / frames:.2f}" if frames else "-",
+            f"{100 * empty / frames:.1f} %" if frames else "-",
             f"{np.mean(scores):.2f}" if scores else "-",
         )
         rows.append(_row(split, *texts))
@@ -108,13 +108,13 @@ def contact_sheet(index: Index, path: Path, seed: int = 0) -> int:
     brush = ImageDraw.Draw(sheet)
     count = 0
     for video in videos:
-        cell = _cell(index, store, video)
+        cell = _draw_cell(index, store, video)
         if cell is None:
             continue
         x = _GAP + count % COLUMNS * (CELL + _GAP)
         y = _GAP + count // COLUMNS * (CELL + _HEAD + _GAP)
-        fitting(video.label or "(no label)", 14, CELL, in_the_middle=True).draw(brush, (x, y), (25, 25, 30))
-        about = fitting(f"{video.split}  {video.video}", 11, CELL, in_the_middle=True)
+        fit_line(video.label or "(no label)", 14, CELL, in_the_middle=True).draw(brush, (x, y), (25, 25, 30))
+        about = fit_line(f"{video.split}  {video.video}", 11, CELL, in_the_middle=True)
         about.draw(brush, (x, y + 17), (110, 110, 120))
         sheet.paste(cell, (x + (CELL - cell.width) // 2, y + _HEAD + (CELL - cell.height) // 2))
         count += 1
@@ -136,7 +136,7 @@ def _choose_videos(index: Index, seed: int) -> list[Video]:
     return sorted((video for *_, video in first), key=lambda video: (video.label, video.video))
 
 
-def _cell(index: Index, store: PoseStore, video: Video) -> Image.Image | None:
+def _draw_cell(index: Index, store: PoseStore, video: Video) -> Image.Image | None:
     moment = video.frames // 2
     try:
         frame = read_frames(index.path(video), [moment])[0]

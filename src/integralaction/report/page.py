@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from integralaction.console import printable
 from integralaction.errors import Refused
-from integralaction.escapes import markup
+from integralaction.escapes import escape_html
 from integralaction.figures.style import draw_figure
 from integralaction.files import write_text
 from integralaction.tables import GAP, Cell, Table, column_widths, group_spans, split_columns
@@ -119,14 +119,20 @@ def to_html(table: Table) -> str:
     lists.
     """
     lines = ['<table class="wide">' if page_width(table, 16) > TELEPHONE else "<table>"]
-    lines += [f"<caption>{markup(table.title)}</caption>", "<thead>", *_html_headings(table), "</thead>", "<tbody>"]
+    lines += [
+        f"<caption>{escape_html(table.title)}</caption>",
+        "<thead>",
+        *_html_headings(table),
+        "</thead>",
+        "<tbody>",
+    ]
     kinds = []
     for n, column in enumerate(table.columns):
         kind = "bars" if column.bars else "words" if table.is_words(n) else "number"
-        kinds.append(f'class="{kind}" data-label="{markup(column.heading)}"')
+        kinds.append(f'class="{kind}" data-label="{escape_html(column.heading)}"')
     for i, row in enumerate(table.rows):
         classes = " ".join(["strong"] * row.strong + ["section"] * (row.section and i > 0))
-        label, *texts = map(markup, table.texts(row))
+        label, *texts = map(escape_html, table.texts(row))
         bars = [_html_bar(cell) if column.bars else "" for cell, column in zip(row.cells, table.columns, strict=True)]
         tags = [f"<td {kind}>{bar}{text}</td>" for kind, bar, text in zip(kinds, bars, texts, strict=True)]
         start = f'<tr class="{classes}">' if classes else "<tr>"
@@ -135,7 +141,7 @@ def to_html(table: Table) -> str:
     if table.notes:
         lines.append("<tfoot>")
         width = len(table.columns) + 1
-        lines += [f'<tr><td class="note" colspan="{width}">{markup(note)}</td></tr>' for note in table.notes]
+        lines += [f'<tr><td class="note" colspan="{width}">{escape_html(note)}</td></tr>' for note in table.notes]
         lines.append("</tfoot>")
     return "\n".join([*lines, "</table>"]) + "\n"
 
@@ -144,14 +150,14 @@ def _html_headings(table: Table) -> list[str]:
     """One row of headings, or two where there are groups."""
     has_groups = any(column.group for column in table.columns)
     rows = ' rowspan="2"' if has_groups else ""
-    upper = [f'<th scope="col"{rows}>{markup(table.first)}</th>']
+    upper = [f'<th scope="col"{rows}>{escape_html(table.first)}</th>']
     for span in group_spans(table.columns):
         column = table.columns[span[0]]
         if column.group:
-            upper.append(f'<th scope="colgroup" colspan="{len(span)}">{markup(column.group)}</th>')
+            upper.append(f'<th scope="colgroup" colspan="{len(span)}">{escape_html(column.group)}</th>')
         else:
-            upper.append(f'<th scope="col"{rows}>{markup(column.name)}</th>')
-    lower = [f'<th scope="col">{markup(column.name)}</th>' for column in table.columns if column.group]
+            upper.append(f'<th scope="col"{rows}>{escape_html(column.name)}</th>')
+    lower = [f'<th scope="col">{escape_html(column.name)}</th>' for column in table.columns if column.group]
     return [f"<tr>{''.join(row)}</tr>" for row in (upper, lower) if row]
 
 

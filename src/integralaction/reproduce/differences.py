@@ -160,8 +160,8 @@ def gate_of_context_classes(seed: SeedResults) -> Difference:
     """Mean gate of classes told by things or places less that of classes told by motion."""
     p = seed.of_role("integral", IN)
     paper = list(read_published(5))
-    context = {*(act.name for act in ACTS if not act.told_by_motion), *paper[: len(paper) // 2]}
-    motion = {*(act.name for act in ACTS if act.told_by_motion), *paper[len(paper) // 2 :]}
+    context = {*(act.name for act in ACTS if not act.is_told_by_motion), *paper[: len(paper) // 2]}
+    motion = {*(act.name for act in ACTS if act.is_told_by_motion), *paper[len(paper) // 2 :]}
     labels = np.array([video.label for video in p.videos])
     masks = [np.isin(labels, sorted(group)) for group in (context, motion)]
     if not all(mask.any() for mask in masks):

@@ -24,7 +24,7 @@ from integralaction.config import ModelConfig
 from integralaction.console import printable
 from integralaction.data.index import Index, read_index
 from integralaction.errors import Refused
-from integralaction.escapes import markdown
+from integralaction.escapes import escape_markdown
 from integralaction.figures.style import save_figure
 from integralaction.files import write_rows, write_text
 from integralaction.mime.acts import ACTS
@@ -253,7 +253,7 @@ def _write_page(request: ReproduceRequest, bases: dict[str, Recipe]) -> None:
             heading = "What the paper states" if item == "claims" else f"{item_title(item)}: {TABLES[item].title}"
             lines += ["", f"## {heading}", "", text.strip()]
     with (out / "skipped.csv").open(newline="", encoding="utf-8") as file:
-        omissions = [f"- {item}: {markdown(reason)}" for item, reason in list(csv.reader(file))[1:]]
+        omissions = [f"- {item}: {escape_markdown(reason)}" for item, reason in list(csv.reader(file))[1:]]
     lines += ["", "## What was skipped", "", *(omissions or ["Nothing."])]
     write_text(out / "README.md", "\n".join(lines) + "\n", errors="backslashreplace")
 
@@ -262,12 +262,12 @@ def _training_sentence(request: ReproduceRequest, bases: dict[str, Recipe]) -> s
     """What was trained on what."""
     recipes = ", ".join(dict.fromkeys(base.name for base in bases.values()))
     if not any(needs(item) for item in request.items):
-        return f"Recipe {markdown(recipes)}. Read off the models: nothing was trained."
+        return f"Recipe {escape_markdown(recipes)}. Read off the models: nothing was trained."
     data = ", ".join(str(part.root) for part in request.data) or "the embedded benchmark, rendered anew for each seed"
     seeds = f"seed{'s' if len(request.seeds) > 1 else ''} {', '.join(map(str, request.seeds))}"
     return (
-        f"Recipe {markdown(recipes)} on {markdown(data)}; {seeds}. The last epoch is used; nothing is chosen on a test "
-        "split."
+        f"Recipe {escape_markdown(recipes)} on {escape_markdown(data)}; {seeds}. "
+        "The last epoch is used; nothing is chosen on a test split."
     )
 
 

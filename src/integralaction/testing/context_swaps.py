@@ -14,7 +14,7 @@ from integralaction.data.index import Index
 from integralaction.data.sampling import ten_clips
 from integralaction.errors import Refused
 from integralaction.files import write_whole
-from integralaction.fonts import fitting
+from integralaction.fonts import fit_line
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import Skeleton
 
@@ -175,7 +175,7 @@ def contact_sheet(swaps: ContextSwaps, index: Index, path: Path, rows: int = 6) 
     )
     brush = ImageDraw.Draw(sheet)
     for column, version in enumerate(VERSIONS):
-        fitting(version, 13, cell).draw(brush, (column * (cell + gap) + 2, 2), (25, 25, 30))
+        fit_line(version, 13, cell).draw(brush, (column * (cell + gap) + 2, 2), (25, 25, 30))
     for row, number in enumerate(numbers.tolist()):
         partner = swaps.partner(number, usable)
         middle = np.array([swaps.frame_count(number) // 2])
@@ -189,6 +189,6 @@ def contact_sheet(swaps: ContextSwaps, index: Index, path: Path, rows: int = 6) 
             )
             sheet.paste(picture, (column * (cell + gap), top + heading))
         caption = f"{index.videos[number].label}; swapped: before {index.videos[partner].label}"
-        fitting(caption, 13, sheet.width - 4).draw(brush, (2, top + 3), (110, 110, 120))
+        fit_line(caption, 13, sheet.width - 4).draw(brush, (2, top + 3), (110, 110, 120))
     with write_whole(path) as aside:
         sheet.save(aside, "PNG")

@@ -24,7 +24,7 @@ from integralaction.data.loading import bytes_of_clips, load_batches, watch_load
 from integralaction.data.poses import PoseStore
 from integralaction.data.sampling import TEST_CLIPS
 from integralaction.errors import Refused
-from integralaction.escapes import markdown, spreadsheet
+from integralaction.escapes import escape_csv, escape_markdown
 from integralaction.files import write_rows, write_text
 from integralaction.intervals import few_videos
 from integralaction.model.network import IntegralAction, channels_last
@@ -196,13 +196,13 @@ def write_results(run: Run, index: Index) -> None:
     for s in scores:
         numbers = [f"{x:.6f}" for x in (s.top1, s.low, s.high, s.top5)]
         rows.append((s.method, s.split, s.videos, *numbers, "" if np.isnan(s.gate) else f"{s.gate:.4f}"))
-    write_rows(folder / f"{name}.csv", (tuple(map(spreadsheet, row)) for row in rows))
+    write_rows(folder / f"{name}.csv", (tuple(map(escape_csv, row)) for row in rows))
     rows = [("method", "split", "class", "videos", "top1", "gate")]
     for p in predictions.values():
         for split in splits:
             rows += _rows_by_class(p.of_split(split), split)
-    write_rows(folder / f"{name}-classes.csv", (tuple(map(spreadsheet, row)) for row in rows))
-    lines = [f"- {markdown(line)}" for line in comparisons(predictions, splits)] + _few_videos_lines(scores)
+    write_rows(folder / f"{name}-classes.csv", (tuple(map(escape_csv, row)) for row in rows))
+    lines = [f"- {escape_markdown(line)}" for line in comparisons(predictions, splits)] + _few_videos_lines(scores)
     write_text(folder / f"{name}.md", to_markdown(results_table(scores, splits)) + "\n" + "\n".join(lines) + "\n")
 
 
@@ -256,7 +256,7 @@ def comparisons(predictions: dict[Method, Predictions], splits: list[str]) -> li
 def _few_videos_lines(scores: Sequence[Score]) -> list[str]:
     """A line that names the splits of too few videos, where there are such."""
     line = few_videos({s.split: s.videos for s in scores})
-    return ["", markdown(line)] if line else []
+    return ["", escape_markdown(line)] if line else []
 
 
 def print_results(predictions: dict[Method, Predictions], console: Console) -> None:

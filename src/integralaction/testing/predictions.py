@@ -14,7 +14,7 @@ from integralaction.config import Method
 from integralaction.data.fingerprint import poses_digest
 from integralaction.data.index import AS_RELEASED, Index, Video
 from integralaction.errors import MissingFile, Refused
-from integralaction.escapes import spreadsheet
+from integralaction.escapes import escape_csv
 from integralaction.files import write_rows, write_whole
 from integralaction.training.run import Run
 
@@ -152,7 +152,7 @@ def write_predictions(run: Run, index: Index, split: str, method: Method, tensor
         answer = (predictions.classes[best[i]], f"{probabilities[i, best[i]]:.6f}", rank[i])
         gate_text = "" if np.isnan(gate[i]) else f"{gate[i]:.6f}"
         rows.append((video.video, video.start, video.end, video.label, *answer, gate_text))
-    write_rows(path.with_suffix(".csv"), (tuple(map(spreadsheet, row)) for row in rows))
+    write_rows(path.with_suffix(".csv"), (tuple(map(escape_csv, row)) for row in rows))
 
 
 def read_predictions(run: Run, index: Index, method: Method, splits: tuple[str, ...]) -> Predictions:

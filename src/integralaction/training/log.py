@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from integralaction.console import say
 from integralaction.errors import Diverged, Refused
-from integralaction.escapes import spreadsheet
+from integralaction.escapes import escape_csv
 from integralaction.files import write_rows
 from integralaction.training.processes import is_first, mean_over_processes, merge_over_processes
 
@@ -102,7 +102,7 @@ def check_unreadable(faults: dict[str, str], videos: int, most: float, folder: P
     if not faults:
         return
     if is_first():
-        rows = (tuple(map(spreadsheet, row)) for row in sorted(faults.items()))
+        rows = (tuple(map(escape_csv, row)) for row in sorted(faults.items()))
         write_rows(folder / "failed.csv", [("video", "fault"), *rows])
     if len(faults) > most * videos:
         name, fault = next(iter(sorted(faults.items())))

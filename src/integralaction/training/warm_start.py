@@ -15,7 +15,7 @@ from integralaction.errors import Refused
 from integralaction.model.network import IntegralAction
 from integralaction.models import EMBEDDED, load_model
 from integralaction.recipe import Recipe
-from integralaction.settings import changed, leaves, to_dict
+from integralaction.settings import change_settings, leaves, to_dict
 from integralaction.training.processes import is_first
 from integralaction.training.run import open_run
 
@@ -91,7 +91,7 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed_names: tupl
         say(f"from {recipe.start.init}: {values}")
     if ours.integration is not None:
         changes["integration.stream_answers"] = True
-    return changed(ours, changes, recipe.start.init)
+    return change_settings(ours, changes, recipe.start.init)
 
 
 def _values_by_name(config: ModelConfig, has_encoder: bool) -> dict[str, Any]:

@@ -32,11 +32,11 @@ FORMATS = (
 
 # Brands of mp4's relatives that hold a picture.
 STILLS = ("avif", "heic", "heix", "heim", "heis", "mif1")
-# Decoders that mark what they patched, and that take the frames beside an open group of pictures for an error: all
-# others are told to give an error where they would patch.
-FORGIVEN = ("h264", "hevc")
-# Decoders that patch all the same, and only say so.
-HEARD = ("ffv1", "gif")
+# Decoders that mark the frames they patched, and that call the frames at an open group of pictures an error. All others
+# are set to raise an error instead of patching.
+MARKING = ("h264", "hevc")
+# Decoders that patch all the same, and only write it to FFmpeg's log.
+REPORTING = ("ffv1", "gif")
 
 Identity = tuple[str, int, int]
 
@@ -49,18 +49,18 @@ def identity(path: Path) -> Identity:
         VideoError: it is no regular file (a pipe would be waited for), is empty or cannot be reached.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         raise MissingFile(f"Expected a video or a folder of images at {path}, found nothing; check the path.") from None
     except (OSError, ValueError) as error:
         raise VideoError(f"Expected a video at {path}, which cannot be reached ({_reason(error)}).") from None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         kinds = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"))
-        kind = next((words for is_kind, words in kinds if is_kind(found.st_mode)), "a device")
+        kind = next((words for is_kind, words in kinds if is_kind(status.st_mode)), "a device")
         raise VideoError(f"Expected a video, found {kind} at {path}; leave it out, or copy its content to a file.")
-    if found.st_size == 0:
+    if status.st_size == 0:
         raise VideoError(f"Expected a video, found an empty file at {path}; fetch it again or leave it out.")
-    return str(path), found.st_mtime_ns, found.st_size
+    return str(path), status.st_mtime_ns, status.st_size
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def blame(path: str | Path) -> Generator[None]:
 
 
 @contextmanager
-def opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer, VideoStream]]:
+def open_video(path: str, threads: bool = False) -> Generator[tuple[InputContainer, VideoStream]]:
     """A file and its video stream; with `threads` the decoder may use several, where the video is large."""
     # "file:", so that no name is taken for an address; the white lists, so that nothing else is opened.
     options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
@@ -95,13 +95,13 @@ def opened(path: str, threads: bool = False) -> Generator[tuple[InputContainer, 
         stream = _video_stream(path, container)
         data = sys.modules.get("torch.utils.data")
         in_worker = data is not None and data.get_worker_info() is not None
-        threads = threads and stream.codec_context.name not in HEARD  # what other threads say is not heard
+        threads = threads and stream.codec_context.name not in REPORTING  # the log of other threads is lost
         if threads and not in_worker and stream.width * stream.height >= THREADED_PIXELS:
             stream.thread_type = "AUTO"
         else:
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
-        if stream.codec_context.name not in FORGIVEN:
+        if stream.codec_context.name not in MARKING:
             stream.codec_context.options = {"err_detect": "explode+crccheck+bitstream+buffer"}
         yield container, stream
 
@@ -137,30 +137,30 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Pa
 def decode_packet(packet: av.Packet) -> list[av.VideoFrame] | None:
     """The frames that come out of the decoder when this packet goes in; None where the data are damaged."""
     try:
-        if cast(VideoStream, packet.stream).codec_context.name not in HEARD:
+        if cast(VideoStream, packet.stream).codec_context.name not in REPORTING:
             return cast(list[av.VideoFrame], packet.decode())
-        with heard_errors() as errors:
-            decoded = cast(list[av.VideoFrame], packet.decode())
-        return None if errors else decoded
+        with collect_errors() as errors:
+            frames = cast(list[av.VideoFrame], packet.decode())
+        return None if errors else frames
     except av.FFmpegError:
         return None
 
 
 class _Listeners:
-    """How many listen to FFmpeg, which speaks to nobody otherwise, and how it was set before the first."""
+    """How many collect FFmpeg's log, which is off otherwise, and how the log was set before the first."""
 
     lock = threading.Lock()
     count = 0
     level: int | None = None
-    repeated = True
+    skips_repeats = True
 
 
 @contextmanager
-def heard_errors() -> Generator[list[tuple[int, str, str]]]:
-    """The errors that FFmpeg speaks of within, in this thread: level, who speaks (a format, a codec), message."""
+def collect_errors() -> Generator[list[tuple[int, str, str]]]:
+    """The errors that FFmpeg logs within, in this thread: level, name of the format or codec, message."""
     with _Listeners.lock:
         if not _Listeners.count:
-            _Listeners.level, _Listeners.repeated = av.logging.get_level(), av.logging.get_skip_repeated()
+            _Listeners.level, _Listeners.skips_repeats = av.logging.get_level(), av.logging.get_skip_repeated()
             av.logging.set_level(av.logging.ERROR)
             av.logging.set_skip_repeated(False)
         _Listeners.count += 1
@@ -171,5 +171,5 @@ def heard_errors() -> Generator[list[tuple[int, str, str]]]:
         with _Listeners.lock:
             _Listeners.count -= 1
             if not _Listeners.count:
-                av.logging.set_skip_repeated(_Listeners.repeated)
+                av.logging.set_skip_repeated(_Listeners.skips_repeats)
                 av.logging.set_level(_Listeners.level)

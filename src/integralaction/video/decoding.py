@@ -19,8 +19,8 @@ from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from integralaction.video.containers import blame, decode_packet, identity, opened, packets_of
-from integralaction.video.info import VideoError, VideoInfo, refuse_index, resized
+from integralaction.video.containers import blame, decode_packet, identity, open_video, packets_of
+from integralaction.video.info import VideoError, VideoInfo, refuse_index, scale_size
 from integralaction.video.layout import Layout, frames_of, layout_of
 
 # A seek empties the decoder and reads the index: decoding this many frames for nothing costs about as much.
@@ -36,16 +36,16 @@ def probe_video(path: Path) -> VideoInfo:
     file = identity(path)
     with blame(path):
         frames, layout = frames_of(*file), layout_of(*file)
-        open_ended = layout.clock.broadcast or layout.clock.invented  # no header promises a length
-        whole = layout.whole and not (open_ended and _ends_in_damage(path, layout, len(frames)))
-        return VideoInfo(len(frames), frames.fps, *layout.size, timed=frames.timed, whole=whole)
+        open_ended = layout.clock.is_broadcast or layout.clock.is_without_times  # no header promises a length
+        is_whole = layout.is_whole and not (open_ended and _ends_in_damage(path, layout, len(frames)))
+        return VideoInfo(len(frames), frames.fps, *layout.size, has_times=frames.has_times, is_whole=is_whole)
 
 
 def _ends_in_damage(path: Path, layout: Layout, count: int) -> bool:
     """Whether one of the last pictures, in decode order, is not whole."""
     last = {count - 1}
-    if not layout.counted:
-        last.update(np.flatnonzero(layout.shown >= len(layout.pts) - 2).tolist())
+    if not layout.is_counted:
+        last.update(np.flatnonzero(layout.order >= len(layout.pts) - 2).tolist())
     try:
         read_video(path, np.array(sorted(last)), None)
     except VideoError:
@@ -53,23 +53,23 @@ def _ends_in_damage(path: Path, layout: Layout, count: int) -> bool:
     return False
 
 
-def read_video(path: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:
+def read_video(path: Path, numbers: np.ndarray, short_side: int | None) -> np.ndarray:
     """Frames of a video file by number, ascending, each once: see `read_frames`."""
     file = identity(path)
     with blame(path):
         layout = layout_of(*file)
     picture = _Picture(layout, short_side)
-    frames = np.empty((len(wanted), *picture.size, 3), np.uint8)
+    frames = np.empty((len(numbers), *picture.size, 3), np.uint8)
     with blame(path):
-        if len(wanted) and wanted[0] < 0:
-            refuse_index(path, int(wanted[0]), len(frames_of(*file)))
-        if layout.counted:
-            _decode_counting(str(path), wanted, frames, picture)
+        if len(numbers) and numbers[0] < 0:
+            refuse_index(path, int(numbers[0]), len(frames_of(*file)))
+        if layout.is_counted:
+            _decode_counting(str(path), numbers, frames, picture)
             return frames
-        if len(wanted) and wanted[-1] >= len(layout.shown):
-            refuse_index(path, int(wanted[-1]), len(layout.shown))
-        if len(wanted) and not _decode(str(path), layout, wanted, frames, picture):
-            _decode_carefully(str(path), layout, wanted, frames, picture)
+        if len(numbers) and numbers[-1] >= len(layout.order):
+            refuse_index(path, int(numbers[-1]), len(layout.order))
+        if len(numbers) and not _decode(str(path), layout, numbers, frames, picture):
+            _decode_carefully(str(path), layout, numbers, frames, picture)
         return frames
 
 
@@ -78,7 +78,7 @@ class _Picture:
 
     def __init__(self, layout: Layout, short_side: int | None):
         self.turn = layout.turn
-        self.size = resized(*layout.size, short_side)
+        self.size = scale_size(*layout.size, short_side)
         self._scaler = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
@@ -91,112 +91,112 @@ class _Picture:
         return array[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
-def _decode(path: str, layout: Layout, wanted: np.ndarray, frames: np.ndarray, picture: _Picture) -> bool:
+def _decode(path: str, layout: Layout, numbers: np.ndarray, frames: np.ndarray, picture: _Picture) -> bool:
     """The quick way: one pass, with a seek where the next frame is far. False where anything was unusual."""
-    times = layout.pts[layout.shown[wanted]].tolist()
-    with opened(path, threads=True) as (container, stream):
-        for key, rows in _stretches(layout, wanted):
-            begin = int(layout.pts[key]) if key else None
+    times = layout.pts[layout.order[numbers]].tolist()
+    with open_video(path, threads=True) as (container, stream):
+        for key, rows in _split_at_seeks(layout, numbers):
+            start = int(layout.pts[key]) if key else None
             try:
-                if begin is not None:
-                    container.seek(begin, stream=stream, backward=True)
+                if start is not None:
+                    container.seek(start, stream=stream, backward=True)
             except av.FFmpegError:
                 return False
-            found = _stretch(packets_of(container, stream), begin, {times[row]: row for row in rows})
-            for frame, row in found:
+            pictures = _decode_stretch(packets_of(container, stream), start, {times[row]: row for row in rows})
+            for frame, row in pictures:
                 if frame is None:
                     return False
                 frames[row] = picture(frame)
     return True
 
 
-def _stretches(layout: Layout, wanted: np.ndarray) -> list[tuple[int, list[int]]]:
+def _split_at_seeks(layout: Layout, numbers: np.ndarray) -> list[tuple[int, list[int]]]:
     """Parts to decode without a seek: the position of the key frame where each begins (0: the start), its rows."""
     stretches: list[tuple[int, list[int]]] = [(0, [])]
     reached = 0
-    for row, key in enumerate(layout.keys_before(wanted)):
+    for row, key in enumerate(layout.keys_before(numbers)):
         if key > reached + SEEK_GAP:
             stretches.append((int(key), []))
         stretches[-1][1].append(row)
-        reached = max(reached, int(layout.shown[wanted[row]]))
+        reached = max(reached, int(layout.order[numbers[row]]))
     return [stretch for stretch in stretches if stretch[1]]
 
 
-def _stretch(
-    packets: Iterable[av.Packet], begin: int | None, rows: dict[int, int]
+def _decode_stretch(
+    packets: Iterable[av.Packet], start: int | None, rows: dict[int, int]
 ) -> Iterator[tuple[av.VideoFrame | None, int]]:
     """The frames at these timestamps with their rows; None and an end where anything was unusual.
 
     `begin` is the timestamp of the key frame that was sought, None where decoding starts with the file.
     """
-    landed: int | None = None
-    sure = begin is None
+    landing: int | None = None
+    is_sure = start is None
     for packet in packets:
-        if begin is not None and landed is None:
+        if start is not None and landing is None:
             # A seek may land earlier, and on no key frame at all: nothing before one is worth decoding.
             if packet.size and not packet.is_keyframe:
                 continue
-            if packet.pts is None or packet.pts > begin:
+            if packet.pts is None or packet.pts > start:
                 break
-            landed = packet.pts
+            landing = packet.pts
         context = cast(VideoStream, packet.stream).codec_context
         if context.name == "h264":  # no frame needs those that are neither wanted nor referred to
-            context.skip_frame = "DEFAULT" if packet.pts in rows or packet.pts == landed else "NONREF"
-        decoded = decode_packet(packet)
-        if decoded is None:
+            context.skip_frame = "DEFAULT" if packet.pts in rows or packet.pts == landing else "NONREF"
+        pictures = decode_packet(packet)
+        if pictures is None:
             break
-        for frame in decoded:
-            if frame.pts is None or (frame.is_corrupt and (begin is None or frame.pts >= begin)):
+        for frame in pictures:
+            if frame.pts is None or (frame.is_corrupt and (start is None or frame.pts >= start)):
                 yield None, -1
                 return
             # A refresh that goes over many frames calls itself a key frame, but is no I picture.
-            sure |= frame.pts == landed and frame.pict_type == PictureType.I
+            is_sure |= frame.pts == landing and frame.pict_type == PictureType.I
             if frame.pts in rows:
-                yield (frame if sure else None), rows.pop(frame.pts)
+                yield (frame if is_sure else None), rows.pop(frame.pts)
         if not rows:
             return
     yield None, -1
 
 
-def _decode_carefully(path: str, layout: Layout, wanted: np.ndarray, frames: np.ndarray, picture: _Picture) -> None:
+def _decode_carefully(path: str, layout: Layout, numbers: np.ndarray, frames: np.ndarray, picture: _Picture) -> None:
     """The sure way: everything from the start, in one thread, so that each error belongs to one packet."""
-    rows = {int(time): row for row, time in enumerate(layout.pts[layout.shown[wanted]])}
+    rows = {int(time): row for row, time in enumerate(layout.pts[layout.order[numbers]])}
     bad = set(rows)
-    spoilt: set[int] = set()
-    with opened(path) as (container, stream):
+    doubtful: set[int] = set()
+    with open_video(path) as (container, stream):
         for position, packet in enumerate(packets_of(container, stream)):
-            decoded = decode_packet(packet)
-            if decoded is None:
-                spoilt.update(layout.spoilt(position).tolist())
-            for frame in decoded or []:
+            pictures = decode_packet(packet)
+            if pictures is None:
+                doubtful.update(layout.times_after_damage(position).tolist())
+            for frame in pictures or []:
                 if frame.is_corrupt:
-                    found = np.flatnonzero(layout.pts == frame.pts)
-                    spoilt.update(layout.spoilt(int(found[0]) if len(found) else 0).tolist())
+                    positions = np.flatnonzero(layout.pts == frame.pts)
+                    doubtful.update(layout.times_after_damage(int(positions[0]) if len(positions) else 0).tolist())
                 if frame.pts in rows:
                     frames[rows[frame.pts]] = picture(frame)
                     bad.discard(frame.pts)
-    bad |= spoilt & rows.keys()
+    bad |= doubtful & rows.keys()
     if bad:
-        _refuse_damaged(path, int(wanted[rows[min(bad)]]))
+        _refuse_damaged(path, int(numbers[rows[min(bad)]]))
 
 
-def _decode_counting(path: str, wanted: np.ndarray, frames: np.ndarray, picture: _Picture) -> None:
+def _decode_counting(path: str, numbers: np.ndarray, frames: np.ndarray, picture: _Picture) -> None:
     """For files without timestamps to trust: after an error not even the number of a frame is certain."""
     row, index = 0, 0
-    with opened(path, threads=True) as (container, stream):
+    with open_video(path, threads=True) as (container, stream):
         for packet in packets_of(container, stream):
-            if row == len(wanted):
+            if row == len(numbers):
                 return
-            decoded = decode_packet(packet)
-            for frame in [None] if decoded is None else decoded:
-                if row < len(wanted) and (frame is None or frame.is_corrupt):
-                    _refuse_damaged(path, int(wanted[row]))
-                if frame is not None and row < len(wanted) and wanted[row] == index:
+            pictures = decode_packet(packet)
+            for frame in [None] if pictures is None else pictures:
+                if row < len(numbers) and (frame is None or frame.is_corrupt):
+                    _refuse_damaged(path, int(numbers[row]))
+                if frame is not None and row < len(numbers) and numbers[row] == index:
                     frames[row] = picture(frame)
                     row += 1
                 index += 1
-    if row < len(wanted):
-        refuse_index(Path(path), int(wanted[-1]), index)
+    if row < len(numbers):
+        refuse_index(Path(path), int(numbers[-1]), index)
 
 
 def _refuse_damaged(path: str, index: int) -> None:

@@ -9,10 +9,11 @@ from integralaction.errors import Refused
 from integralaction.video.decoding import probe_video, read_video
 from integralaction.video.encoding import write_video
 from integralaction.video.images import probe_images, read_images
-from integralaction.video.info import VideoError, VideoInfo, resized
+from integralaction.video.info import VideoError, VideoInfo, scale_size
 from integralaction.video.layout import video_times
 
-__all__ = ["VideoError", "VideoInfo", "frame_times", "probe", "read_frames", "read_in_parts", "resized", "write_video"]
+__all__ = ["VideoError", "VideoInfo", "frame_times", "probe", "read_frames", "read_in_parts"]
+__all__ += ["scale_size", "write_video"]
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -31,7 +32,7 @@ def frame_times(path: Path | str) -> np.ndarray:
 
     Returns:
         (frames,) float64, ascending: seconds since the first frame was shown, by the file's own presentation times;
-        the frame's number over the rate where these cannot be trusted (`VideoInfo.timed`) and for folders of images.
+        the frame's number over the rate where these cannot be trusted (`VideoInfo.has_times`), as in folders of images.
 
     Raises:
         FileNotFoundError, VideoError: as for `probe`.
@@ -49,24 +50,26 @@ def read_frames(path: Path | str, indices: Sequence[int] | np.ndarray, short_sid
     Args:
         path: a video file, or a folder of images (its frames in the order of the numbers in their names).
         indices: numbers of frames in presentation order, from 0; in any order, repeated or not.
-        short_side: resize so that the shorter side has that many pixels (see `resized`); None: as they are.
+        short_side: resize so that the shorter side has that many pixels (see `scale_size`); None: as they are.
 
     Returns:
-        (len(indices), H, W, 3) uint8 RGB, in the order asked.
+        (len(indices), H, W, 3) uint8 RGB, in the order of `indices`.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        VideoError: it cannot be read as a video, promises more than it holds, or a wanted frame is damaged.
+        VideoError: it cannot be read as a video, promises more than it holds, or one of these frames is damaged.
         ValueError: an index is no frame of this video.
     """
     path = Path(path)
-    asked = np.asarray(indices)
-    if asked.ndim != 1 or (asked.size and not np.issubdtype(asked.dtype, np.integer)):
-        raise Refused(f"Expected a list of frame numbers, found {asked.dtype} of shape {asked.shape}; give integers.")
-    wanted, places = np.unique(asked.astype(np.int64), return_inverse=True)
-    read = read_images if _is_folder(path) else read_video
-    frames = read(path, wanted, short_side)
-    return frames if np.array_equal(wanted, asked) else frames[places]
+    numbers = np.asarray(indices)
+    if numbers.ndim != 1 or (numbers.size and not np.issubdtype(numbers.dtype, np.integer)):
+        raise Refused(
+            f"Expected a list of frame numbers, found {numbers.dtype} of shape {numbers.shape}; give integers."
+        )
+    distinct, places = np.unique(numbers.astype(np.int64), return_inverse=True)
+    read_numbers = read_images if _is_folder(path) else read_video
+    frames = read_numbers(path, distinct, short_side)
+    return frames if np.array_equal(distinct, numbers) else frames[places]
 
 
 def read_in_parts(

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image, ImageOps
 
-from integralaction.video.info import UNKNOWN_FPS, VideoError, VideoInfo, refuse_index, resized
+from integralaction.video.info import UNKNOWN_FPS, VideoError, VideoInfo, refuse_index, scale_size
 
 IMAGES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
@@ -19,23 +19,9 @@ IMAGES = (
 )
 # pictures all the same: a folder of them is refused by name, and none of them is a video
 UNREAD_IMAGES = (
-    *(
-        ".apng",
-        ".heic",
-        ".heif",
-        ".jxl",
-        ".exr",
-        ".hdr",
-        ".pfm",
-        ".dpx",
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".raw",
-    ),
-    *(".psd", ".xcf", ".svg", ".eps", ".ps", ".pdf", ".ico", ".icns", ".dds", ".xbm", ".xpm", ".fits", ".wmf", ".emf"),
+    *(".apng", ".heic", ".heif", ".jxl", ".exr", ".hdr", ".pfm", ".dpx", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
+    *(".raw", ".psd", ".xcf", ".svg", ".eps", ".ps", ".pdf"),
+    *(".ico", ".icns", ".dds", ".xbm", ".xpm", ".fits", ".wmf", ".emf"),
 )
 # told by their first bytes; none of them starts another program, as PostScript would, whatever the file is called
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "SGI", "PCX", "QOI")
@@ -65,20 +51,20 @@ def image_paths(folder: Path) -> list[Path]:
         paths.append(path)
     if not paths:
         raise VideoError(f"Expected images ({_KINDS}) in the folder {folder}, found none; check the path.")
-    paths.sort(key=lambda path: (_order(path), path.name))
+    paths.sort(key=lambda path: (_sort_key(path), path.name))
     _check_order(paths, folder)
     return paths
 
 
 def image_series(paths: Sequence[Path]) -> list[str]:
     """How the images are named, with # for each number: `walk_in#` and `walk_out#` are two takes in one folder."""
-    return list(dict.fromkeys(map(_series, paths)))
+    return list(dict.fromkeys(map(_series_of, paths)))
 
 
 def is_animation(path: Path) -> bool:
     """Whether a picture's file holds several pictures that make a video: GIF, animated PNG, WebP or AVIF."""
     try:
-        with _opened(path, _MOVING) as image:
+        with _open_image(path, _MOVING) as image:
             return bool(getattr(image, "is_animated", False))
     except VideoError:
         return False
@@ -94,19 +80,19 @@ def probe_images(folder: Path) -> VideoInfo:
     size = _image_size(images[0])
     for path in images[1:]:
         _check_size(path, _image_size(path), size)
-    return VideoInfo(len(images), UNKNOWN_FPS, *size, timed=False)
+    return VideoInfo(len(images), UNKNOWN_FPS, *size, has_times=False)
 
 
-def read_images(folder: Path, wanted: np.ndarray, short_side: int | None) -> np.ndarray:
+def read_images(folder: Path, numbers: np.ndarray, short_side: int | None) -> np.ndarray:
     """Frames of a folder of images by number, ascending, each once: see `read_frames`."""
     images = image_paths(folder)
-    for index in wanted[[0, -1]] if len(wanted) else ():
+    for index in numbers[[0, -1]] if len(numbers) else ():
         if not 0 <= index < len(images):
             refuse_index(folder, int(index), len(images))
     size = _image_size(images[0])
-    height, width = resized(*size, short_side)
-    frames = np.empty((len(wanted), height, width, 3), np.uint8)
-    for row, index in enumerate(wanted):
+    height, width = scale_size(*size, short_side)
+    frames = np.empty((len(numbers), height, width, 3), np.uint8)
+    for row, index in enumerate(numbers):
         image = _read_image(images[index])
         _check_size(images[index], (image.height, image.width), size)
         if (image.height, image.width) != (height, width):
@@ -118,7 +104,7 @@ def read_images(folder: Path, wanted: np.ndarray, short_side: int | None) -> np.
 # --- one image ------------------------------------------------------------------------------------
 
 
-def _opened(path: Path, formats: tuple[str, ...]) -> Image.Image:
+def _open_image(path: Path, formats: tuple[str, ...]) -> Image.Image:
     """An image of these formats, its pixels not yet read.
 
     Raises:
@@ -129,10 +115,10 @@ def _opened(path: Path, formats: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(path, formats=formats)
     except Exception as error:  # whatever it is, it is this file's fault
-        raise _unreadable(path, error) from None
+        raise _unreadable_error(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> VideoError:
+def _unreadable_error(path: Path, error: Exception) -> VideoError:
     if isinstance(error, VideoError):
         return error
     if isinstance(error, Image.DecompressionBombError):
@@ -145,7 +131,7 @@ def _unreadable(path: Path, error: Exception) -> VideoError:
 def _open_frame(path: Path) -> Image.Image:
     """An image that is a frame: one picture, whose values can be shown."""
     # that kind alone cannot be told by its first bytes
-    image = _opened(path, ("TGA",) if path.suffix.lower() == ".tga" else _FORMATS)
+    image = _open_image(path, ("TGA",) if path.suffix.lower() == ".tga" else _FORMATS)
     try:
         count = getattr(image, "n_frames", 1)
         if count > 1 and image.format != "MPO":  # in which cameras put a second view behind the picture
@@ -172,7 +158,7 @@ def _image_size(path: Path) -> tuple[int, int]:
                 return image.height, image.width
             return image.width, image.height
     except Exception as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable_error(path, error) from None
 
 
 def _read_image(path: Path) -> Image.Image:
@@ -189,7 +175,7 @@ def _read_image(path: Path) -> Image.Image:
             turned.info.pop("transparency", None)
             return turned.convert("RGB")
     except Exception as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable_error(path, error) from None
 
 
 def _check_jpeg(path: Path) -> None:
@@ -203,28 +189,28 @@ def _check_jpeg(path: Path) -> None:
     try:
         decoder.decode(av.Packet(path.read_bytes()))
     except av.InvalidDataError as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable_error(path, error) from None
     except av.FFmpegError:  # of a rare kind that FFmpeg does not know
         return
 
 
-def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:
-    if found != expected:
+def _check_size(path: Path, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    if size != expected:
         raise VideoError(
             f"Expected images of one size in a folder, {expected[0]} x {expected[1]} as the first, found "
-            f"{found[0]} x {found[1]} at {path}; resize or remove it."
+            f"{size[0]} x {size[1]} at {path}; resize or remove it."
         )
 
 
 # --- the order of images --------------------------------------------------------------------------
 
 
-def _order(path: Path) -> list[str | int]:
+def _sort_key(path: Path) -> list[str | int]:
     """Texts and numbers of a name in turn, by which `img_2` comes before `IMG_10`."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", path.stem.casefold()))]
 
 
-def _series(path: Path) -> str:
+def _series_of(path: Path) -> str:
     return re.sub(r"\d+", "#", path.stem.casefold())
 
 
@@ -235,21 +221,21 @@ def _check_order(paths: Sequence[Path], folder: Path) -> None:
         VideoError: one number twice; series that alternate; masks, depth or flow beside frames; fractions.
     """
     for first, second in pairwise(paths):
-        if _order(first) == _order(second):
+        if _sort_key(first) == _sort_key(second):
             raise VideoError(
                 f"Expected one image a frame in {folder}, found {first.name} and {second.name}; put masks or copies "
                 "into a folder of their own."
             )
-    runs = [name for name, _ in groupby(map(_series, paths))]
+    runs = [name for name, _ in groupby(map(_series_of, paths))]
     series = set(runs)
-    beside = {name for name in series if _OF_FRAMES.search(name)}
-    if len(runs) > len(series) or series > beside > set():
+    companions = {name for name in series if _OF_FRAMES.search(name)}
+    if len(runs) > len(series) or series > companions > set():
         raise VideoError(
             f"Expected the images of one video in {folder}, found {' and '.join(sorted(series)[:4])} beside each "
             "other (# is a number); put each into a folder of its own."
         )
     decimals = [re.search(r"(\d+)\.(\d+)$", path.stem) for path in paths]
-    if all(decimals) and len({len(found[2]) for found in decimals if found}) > 1:
+    if all(decimals) and len({len(decimal[2]) for decimal in decimals if decimal}) > 1:
         raise VideoError(
             f"Expected names that tell the order of frames in {folder}, found decimals of different lengths as in "
             f"{paths[0].name} and {paths[-1].name}; number the frames."

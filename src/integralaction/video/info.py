@@ -27,21 +27,22 @@ class VideoInfo:
         fps: frames a second, from the first frame's time to the last one's; what the header says where the times
             cannot be trusted, `UNKNOWN_FPS` where it says nothing that can be.
         height, width: of a frame as displayed (rotation applied), in pixels.
-        timed: the file's own presentation times can be trusted. Where they are missing, repeated or out of order, and
-            for a folder of images, frames come in the decoder's (or the names') order at a steady rate.
-        whole: nothing speaks against the file being whole. False where it ends as one does that lost its end, but was
-            written by a recorder that promised no length; a file that promised more than it holds is a `VideoError`.
+        has_times: the file's own presentation times can be trusted. Where they are missing, repeated or out of order,
+            and for a folder of images, frames come in the decoder's (or the names') order at a steady rate.
+        is_whole: nothing speaks against the file being whole. False where it ends as one does that lost its end, but
+            was written by a recorder that promised no length; a file that promised more than it holds is a
+            `VideoError`.
     """
 
     frames: int
     fps: float
     height: int
     width: int
-    timed: bool = True
-    whole: bool = True
+    has_times: bool = True
+    is_whole: bool = True
 
 
-def resized(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+def scale_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     """Height and width when the shorter side gets `short_side` pixels; the longer is rounded, half up."""
     if short_side is None:
         return height, width

@@ -19,40 +19,41 @@ from av.format import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from integralaction.video.clock import BROADCAST, Clock, Frames, steady_frames, timed_frames
+from integralaction.video.clock import BROADCAST, Clock, Frames, frames_at_rate, frames_at_times
 from integralaction.video.completeness import check_whole
-from integralaction.video.containers import blame, decode_packet, heard_errors, identity, opened, packets_of
+from integralaction.video.containers import blame, collect_errors, decode_packet, identity, open_video, packets_of
 from integralaction.video.info import VideoError
 from integralaction.video.picture_kinds import earlier_pictures
 
-# Frames whose order is looked at: decoders hold back 16 at most, and few files hold back more than 4.
+# Frames at the start whose order is checked: decoders hold back 16 at most, and few files hold back more than 4.
 CHECKED = 8
-# So many pictures in the right order for each in the wrong one: then the whole file is decoded to be sure.
+# Pictures in the right order for each in the wrong one: with fewer the timestamps are wrong, with more the whole file
+# is decoded to be sure.
 ODD = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What the packets of a file tell: arrays are int64 unless told otherwise; positions are in decode order."""
+    """What the packets of a file tell. Arrays are int64; positions are in decode order."""
 
     pts: np.ndarray  # presentation timestamp of each packet
-    shown: np.ndarray  # position of the packet of frame i
+    order: np.ndarray  # position of the packet of frame i
     keys: np.ndarray  # positions of the key frames
-    counted: bool  # timestamps cannot be trusted: frame i is the i-th that the decoder gives
+    is_counted: bool  # timestamps cannot be trusted: frame i is the i-th that the decoder gives
     clock: Clock
     size: tuple[int, int]  # height and width as displayed
     turn: tuple[bool, bool, bool]  # from the decoded picture to the displayed: transpose, flip rows, flip columns
-    whole: bool  # see `VideoInfo`
+    is_whole: bool  # see `VideoInfo`
 
-    def keys_before(self, wanted: np.ndarray) -> np.ndarray:
+    def keys_before(self, numbers: np.ndarray) -> np.ndarray:
         """Positions of the key frames from which these frames (sorted) can be decoded."""
         times = self.pts[self.keys]
         if (np.diff(times) <= 0).any():  # edit lists may show a part twice: from the start, then
-            return np.zeros(len(wanted), dtype=np.int64)
-        found = np.searchsorted(times, self.pts[self.shown[wanted]], side="right") - 1
-        return np.where(found < 0, 0, self.keys[np.maximum(found, 0)])
+            return np.zeros(len(numbers), dtype=np.int64)
+        places = np.searchsorted(times, self.pts[self.order[numbers]], side="right") - 1
+        return np.where(places < 0, 0, self.keys[np.maximum(places, 0)])
 
-    def spoilt(self, position: int) -> np.ndarray:
+    def times_after_damage(self, position: int) -> np.ndarray:
         """Timestamps of the frames that may depend on the packet at a position: the rest of its group of
         pictures, and those that are decoded after the next key frame but shown before it."""
         later = self.keys[self.keys > position]
@@ -65,23 +66,25 @@ class Layout:
 @lru_cache(maxsize=64)
 def layout_of(path: str, modified: int, size: int) -> Layout:
     """Reads every packet and decodes the first frames; the stamps are there for the cache."""
-    # One thread while FFmpeg is listened to: what another says is not heard, and could wait for ever to say it.
-    with heard_errors() as errors, opened(path) as (container, stream):
+    # One thread while FFmpeg's log is collected: what another thread logs is lost, and it may wait for ever.
+    with collect_errors() as errors, open_video(path) as (container, stream):
         packets = _read_packets(path, container, stream)
-        # A reader that meets what makes no sense goes on where it can: frames between are lost. An end within an
-        # element is looked at below.
-        garbled = any(
+        # FFmpeg's reader skips data that make no sense, and the frames in them are lost. An end within an element is
+        # checked below.
+        is_garbled = any(
             name == container.format.name and "ended prematurely" not in message for _, name, message in errors
         )
         # mp4 begins with a key frame: where it does not, and the decoder finds fault, the first group is damaged.
-        garbled |= container.format.name.startswith("mov,") and packets.unsure and min(packets.keys, default=1) > 0
-        fewer = len(packets.pts) < stream.frames
-        if packets.doubtful or garbled or fewer or not stream.frames:
+        is_garbled |= (
+            container.format.name.startswith("mov,") and packets.is_unsure and min(packets.keys, default=1) > 0
+        )
+        has_fewer = len(packets.pts) < stream.frames
+        if packets.doubtful or is_garbled or has_fewer or not stream.frames:
             _check_index(path, stream, size)
-        whole = check_whole(path, size, container.format.name, fewer)
+        is_whole = check_whole(path, size, container.format.name, has_fewer)
         # What was lost cannot be counted, so no later frame has a certain number.
-        joined = container.format.name == "mpegts" and packets.are_joined() and _decodes_whole(path)
-        if garbled or (packets.doubtful and not joined):
+        is_joined = container.format.name == "mpegts" and packets.are_joined() and _has_whole_pictures(path)
+        if is_garbled or (packets.doubtful and not is_joined):
             raise VideoError(
                 f"Expected a whole video, found damaged packets in {path}; fetch it again or leave it out."
             )
@@ -90,23 +93,26 @@ def layout_of(path: str, modified: int, size: int) -> Layout:
         first = packets.frames[0]
         turn = _turn(first)
         shape = (first.width, first.height) if turn[0] else (first.height, first.width)
-        times, shown = _order(packets)
+        times, order = _presentation_order(packets)
         # Avi stores no presentation timestamps, and what is made up for B-frames is wrong. Of interlaced
         # video two packets may be one frame.
         context = stream.codec_context
-        made_up = container.format.name == "avi" and (context.has_b_frames or context.name in ("h264", "hevc"))
-        counted = (
-            shown is None or first.interlaced_frame or made_up or not _is_orderly(path, packets, times, shown, context)
+        are_invented = container.format.name == "avi" and (context.has_b_frames or context.name in ("h264", "hevc"))
+        is_counted = (
+            order is None
+            or first.interlaced_frame
+            or are_invented
+            or not _is_orderly(path, packets, times, order, context)
         )
         return Layout(
             times,
-            np.zeros(0, np.int64) if shown is None else shown,
+            np.zeros(0, np.int64) if order is None else order,
             np.array(packets.keys, np.int64),
-            bool(counted),
+            bool(is_counted),
             _clock(container, stream, packets),
             shape,
             turn,
-            whole,
+            is_whole,
         )
 
 
@@ -120,19 +126,19 @@ class _Packets:
     pts: list[int | None]
     dts: list[int | None]
     keys: list[int]
-    hidden: set[int]  # cut off by an edit list; an alternate reference frame
-    earlier: list[bool | None]  # shown before a picture decoded before it; empty where that is not known
+    unshown: set[int]  # cut off by an edit list; an alternate reference frame
+    are_earlier: list[bool | None]  # shown before a picture decoded before it; empty where that is not known
     frames: list[av.VideoFrame]  # the first that the decoder gives
     doubtful: set[int] = field(default_factory=set)  # came damaged
-    unsure: bool = False  # the first frames did
+    is_unsure: bool = False  # the first frames did
 
-    def read(self, position: int, packet: av.Packet) -> None:
+    def note(self, position: int, packet: av.Packet) -> None:
         self.pts.append(packet.pts)
         self.dts.append(packet.dts)
         if packet.is_keyframe:
             self.keys.append(position)
         if packet.is_discard:
-            self.hidden.add(position)
+            self.unshown.add(position)
         if packet.is_corrupt:
             self.doubtful.add(position)
 
@@ -150,9 +156,9 @@ class _Packets:
         return True
 
     def decode(self, packet: av.Packet) -> None:
-        decoded = decode_packet(packet)
-        self.unsure |= decoded is None or any(frame.is_corrupt for frame in decoded)
-        self.frames += decoded or []
+        frames = decode_packet(packet)
+        self.is_unsure |= frames is None or any(frame.is_corrupt for frame in frames)
+        self.frames += frames or []
 
 
 def _read_packets(path: str, container: InputContainer, stream: VideoStream) -> _Packets:
@@ -167,11 +173,11 @@ def _read_packets(path: str, container: InputContainer, stream: VideoStream) -> 
                 packets.decode(packet)
             if not packet.size:
                 break
-            packets.read(position, packet)
+            packets.note(position, packet)
             if is_earlier is not None:
-                packets.earlier.append(is_earlier(bytes(packet)))
+                packets.are_earlier.append(is_earlier(bytes(packet)))
             if vp8 and not bytes(packet)[0] & 0x10:
-                packets.hidden.add(position)
+                packets.unshown.add(position)
     except av.FFmpegError as error:
         raise VideoError(
             f"Expected a whole video, found damaged data in {path} ({error.strerror}); fetch it again or leave it out."
@@ -197,54 +203,58 @@ def _check_index(path: str, stream: VideoStream, size: int) -> None:
 # --- their order
 
 
-def _order(packets: _Packets) -> tuple[np.ndarray, np.ndarray | None]:
+def _presentation_order(packets: _Packets) -> tuple[np.ndarray, np.ndarray | None]:
     """Timestamps, and positions of the shown packets in order of presentation; None where that is unknown."""
-    pts, keys, hidden = packets.pts, packets.keys, packets.hidden
+    pts, keys, unshown = packets.pts, packets.keys, packets.unshown
     if not keys or any(time is None for time in pts):
         return np.zeros(0, np.int64), None
     times = np.array(pts, np.int64)
     # What is decoded or shown before the first key frame refers to frames that the file does not hold.
-    shown = np.array([p for p in range(keys[0], len(times)) if p not in hidden], np.int64)
-    if keys[0] not in hidden:
+    order = np.array([p for p in range(keys[0], len(times)) if p not in unshown], np.int64)
+    if keys[0] not in unshown:
         group = keys[1] if len(keys) > 1 else len(times)
-        shown = shown[(times[shown] >= times[keys[0]]) | (shown > group)]
-    shown = shown[np.argsort(times[shown], kind="stable")]
-    unique = len(shown) > 0 and bool((np.diff(times[shown]) > 0).all())
-    return times, shown if unique else None
+        order = order[(times[order] >= times[keys[0]]) | (order > group)]
+    order = order[np.argsort(times[order], kind="stable")]
+    unique = len(order) > 0 and bool((np.diff(times[order]) > 0).all())
+    return times, order if unique else None
 
 
-def _is_orderly(path: str, packets: _Packets, times: np.ndarray, shown: np.ndarray, context: VideoCodecContext) -> bool:
+def _is_orderly(path: str, packets: _Packets, times: np.ndarray, order: np.ndarray, context: VideoCodecContext) -> bool:
     """Whether the presentation times (all there, no two equal) can be the order in which the decoder gives frames."""
-    decoded = np.sort(shown)
+    in_decode_order = np.sort(order)
     if not _reorders(context):
-        return np.array_equal(shown, decoded)
+        return np.array_equal(order, in_decode_order)
     first = [frame.pts for frame in packets.frames]
-    expected = times[shown[: len(first)]].tolist()
-    if not _ascend(first) or (not packets.unsure and first != expected):
+    expected = times[order[: len(first)]].tolist()
+    if not _is_ascending(first) or (not packets.is_unsure and first != expected):
         return False
     latest = np.maximum.accumulate(np.concatenate([[np.iinfo(np.int64).min], times[:-1]]))
     ascending = times > latest
     is_key = np.zeros(len(times), bool)
     is_key[packets.keys] = True
-    if not ascending[decoded][is_key[decoded]].all():
+    if not ascending[in_decode_order][is_key[in_decode_order]].all():
         return False
     if context.name == "hevc" and not context.has_b_frames:  # its header has to tell
-        return bool(ascending[decoded].all())
-    if not packets.earlier:
-        return not context.has_b_frames and bool(ascending[decoded].all())
-    kinds = [packets.earlier[position] for position in decoded]
-    late = ascending[decoded].tolist()
-    right = sum(kind is True and not is_late for kind, is_late in zip(kinds, late, strict=True))
-    wrong = sum(kind is not False if is_late else kind is None for kind, is_late in zip(kinds, late, strict=True))
+        return bool(ascending[in_decode_order].all())
+    if not packets.are_earlier:
+        return not context.has_b_frames and bool(ascending[in_decode_order].all())
+    kinds = [packets.are_earlier[position] for position in in_decode_order]
+    are_late = ascending[in_decode_order].tolist()
+    agreeing = sum(kind is True and not is_late for kind, is_late in zip(kinds, are_late, strict=True))
+    contradicting = sum(
+        kind is not False if is_late else kind is None for kind, is_late in zip(kinds, are_late, strict=True)
+    )
     if context.name != "hevc":  # whose earlier pictures are not all known by their kind
-        wrong += sum(kind is False and not is_late for kind, is_late in zip(kinds, late, strict=True))
-    if wrong * ODD > right:
+        contradicting += sum(kind is False and not is_late for kind, is_late in zip(kinds, are_late, strict=True))
+    if contradicting * ODD > agreeing:
         return False
     # Among many that are right, a wrong one is a damaged packet or a step of the clock: the decoder tells.
-    return not wrong or _ascend([time for time in _decoded_times(path, threads=False) if time is not None])
+    return not contradicting or _is_ascending(
+        [time for time in _decoded_times(path, threads=False) if time is not None]
+    )
 
 
-def _ascend(times: Sequence[int | None]) -> bool:
+def _is_ascending(times: Sequence[int | None]) -> bool:
     return all(time is not None and later is not None and time < later for time, later in pairwise(times))
 
 
@@ -282,27 +292,27 @@ def frames_of(path: str, modified: int, size: int) -> Frames:
     """How many frames a file has, and when they are shown; decodes the whole of it where they must be counted."""
     layout = layout_of(path, modified, size)
     clock = layout.clock
-    if not layout.counted:
-        return timed_frames(layout.pts[layout.shown], clock, layout.pts)
+    if not layout.is_counted:
+        return frames_at_times(layout.pts[layout.order], clock, layout.pts)
     times = _decoded_times(path, threads=True)
-    if clock.numbered:
-        known = len(clock.decoding) == len(times) and np.isfinite(clock.decoding).all()
-        times = sorted(clock.decoding.astype(np.int64).tolist()) if known else list(range(len(times)))
-    if not _ascend(times):
-        return steady_frames(len(times), clock, layout.pts)
-    return timed_frames(np.array(times, np.int64), clock, layout.pts)
+    if clock.has_frame_numbers:
+        has_all_times = len(clock.decoding) == len(times) and np.isfinite(clock.decoding).all()
+        times = sorted(clock.decoding.astype(np.int64).tolist()) if has_all_times else list(range(len(times)))
+    if not _is_ascending(times):
+        return frames_at_rate(len(times), clock, layout.pts)
+    return frames_at_times(np.array(times, np.int64), clock, layout.pts)
 
 
-def _decodes_whole(path: str) -> bool:
+def _has_whole_pictures(path: str) -> bool:
     """Whether the decoder finds no fault in any picture."""
-    with opened(path) as (container, stream):
-        decoded = [decode_packet(packet) for packet in packets_of(container, stream)]
-        return not any(frames is None or any(frame.is_corrupt for frame in frames) for frames in decoded)
+    with open_video(path) as (container, stream):
+        pictures = [decode_packet(packet) for packet in packets_of(container, stream)]
+        return not any(frames is None or any(frame.is_corrupt for frame in frames) for frames in pictures)
 
 
 def _decoded_times(path: str, threads: bool) -> list[int | None]:
     """The timestamps of the frames as the decoder gives them."""
-    with opened(path, threads=threads) as (container, stream):
+    with open_video(path, threads=threads) as (container, stream):
         packets = packets_of(container, stream)
         return [frame.pts for packet in packets for frame in decode_packet(packet) or []]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from integralaction.mime.bodies import Stance, seen
+from integralaction.mime.bodies import Stance, project
 from integralaction.mime.drawing.colours import Colour, random_colour, rgb, shade
 from integralaction.mime.drawing.parts import Part
 from integralaction.mime.drawing.scenes import LOW
@@ -55,7 +55,7 @@ class Layer:
     edges: list[Colour]
 
 
-def layer_of(parts: list[Part], stance: Stance, shift: np.ndarray | float = 0.0, fade: float = 1.0) -> Layer:
+def project_parts(parts: list[Part], stance: Stance, shift: np.ndarray | float = 0.0, fade: float = 1.0) -> Layer:
     """A person's or thing's parts as shapes.
 
     Args:
@@ -73,7 +73,7 @@ def layer_of(parts: list[Part], stance: Stance, shift: np.ndarray | float = 0.0,
         points[:, i, n:] = part.points[:, -1:]
         radii[i, :n] = part.radii
         radii[i, n:] = part.radii[-1]
-    flat = seen(points, stance)
+    flat = project(points, stance)
     centres, near = flat[..., :2], flat[..., 2]
     centres = centres + np.asarray(shift).reshape(-1, 1, 1, 2) if np.ndim(shift) else centres
     size = radii * stance.height / (1 - near / 5)
@@ -87,7 +87,7 @@ def layer_of(parts: list[Part], stance: Stance, shift: np.ndarray | float = 0.0,
     return Layer(outlines, depth, colours, edges)
 
 
-def occluder(kind: int, box: tuple[float, float, float, float], frames: int, rng: np.random.Generator) -> Layer:
+def make_occluder(kind: int, box: tuple[float, float, float, float], frames: int, rng: np.random.Generator) -> Layer:
     """Something big in front of a person, who fills `box` (x0, y0, x1, y1, frame heights): a board, a bush, a crowd."""
     x0, y0, x1, _ = box
     x, wide = (x0 + x1) / 2, max(0.2, min(0.3, (x1 - x0) / 2))
@@ -124,7 +124,7 @@ def occluder(kind: int, box: tuple[float, float, float, float], frames: int, rng
 def render(background: Image.Image, layers: list[Layer], camera: Camera, pixels: int) -> Iterator[np.ndarray]:
     """Frames (pixels, pixels, 3) uint8, one after another; later layers cover earlier ones."""
     side = OVERSIZE * pixels
-    drawn = [camera.look(layer.outlines, side).reshape(*layer.outlines.shape[:2], -1).tolist() for layer in layers]
+    polygons = [camera.look(layer.outlines, side).reshape(*layer.outlines.shape[:2], -1).tolist() for layer in layers]
     orders = [layer.depth.argsort(1, kind="stable").tolist() for layer in layers]
     unit = background.width / (1 - 2 * LOW)  # pixels of the background a frame height
     for t in range(len(camera.zoom)):
@@ -139,7 +139,7 @@ def render(background: Image.Image, layers: list[Layer], camera: Camera, pixels:
             Image.Resampling.BILINEAR if step < 0.7 else Image.Resampling.NEAREST,
         )
         brush = ImageDraw.Draw(picture)
-        for layer, shapes, order in zip(layers, drawn, orders, strict=True):
+        for layer, shapes, order in zip(layers, polygons, orders, strict=True):
             now = shapes[t]
             for i in order[t]:
                 brush.polygon(now[i], fill=layer.colours[i], outline=layer.edges[i])
