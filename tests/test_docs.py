@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from integralaction.recipe import Recipe
+from integralaction.settings import leaves, to_dict
+
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/guide.md", "docs/mime.md", "docs/log.md")
 LABELS = {"gate-free": "gate-free (ours without gating)", "lambda-0": "λ = 0 (ours without L_gate)"}
@@ -40,6 +43,14 @@ def test_the_best_average_is_that_of_the_claim() -> None:
     assert f"it has {best:.1f} % out of context" in text, message
     low, high = -100 * float(claim["high"]), -100 * float(claim["low"])
     assert f"95 % interval {low:.1f} to {high:.1f}" in text, f"{message}, interval {low:.1f} to {high:.1f}"
+
+
+def test_the_guide_names_all_settings() -> None:
+    text = (ROOT / "docs/guide.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2].partition("```\n")[0]
+    missing = [
+        name for name, _ in leaves(to_dict(Recipe())) if not set(name.split(".")) <= set(re.findall(r"\w+", text))
+    ]
+    assert not missing, f"docs/guide.md, section Settings: add {', '.join(missing)} to the nested names"
 
 
 @pytest.mark.parametrize("page", PAGES)

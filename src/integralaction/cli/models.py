@@ -183,9 +183,9 @@ def convert(
     mode
         What a released snapshot was trained as, which it cannot tell.
     pose_gate
-        Whether it was trained with its gate, likewise.
+        Whether a released snapshot was trained with its gate, which it cannot tell either.
     pose_frame_factor
-        4 for a released snapshot of 29 pose frames, likewise.
+        4 for a released snapshot of 29 pose frames, which it cannot tell either.
     frames
         Frames in a clip; by default as the file's name says, else 8.
     stride
