@@ -41,8 +41,8 @@ def train(
     out
         The run folder.
     init
-        A model to start from: a run folder, a model file or folder, a hub id, or another project's checkpoint. What a
-        clip is and what its weights need come from it.
+        A model to start from: a run folder, a model file or folder, a hub id, or another project's checkpoint. The
+        settings of a clip and those that its weights need come from it.
     head
         keep: its classifiers too, whose classes must be the data set's; new: other classes.
     device
@@ -115,7 +115,7 @@ def audit(
     sheet: Path | None = None,
     device: Device = "auto",
 ) -> int:
-    """Ask what the answers follow, the person or the scene: on videos whose backgrounds were swapped by their poses.
+    """Ask what the answers follow, the person or the scene: on videos whose persons were put elsewhere.
 
     Parameters
     ----------

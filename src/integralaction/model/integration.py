@@ -6,7 +6,8 @@
       \\--> gate -> G
 
 Each integration takes F_A (B, T, C_A) and F_P (B, T, C_P) and gives an `Integrated`. Its `layers()` tell what it
-consists of. A new one: its class here, its name in `INTEGRATIONS` and in `config.Integration`.
+consists of. A new one: its class here, its name in `INTEGRATIONS` and in `config.Integration`, its
+variant in `recipes`.
 """
 
 # ruff: noqa: RUF001 (the marks that the paper's tables use)
