@@ -148,18 +148,18 @@ class GatedIntegration(FeatureIntegration):
         self.driver = driver = self.DRIVERS[config.method]
         self.align_appearance = _new_alignment(appearance, config)
         self.align_pose = _new_alignment(pose, config)
-        seen = {"pose": pose, "appearance": appearance, "both": appearance + pose}[driver]
-        self.gate = Gate(seen, config.channels, config.gate_norm)
+        inputs = {"pose": pose, "appearance": appearance, "both": appearance + pose}[driver]
+        self.gate = Gate(inputs, config.channels, config.gate_norm)
         self.channels = config.channels
 
     def forward(self, appearance: Float[Tensor, "b t a"], pose: Float[Tensor, "b t p"]) -> Integrated:
         if self.driver == "pose":
-            seen = pose
+            driving = pose
         elif self.driver == "appearance":
-            seen = appearance
+            driving = appearance
         else:
-            seen = torch.cat([appearance, pose], dim=2)
-        logits = self.gate(seen)
+            driving = torch.cat([appearance, pose], dim=2)
+        logits = self.gate(driving)
         gate = torch.sigmoid(logits)
         feature = gate * self.align_appearance(appearance) + (1 - gate) * self.align_pose(pose)
         return Integrated(feature, logits)
