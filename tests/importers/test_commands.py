@@ -5,9 +5,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from integralaction.cli import imports
-from integralaction.cli.main import run
+from integralaction.cli.main import app, run
 from integralaction.importers.folder import Folder
 from integralaction.importers.kinetics import Kinetics
 from integralaction.importers.mimetics import Mimetics
@@ -26,7 +27,7 @@ def test_the_docstring_names_every_option_once(importer: type) -> None:
 
 
 def test_the_help_of_an_importer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(app, "console", Console(width=80))
     assert run(["import", "ntu", "--help"]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
