@@ -10,8 +10,8 @@ from integralaction.clip import Poses
 from integralaction.config import ModelConfig
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import write_pose_store
+from integralaction.data.video import write_video
 from integralaction.recipe import Loading, Optimizer, Recipe, Stage, Stages, Start
-from integralaction.video.frames import write_video
 
 CLASSES = ("down", "right", "still")
 SIZE, FRAMES = 32, 12

@@ -79,7 +79,7 @@ def video_samples(root: Path) -> list[Path]:
 
 
 def read_video(path: Path) -> str:
-    from integralaction.video.frames import probe, read_frames
+    from integralaction.data.video import probe, read_frames
 
     info = probe(path)
     return digest_of([info, read_frames(path, range(min(info.frames, 64)), short_side=32)])
@@ -107,7 +107,7 @@ def read_image(path: Path) -> str:
 
 def pose_samples(root: Path) -> list[Path]:
     """OpenPose's files, COCO results, AlphaPose's: of a video of eight frames beside them."""
-    from integralaction.video.frames import write_video
+    from integralaction.data.video import write_video
 
     random = np.random.default_rng(0)
     paths = []
@@ -134,7 +134,7 @@ def pose_samples(root: Path) -> list[Path]:
 
 
 def read_pose_file(path: Path) -> str:
-    from integralaction.pose_files.read import read_poses
+    from integralaction.data.pose_files import read_poses
 
     return _digest_of_poses(read_poses(path.parent, path.parents[1] / "video.mp4"))
 

@@ -104,7 +104,7 @@ def videos(root: Path) -> None:
     """Six videos in folders of two classes, one of them a folder of images."""
     from PIL import Image
 
-    from integralaction.video.frames import write_video
+    from integralaction.data.video import write_video
 
     for number in range(6):
         frames = toy_frames(number)
@@ -121,7 +121,7 @@ def videos(root: Path) -> None:
 def without_poses(root: Path) -> None:
     """A data set of nine videos without poses, poses as OpenPose would write them, a network that estimates some."""
     from integralaction.data.index import Index, Video, write_index
-    from integralaction.video.frames import write_video
+    from integralaction.data.video import write_video
     from tests.networks import write_network
 
     rows = []

@@ -21,13 +21,13 @@ from integralaction.cli.main import run
 from integralaction.cli.predict import video_paths
 from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
+from integralaction.data.video import read_frames, write_video
 from integralaction.draw import LEAST_HEIGHT
 from integralaction.importers.pyskl import Pyskl
 from integralaction.predict import video as predict
 from integralaction.recipe import Recipe
 from integralaction.recipes import RECIPES, recipe_named
 from integralaction.settings import override, to_dict
-from integralaction.video.frames import read_frames, write_video
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from integralaction.data.dataset import ClipReader, TestClips, TrainClips
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
 from integralaction.data.transforms import Crop, apply_crop, centre_crop, random_crop, resize_joints, short_side
+from integralaction.data.video import probe, read_frames
 from integralaction.skeleton import skeleton_named
-from integralaction.video.frames import probe, read_frames
 from tests.toy import with_values
 
 FLIP = skeleton_named("openpose18").flip

@@ -11,12 +11,12 @@ import torch
 from networks import write_network
 from PIL import Image
 
+from integralaction.data.video import write_video
 from integralaction.estimators import network_files, rtmo
 from integralaction.estimators.choice import load_estimator
 from integralaction.estimators.rtmo import RTMO
 from integralaction.estimators.rtmpose import RTMPose
 from integralaction.estimators.video_poses import estimate_poses
-from integralaction.video.frames import write_video
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 

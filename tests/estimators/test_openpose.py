@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import write_network
 
+from integralaction.data.video import read_frames
 from integralaction.estimators.grouping import LIMBS, group_joints
 from integralaction.estimators.openpose import OpenPose
-from integralaction.video.frames import read_frames
 
 CELLS = (46, 54)  # height and width of a network's maps
 FRAME = (8 * CELLS[0], 8 * CELLS[1])

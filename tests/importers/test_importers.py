@@ -20,9 +20,9 @@ from integralaction.config import ModelConfig
 from integralaction.data.dataset import ClipReader, TestClips
 from integralaction.data.index import AS_RELEASED, Index, read_index
 from integralaction.data.poses import PoseStore, write_pose_store
+from integralaction.data.video import write_video
 from integralaction.importers import kinetics, ntu
 from integralaction.importers.division import divide
-from integralaction.video.frames import write_video
 
 
 def video(path: Path, frames: int = 6, size: tuple[int, int] = (20, 40), fps: float = 10) -> Path:

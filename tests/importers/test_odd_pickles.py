@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from integralaction.assembly.plan import ODD
+from integralaction.data.video import VideoInfo
 from integralaction.importers import pyskl
 from integralaction.importers.kinetics_skeleton import skeleton_reader
 from integralaction.importers.pyskl import Pyskl
-from integralaction.video.frames import VideoInfo
 
 
 def annotation(name: str) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from integralaction.cli.main import run
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
+from integralaction.data.video import write_video
 from integralaction.estimators import units, video_poses
 from integralaction.estimators.choice import EstimatorChoice
 from integralaction.estimators.units import UNIT_SIZE
 from integralaction.importers import pose
 from integralaction.importers.pose import estimate_data_set
-from integralaction.video.frames import write_video
 
 FRAMES, SIZE = 30, 64
 

@@ -13,13 +13,13 @@ from PIL import Image
 
 from integralaction.data.index import Index, read_index
 from integralaction.data.poses import PoseStore
+from integralaction.data.video import read_frames
 from integralaction.mime.acts import ACT, ACTS, is_told_by_place
 from integralaction.mime.drawing.scenes import NO_SCENES, SCENES, draw_scene
 from integralaction.mime.generate import generate, plan_videos
 from integralaction.mime.settings import MimeSettings
 from integralaction.mime.sheet import contact_sheet
 from integralaction.mime.shots import compose
-from integralaction.video.frames import read_frames
 
 TOY = MimeSettings(
     size=32, fps=8.0, seconds=(1.0, 1.2), train=1, val=1, in_context=0, out_of_context=1, no_pose=1, ambiguous=0, seed=3

@@ -13,11 +13,11 @@ import torch
 from integralaction import console
 from integralaction.clip import Poses
 from integralaction.data.poses import write_pose_store
+from integralaction.data.video import write_video
 from integralaction.model.network import IntegralAction
 from integralaction.predict import video as predict
 from integralaction.predict.exports import as_dict
 from integralaction.predict.video import predict_video
-from integralaction.video.frames import write_video
 from tests.toy import toy_model
 
 SIZE, FRAMES = 32, 12

@@ -22,6 +22,7 @@ from toy import CLASSES, toy_recipe, write_toy_dataset
 from integralaction.cli.main import run as cli
 from integralaction.data.index import Index, read_index, write_index
 from integralaction.data.poses import PoseStore
+from integralaction.data.video import write_video
 from integralaction.figures.curves import curves_figure, read_log
 from integralaction.figures.style import save_figure
 from integralaction.report.gallery import HEIGHT, make_preview
@@ -34,7 +35,6 @@ from integralaction.testing.audit import audit, write_audit
 from integralaction.testing.evaluate import evaluate
 from integralaction.training.run import Run, open_run
 from integralaction.training.stages import train
-from integralaction.video.frames import write_video
 from tests.toy import with_values
 
 CPU = torch.device("cpu")

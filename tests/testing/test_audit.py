@@ -14,11 +14,11 @@ from integralaction.clip import Poses
 from integralaction.data.dataset import ClipReader
 from integralaction.data.index import Index, Video, read_index, write_index
 from integralaction.data.poses import PoseStore, write_pose_store
+from integralaction.data.video import write_video
 from integralaction.skeleton import skeleton_named
 from integralaction.testing import audit, context_swaps
 from integralaction.training.run import Run
 from integralaction.training.stages import train
-from integralaction.video.frames import write_video
 from tests.toy import with_values
 
 SKELETON = skeleton_named("openpose18")

@@ -12,8 +12,8 @@ import pytest
 from av.video.frame import PictureType
 from video.test_video import encode
 
+from integralaction.data.video import VideoError, probe, read_frames
 from integralaction.video import decoding
-from integralaction.video.frames import VideoError, probe, read_frames
 
 
 @pytest.fixture

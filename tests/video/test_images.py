@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from integralaction.data.video import VideoError, probe, read_frames
 from integralaction.importers.folder import Folder
-from integralaction.video.frames import VideoError, probe, read_frames
 from integralaction.video.images import image_series, is_animation
 
 

@@ -9,8 +9,7 @@ import pytest
 from numbered import HEIGHT, WIDTH, decode_all, encode, number, numbered, numbers
 from PIL import Image
 
-from integralaction.video import decoding
-from integralaction.video.frames import (
+from integralaction.data.video import (
     VideoError,
     VideoInfo,
     probe,
@@ -19,6 +18,7 @@ from integralaction.video.frames import (
     scale_size,
     write_video,
 )
+from integralaction.video import decoding
 from integralaction.video.info import UNKNOWN_FPS
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "videos"

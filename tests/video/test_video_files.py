@@ -12,8 +12,8 @@ import pytest
 from numbered import encode, numbered, numbers
 from PIL import Image
 
+from integralaction.data.video import VideoError, frame_times, probe, read_frames
 from integralaction.video import containers
-from integralaction.video.frames import VideoError, frame_times, probe, read_frames
 
 B = {"bf": "2", "g": "12"}
 FAST = {"movflags": "faststart"}

@@ -10,9 +10,9 @@ import pytest
 from numbered import decode_all, encode, encode_packets, mux, number, numbered, numbers
 from PIL import Image
 
+from integralaction.data.video import frame_times, probe, read_frames
 from integralaction.video import decoding, layout
 from integralaction.video.containers import identity
-from integralaction.video.frames import frame_times, probe, read_frames
 from integralaction.video.info import UNKNOWN_FPS
 
 B = {"bf": "2", "g": "12", "x264-params": "b-adapt=0"}

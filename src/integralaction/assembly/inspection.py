@@ -10,7 +10,7 @@ from integralaction.assembly.plan import Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
 from integralaction.data.index import Video
 from integralaction.data.sampling import frames_between
-from integralaction.video.frames import VideoError, VideoInfo, frame_times, probe
+from integralaction.data.video import VideoError, VideoInfo, frame_times, probe
 
 ENOUGH = 0.9  # share of a video's frames that its poses reach without an issue
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from integralaction.clip import Poses
 from integralaction.data.index import Video
-from integralaction.video.frames import VideoInfo
+from integralaction.data.video import VideoInfo
 
 # what reading a file of another make comes to
 ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError, OSError, EOFError)

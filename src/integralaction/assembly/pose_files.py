@@ -13,10 +13,7 @@ from integralaction.assembly.pose_shards import LIST, NewShards
 from integralaction.clip import Poses
 from integralaction.console import track
 from integralaction.data.index import Index, Video, read_index
-from integralaction.data.poses import PoseStore
-from integralaction.errors import MissingFile, Refused
-from integralaction.pose_files.places import ReadPoses, fit
-from integralaction.pose_files.read import (
+from integralaction.data.pose_files import (
     PoseRequest,
     Units,
     check_units,
@@ -25,8 +22,11 @@ from integralaction.pose_files.read import (
     read_poses,
     tails,
 )
+from integralaction.data.poses import PoseStore
+from integralaction.data.video import VideoInfo
+from integralaction.errors import MissingFile, Refused
+from integralaction.pose_formats.places import ReadPoses, fit
 from integralaction.skeleton import convert_joints, skeleton_named
-from integralaction.video.frames import VideoInfo
 
 
 def add_poses(index: Index, source: Path, units: Units | None) -> ImportResult:

@@ -71,8 +71,8 @@ def predict(
         say(f"integralaction: Expected a video or a folder of images at {name}, found nothing; check the path.")
     if not paths:
         return 1
+    from integralaction.data.pose_files import check_units
     from integralaction.models import choose_device, load_model
-    from integralaction.pose_files.read import check_units
 
     check_units(pose_units)
     target = choose_device(device)

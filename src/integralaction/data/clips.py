@@ -12,9 +12,9 @@ from integralaction.config import ClipConfig, ModelConfig
 from integralaction.data.index import Video
 from integralaction.data.sampling import ClipFrames, frames_between
 from integralaction.data.transforms import Crop, apply_crop, centre_crop, resize_joints, short_side
+from integralaction.data.video import VideoError, VideoInfo, frame_times, read_frames, scale_size
 from integralaction.errors import Refused
 from integralaction.skeleton import Skeleton, convert_joints, skeleton_named
-from integralaction.video.frames import VideoError, VideoInfo, frame_times, read_frames, scale_size
 from integralaction.video.info import FrameNumberError
 
 
@@ -33,11 +33,12 @@ class Source:
     frames: int
 
     @classmethod
-    def of(cls, row: Video, path: Path) -> "Source":
+    def of(cls, row: Video, path: Path = Path()) -> "Source":
         """The frames that a row of the index names; where it gives seconds alone, those that are shown between them.
 
         Args:
-            path: of the video, whose frames' own times then tell; where it cannot be read, the mean rate does.
+            path: of the video, whose frames' own times then tell; where it cannot be read, the mean rate does. A row
+                that names frames needs none to say which they are.
 
         Raises:
             ValueError: there is no frame between them.

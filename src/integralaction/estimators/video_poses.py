@@ -7,10 +7,10 @@ import numpy as np
 
 from integralaction.clip import Poses
 from integralaction.data.poses import PoseStore, write_shard
+from integralaction.data.video import probe, read_in_parts
 from integralaction.errors import Refused
 from integralaction.estimators.estimator import PoseEstimator, first_line
 from integralaction.estimators.prefetch import prefetch
-from integralaction.video.frames import probe, read_in_parts
 
 STEP = 8  # frames between two steps of progress
 PART = 2_000  # frames of a long video after which a killed worker's work is kept

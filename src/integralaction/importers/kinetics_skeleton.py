@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from integralaction.clip import Poses
+from integralaction.data.video import VideoInfo, frame_times
 from integralaction.errors import MissingFile, Refused
 from integralaction.importers.sources import read_json
 from integralaction.pickles import read_pickle
-from integralaction.video.frames import VideoInfo, frame_times
 
 FPS = 30.0
 

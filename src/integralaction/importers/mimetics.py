@@ -14,12 +14,12 @@ import numpy as np
 from integralaction.assembly.plan import Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
 from integralaction.csv_files import read_csv
+from integralaction.data.video import VideoInfo
 from integralaction.errors import Refused
 from integralaction.importers.kinetics import KINETICS50, check_one_list, clip_name, file_of, folder_of, note_of_length
 from integralaction.importers.released_lists import read_released
 from integralaction.importers.sources import read_json, video_files
 from integralaction.importers.spelling import one_spelling
-from integralaction.video.frames import VideoInfo
 
 
 @dataclass(frozen=True)

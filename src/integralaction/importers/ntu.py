@@ -13,9 +13,9 @@ import numpy as np
 
 from integralaction.assembly.plan import Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
+from integralaction.data.video import VideoInfo
 from integralaction.errors import MissingFile, Refused
 from integralaction.importers.sources import read_lines, video_files
-from integralaction.video.frames import VideoInfo
 
 Protocol = Literal["xsub", "xview", "xset"]
 

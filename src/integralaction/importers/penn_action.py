@@ -19,9 +19,9 @@ import numpy as np
 
 from integralaction.assembly.plan import ODD, Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
+from integralaction.data.video import VideoInfo
 from integralaction.errors import MissingFile, Refused
 from integralaction.importers.matlab import LARGEST, read_mat
-from integralaction.video.frames import VideoInfo
 
 FPS = 30.0  # the labels do not tell; nothing here depends on it
 HIDDEN = 0.5  # score of a joint where it cannot be seen

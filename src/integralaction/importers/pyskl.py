@@ -14,10 +14,10 @@ import numpy as np
 
 from integralaction.assembly.plan import ODD, Entry, ImportIssue, ImportPlan
 from integralaction.clip import Poses
+from integralaction.data.video import VideoInfo
 from integralaction.errors import Refused
 from integralaction.importers.sources import read_lines, video_files
 from integralaction.pickles import read_pickle
-from integralaction.video.frames import VideoInfo
 
 MOST_FRAMES = 1_000_000  # of a video: nine hours
 MOST_CLASSES = 100_000

@@ -15,6 +15,7 @@ from integralaction.clip import Poses
 from integralaction.console import progress
 from integralaction.data.index import Index, Video, write_index
 from integralaction.data.poses import SHARD, PoseStore, write_shard
+from integralaction.data.video import probe, write_video
 from integralaction.errors import Refused
 from integralaction.interrupts import end_children_on_interrupt, hide_interrupts_from_children
 from integralaction.mime.acts import ACTS, Act, is_told_by_place
@@ -22,7 +23,6 @@ from integralaction.mime.drawing.scenes import NO_SCENES, SCENES
 from integralaction.mime.settings import COUNTS, SPLITS, MimeSettings
 from integralaction.mime.shots import Format, Plan, compose
 from integralaction.settings import read_yaml, write_yaml
-from integralaction.video.frames import probe, write_video
 
 VAL_SHARES = (0.4, 0.2)  # of a class's val videos: in context, no pose; the rest out of context or ambiguous
 

@@ -7,11 +7,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
+from integralaction.data.video import read_frames
 from integralaction.draw import draw_poses
 from integralaction.files import write_whole
 from integralaction.mime.acts import ACT
 from integralaction.skeleton import skeleton_named
-from integralaction.video.frames import read_frames
 
 CELL = 128  # pixels of a frame on the sheet
 _LABEL, _HEAD, _GAP, _TIMES = 190, 28, 4, 6

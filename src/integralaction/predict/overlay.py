@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image
 
 from integralaction.clip import Prediction
+from integralaction.data.video import read_in_parts
 from integralaction.draw import draw_frame
 from integralaction.errors import Refused
 from integralaction.files import write_whole
 from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
-from integralaction.video.frames import read_in_parts
 from integralaction.video.images import IMAGES
 
 # written into each picture, by which a later call knows its own

@@ -13,15 +13,15 @@ from integralaction.clip import Persons, Poses, Prediction, collate
 from integralaction.config import Method, ModelConfig
 from integralaction.console import one_line, progress, say
 from integralaction.data.clips import Source, VideoReader
+from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.sampling import ten_clips
+from integralaction.data.video import VideoInfo, probe
 from integralaction.errors import MissingFile, Refused
 from integralaction.estimators.choice import NAMES, is_estimator_installed, load_estimator
 from integralaction.estimators.estimator import PoseEstimator
 from integralaction.estimators.video_poses import estimate_poses
 from integralaction.model.network import IntegralAction
 from integralaction.model.pose_maps import MIN_SCORE
-from integralaction.pose_files.read import Units, read_poses
-from integralaction.video.frames import VideoInfo, probe
 
 USABLE_JOINTS = 0.5  # a person with this share of joints above MIN_SCORE is a usable pose
 

@@ -10,6 +10,7 @@ from integralaction.config import SINGLE_STREAMS
 from integralaction.data.clips import Source
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
+from integralaction.data.video import read_frames, write_video
 from integralaction.draw import draw_poses
 from integralaction.figures.gallery import Example, examples
 from integralaction.model.pose_maps import MIN_SCORE
@@ -18,7 +19,6 @@ from integralaction.report.results import RunResults
 from integralaction.report.sections import SectionAndOmissions
 from integralaction.skeleton import skeleton_named
 from integralaction.testing.predictions import Predictions
-from integralaction.video.frames import read_frames, write_video
 
 HEIGHT = 160  # of a preview, pixels
 SECONDS, FPS = 4, 15  # a preview's length and rate at most

@@ -11,6 +11,7 @@ from rich.text import Text
 from integralaction.console import one_line, printable, say
 from integralaction.data.index import Index, Video
 from integralaction.data.poses import PoseStore
+from integralaction.data.video import VideoError, read_frames
 from integralaction.draw import draw_poses
 from integralaction.files import write_whole
 from integralaction.fonts import fit_line
@@ -18,7 +19,6 @@ from integralaction.model.pose_maps import MIN_SCORE
 from integralaction.skeleton import skeleton_named
 from integralaction.tables import Cell, Row, Table, plain_columns
 from integralaction.terminal import print_table
-from integralaction.video.frames import VideoError, read_frames
 
 CELL, COLUMNS, ROWS = 192, 6, 6  # of the contact sheet: pixels of a frame, frames a row, rows
 _HEAD, _GAP = 34, 6

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from integralaction.errors import Refused
-from integralaction.pose_files.places import ODD, Doubts, PoseRequest, ReadPoses, check_units, read_json, understand
+from integralaction.pose_formats.places import ODD, Doubts, PoseRequest, ReadPoses, check_units, read_json, understand
 from integralaction.skeleton import skeleton_named
 from integralaction.video.images import image_paths
 

@@ -12,9 +12,9 @@ from PIL import Image
 from integralaction.assembly.pose_files import add_poses
 from integralaction.clip import Poses
 from integralaction.data.index import Index, Video, read_index, write_index
+from integralaction.data.pose_files import read_poses, tails
 from integralaction.data.poses import PoseStore, write_pose_store
-from integralaction.pose_files.read import read_poses, tails
-from integralaction.video.frames import write_video
+from integralaction.data.video import write_video
 
 FRAMES, HEIGHT, WIDTH = 6, 48, 64
 

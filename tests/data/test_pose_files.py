@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from integralaction.clip import Poses
+from integralaction.data.pose_files import Units, read_poses
 from integralaction.data.poses import write_pose_store
-from integralaction.pose_files.read import Units, read_poses
-from integralaction.video.frames import write_video
+from integralaction.data.video import write_video
 
 
 def random_poses(seed: int, frames: int = 6) -> Poses:

@@ -16,11 +16,20 @@ import numpy as np
 from integralaction.clip import Poses
 from integralaction.console import say
 from integralaction.data.poses import PoseStore
+from integralaction.data.video import probe
 from integralaction.errors import MissingFile, Refused
-from integralaction.pose_files.places import ODD, PoseRequest, ReadPoses, Units, check_units, fit, read_json, understand
-from integralaction.pose_files.results import read_results
+from integralaction.pose_formats.places import (
+    ODD,
+    PoseRequest,
+    ReadPoses,
+    Units,
+    check_units,
+    fit,
+    read_json,
+    understand,
+)
+from integralaction.pose_formats.results import read_results
 from integralaction.skeleton import skeleton_named
-from integralaction.video.frames import probe
 from integralaction.video.images import image_paths
 
 __all__ = ["PoseRequest", "Units", "check_units", "find_pose_files", "read_pose_files", "read_poses", "tails"]
