@@ -23,7 +23,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 SLOW = (
     *("checkpoints/", "examples/", "figures/", "mime/", "reproduce/test_items.py", "tools/test_hardening.py"),
     *("importers/test_odd_pickles.py", "importers/test_stopped.py"),
-    *("testing/test_audit.py", "test_bad_data.py", "test_docs_run.py", "testing/test_evaluate.py"),
+    *("testing/test_audit.py", "test_bad_data.py", "test_docs_run.py", "test_format1.py", "testing/test_evaluate.py"),
     *("test_package.py", "importers/test_pose.py", "report/test_run_page.py", "training/"),
     "cli/test_cli.py::test_a_real_network_sees_a_person_but_not_in_a_close_up",
     "test_pickles.py::test_hostile_pickles_are_read_or_refused_and_do_no_harm",

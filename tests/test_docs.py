@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from integralaction.recipe import Recipe
+from integralaction.settings import leaves, to_dict
+
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/guide.md", "docs/mime.md", "docs/log.md")
+PAGES = ("README.md", "docs/guide.md", "docs/mime.md", "docs/log.md", "CHANGELOG.md", "CONTRIBUTING.md")
 LABELS = {"gate-free": "gate-free (ours without gating)", "lambda-0": "λ = 0 (ours without L_gate)"}
 LABELS["integral"] = "integral (ours, λ = 1.5)"
 
@@ -40,6 +43,27 @@ def test_the_best_average_is_that_of_the_claim() -> None:
     assert f"it has {best:.1f} % out of context" in text, message
     low, high = -100 * float(claim["high"]), -100 * float(claim["low"])
     assert f"95 % interval {low:.1f} to {high:.1f}" in text, f"{message}, interval {low:.1f} to {high:.1f}"
+
+
+def test_the_guide_names_all_settings() -> None:
+    text = (ROOT / "docs/guide.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2].partition("```\n")[0]
+    missing = [
+        name for name, _ in leaves(to_dict(Recipe())) if not set(name.split(".")) <= set(re.findall(r"\w+", text))
+    ]
+    assert not missing, f"docs/guide.md, section Settings: add {', '.join(missing)} to the nested names"
+
+
+def test_what_to_add_where_is_there() -> None:
+    """Each row's files are there, and each name that it says stands in one of them."""
+    package = ROOT / "src/integralaction"
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for row in re.findall(r"^\| .*`.*", text.partition("## What it costs to add")[2], re.MULTILINE):
+        words = re.findall(r"`([^`]+)`", row)
+        paths = [package / word for word in words if word.endswith((".py", "/"))]
+        absent = [str(path) for path in paths if not path.exists()]
+        code = "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+        absent += [w for w in words if not w.endswith((".py", "/")) and w.partition("(")[0] not in code]
+        assert not absent, f"CONTRIBUTING.md names {', '.join(absent)}, which are not there: mend the row `{row}`"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -44,9 +44,12 @@ NOT_RUN = {
 STAND_INS = {"VIDEO": "DATA/in-context/009.mp4", "DATASET": "DATA", "ITEM": "table13", "FILE": "snapshot.pth"}
 # what makes a command small
 TRAIN = "optimizer.batch_size=4 stages.integration.epochs=1 loading.workers=0 --device cpu"
-TINY = "start.weights=random stages.appearance.epochs=1 stages.pose.epochs=1 model.clip.size=32 model.clip.frames=2"
-TINY += " model.clip.stride=2 model.appearance.backbone.width=0.125 model.pose.backbone.width=0.125"
+TINY_STREAMS = "start.weights=random stages.appearance.epochs=1 stages.pose.epochs=1 model.clip.size=32"
+TINY_STREAMS += " model.clip.frames=2 model.clip.stride=2 model.pose.backbone.width=0.125"
+TINY = f"{TINY_STREAMS} model.appearance.backbone.width=0.125"
+ENCODER = "model.appearance.backbone.settings.num_hidden_layers=1"
 SMALLER = {
+    "train encoder.yaml": f"{TRAIN} {TINY_STREAMS} {ENCODER}",
     "train mime-demo": f"{TRAIN} {TINY}",
     "train kinetics50": f"{TRAIN} stages.appearance.epochs=0 stages.pose.epochs=0",
     "reproduce table3": "--recipe toy.yaml --device cpu",
@@ -107,6 +110,8 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "toy.yaml").write_text(
         yaml.safe_dump(to_dict(with_values(toy_recipe(), epochs=1, augment_integration=False, preload=True)))
     )
+    for text in [text for page in PAGES for text in blocks(page, "yaml")]:
+        (root / text.partition("\n")[0].removeprefix("# ")).write_text(text)  # its first line is its name
     call = ["--data", str(root / "DATA"), "--out", str(root / "RUN"), "--device", "cpu"]
     assert run(["train", str(root / "toy.yaml"), *call]) == 0 and run(["evaluate", str(root / "RUN")]) == 0
     of_classes = with_values(toy_recipe(), classes=CLASSES)
@@ -178,15 +183,17 @@ def test_options_are_those_of_the_commands(capsys: pytest.CaptureFixture, monkey
 
 def test_settings_are_those_of_recipes() -> None:
     for page in PAGES:
-        for line in re.findall(r"`([a-z_.]+=[^`\n]+)`", (ROOT / page).read_text(encoding="utf-8")):
+        for line in re.findall(r"`('?[a-z_.]+=[^`\n]+)`", (ROOT / page).read_text(encoding="utf-8")):
             if line != "name=value":
-                override(recipe_named("kinetics50"), line.split())  # refuses what is none, in a sentence
+                override(recipe_named("kinetics50"), shlex.split(line))  # refuses what is none, in a sentence
 
 
 def test_blocks_say_what_they_are() -> None:
     """A block of another kind would not be run, an exception that is no longer there would hide one."""
     for page in PAGES:
         fences = re.findall(r"^```(\w*)", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)[::2]
-        assert set(fences) <= {"bash", "python", "text"}, f"{page}: begin blocks with ```bash, ```python or ```text"
+        assert set(fences) <= {"bash", "python", "yaml", "text"}, (
+            f"{page}: begin blocks with ```bash, ```python, ```yaml or ```text"
+        )
     stale = [start for start in NOT_RUN if not any(command.startswith(start) for _, command in COMMANDS)]
     assert not stale, f"no page has these any more, take them out of NOT_RUN: {stale}"

@@ -184,7 +184,7 @@ def test_a_tested_run_is_reported_as_it_lies_there(copy: str) -> None:
 
 def test_a_recipe_in_former_names_is_told_the_new_ones(copy: str, capsys: pytest.CaptureFixture) -> None:
     assert command_line(f"train recipe.yaml --data data --out {copy}".split()) == 2
-    assert "Expected model.integration.method, the new name of model.method" in capsys.readouterr().err
+    assert "Expected model.integration.method, as it is called now; found model.method" in capsys.readouterr().err
 
 
 def test_a_finished_training_stays_as_it_is(copy: str, capsys: pytest.CaptureFixture) -> None:

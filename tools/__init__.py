@@ -1,7 +1,7 @@
-"""What harms the commands on purpose and looks at what they make of it: kills, torn files, mutated files.
+"""What tests the project from outside: it harms the commands on purpose, and counts names and sizes in the code.
 
-`python -m tools.hardening --write` (or `make hardening`) does all of it and writes docs/results/hardening.md. No part
-of the package.
+`python -m tools.hardening --write` (or `make hardening`) kills the commands, tears and mutates their files, and writes
+docs/results/hardening.md. `python -m tools.names` and `python -m tools.sizes` count. No part of the package.
 """
 
 import os

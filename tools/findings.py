@@ -1,4 +1,4 @@
-"""What kills, tears and mutants found: for the terminal, as a page, as a csv."""
+"""What the kills, the torn and the mutated files showed: for the terminal, as a page, as a csv."""
 
 import shlex
 from collections import Counter

@@ -1,6 +1,6 @@
 """What a stream has to beat: a support vector machine on the joints themselves (needs scikit-learn).
 
-    python examples/penn_action/svm.py penn
+    python examples/penn_action/svm.py runs/penn-data
 
 Of each video 24 frames, evenly spaced, and of each frame the 13 joints, from the mean of all joints of those frames
 and in units of their spread; a joint that is not there lies at the mean.

@@ -219,8 +219,8 @@ class _TensorUnpickler(PlainUnpickler):
 
 def _part(numbers: Tensor, first: Any, size: Any, stride: Any) -> Tensor:
     """A view of a storage, if it lies within."""
-    wanted = (first, *size, *stride)
-    if len(size) != len(stride) or not all(type(number) is int and 0 <= number < 2**40 for number in wanted):
+    counts = (first, *size, *stride)
+    if len(size) != len(stride) or not all(type(number) is int and 0 <= number < 2**40 for number in counts):
         raise pickle.UnpicklingError("a tensor whose shape is none")
     last = first + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
     count = math.prod(size)

@@ -1,6 +1,7 @@
-"""Settings of format 1, in which a model was one list of 21 names and a recipe another, named as they are now.
+"""Settings of older checkpoints and runs (format 1), under the names of today.
 
-Checkpoints and runs that say format 1, or no format, are in it.
+In format 1 a model's settings were one flat list of 21 names, and a recipe's another. Files that name no format are in
+it too.
 """
 
 import re

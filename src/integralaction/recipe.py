@@ -113,7 +113,7 @@ class Start:
     Attributes:
         weights: `imagenet`, `random` (He), or a folder with torchvision's ImageNet files under their own names.
         init: a model to start from instead, in whatever it has; a path, an embedded name or a hub id; empty: none.
-            What a clip is and what its weights need come from it.
+            The settings of a clip and those that its weights need come from it.
         head: of `init`: `keep` its classifiers, whose classes must then be the data set's, or start `new` ones.
     """
 

@@ -132,7 +132,7 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
     former_names = getattr(kind, "FORMER_NAMES", {})
     for name, value in leaves(values):
         if name in former_names and not isinstance(value, dict):
-            raise Refused(f"{where}: Expected {_join_names(former_names[name])}, the new name of {name}; found {name}.")
+            raise Refused(f"{where}: Expected {_join_names(former_names[name])}, as it is called now; found {name}.")
     if name := _find_number_as_bool(kind, values):
         raise Refused(f"{where}: Expected a number for {name}; found true or false.")
     try:

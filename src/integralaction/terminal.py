@@ -1,6 +1,6 @@
-"""A table in a terminal, as narrow as it may be: numbers stay whole, labels and words are wrapped.
+"""A table in a terminal of any width: numbers stay whole, labels and words are wrapped.
 
-What is too wide nevertheless stands in parts below one another, each with the labels again.
+A table that is still too wide stands in parts below one another, each with the labels again.
 """
 
 # ruff: noqa: RUF001 (the marks that papers use)

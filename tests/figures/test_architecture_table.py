@@ -7,7 +7,7 @@ from toy import CLASSES, toy_recipe
 
 from integralaction import recipes
 from integralaction.config import ModelConfig
-from integralaction.figures.architecture import architecture_table, trace
+from integralaction.figures.architecture import architecture_table, trace_model
 from integralaction.model.network import IntegralAction
 from tests.toy import with_values
 
@@ -55,7 +55,7 @@ def test_table_14() -> None:
 
 def test_costs_are_counted_from_the_layers() -> None:
     model = IntegralAction(TOY)
-    seen = trace(model)
+    seen = trace_model(model)
     # conv1: 2 frames, 16 x 16 places, 8 channels, each of 7 x 7 x 3 products
     assert seen.multiply_adds["appearance.backbone.conv1"] == 2 * 16 * 16 * 8 * 7 * 7 * 3
     assert seen.multiply_adds["classifier"] == 2 * 8 * 3

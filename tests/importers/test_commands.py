@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from integralaction.assembly.build import build
 from integralaction.assembly.plan import Entry, ImportPlan
 from integralaction.cli import imports
-from integralaction.cli.main import run
+from integralaction.cli.main import app, run
 from integralaction.errors import Refused
 from integralaction.importers.folder import Folder
 from integralaction.importers.kinetics import Kinetics
@@ -31,7 +32,7 @@ def test_the_docstring_names_every_option_once(importer: type) -> None:
 
 
 def test_the_help_of_an_importer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(app, "console", Console(width=80))
     assert run(["import", "ntu", "--help"]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80

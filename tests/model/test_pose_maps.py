@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, found_joints, to_map_pixels
+from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, to_map_pixels, zero_missing_joints
 from integralaction.skeleton import SKELETONS, skeleton_named
 
 BONES = skeleton_named("openpose18").bones
@@ -114,7 +114,7 @@ def test_the_five_best_persons_of_a_frame_are_drawn() -> None:
 def test_absent_persons_draw_nothing_wherever_they_are() -> None:
     joints = torch.full((1, 1, 1, 18, 3), float("nan"))
     joints[..., 2] = 0
-    placed = to_map_pixels(found_joints(joints), 64, 64, 16)
+    placed = to_map_pixels(zero_missing_joints(joints), 64, 64, 16)
     assert draw_heatmaps(placed, 16).abs().max() == 0
     assert draw_pafs(placed, BONES, 16).abs().max() == 0
 
@@ -127,7 +127,7 @@ def test_joints_that_are_not_numbers_do_not_displace_persons() -> None:
     lost = joints.clone()
     lost[:, :, 2, 3] = 0
     lost[:, :, 4] = 0
-    torch.testing.assert_close(best_persons(found_joints(broken)), best_persons(found_joints(lost)))
+    torch.testing.assert_close(best_persons(zero_missing_joints(broken)), best_persons(zero_missing_joints(lost)))
 
 
 def test_thresholds_differ_between_heatmap_and_paf() -> None:

@@ -41,9 +41,9 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
             path = _downloaded(name, digest)
         weights = read_archive(path)
     except OSError as error:
-        wanted = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
+        purpose = f"to download {_IMAGENET_URL}{name}" if source == "imagenet" else f"the file {path}"
         raise ConnectionError(
-            f"Expected {wanted}; that failed ({error}). Put {name} into a folder and give start.weights=FOLDER, or "
+            f"Expected {purpose}; that failed ({error}). Put {name} into a folder and give start.weights=FOLDER, or "
             "give start.weights=random."
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
@@ -51,8 +51,8 @@ def start_from_imagenet(resnet: TSMResNet, depth: Depth, source: str) -> None:
     # older files have no num_batches_tracked; momentum averages, which these are, do not use it
     counters = {k: v for k, v in resnet.state_dict().items() if k.endswith("num_batches_tracked")}
     unused = ("fc.",) if resnet.has_stem else ("fc.", "conv1.", "bn1.")
-    kept = {key: tensor for key, tensor in weights.items() if not key.startswith(unused)}
-    copy_weights(resnet, {**counters, **kept}, name)
+    parameters = {key: tensor for key, tensor in weights.items() if not key.startswith(unused)}
+    copy_weights(resnet, {**counters, **parameters}, name)
 
 
 def _downloaded(name: str, digest: str) -> Path:
@@ -66,9 +66,9 @@ def _downloaded(name: str, digest: str) -> Path:
 
 def _check_digest(path: Path, digest: str) -> None:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != digest:
+        present = hashlib.file_digest(file, "sha256").hexdigest()
+    if present != digest:
         raise Refused(
-            f"Expected the file with SHA-256 {digest} in {path}; found {found}. Remove it, and the same command "
+            f"Expected the file with SHA-256 {digest} in {path}; found {present}. Remove it, and the same command "
             "downloads it again."
         )

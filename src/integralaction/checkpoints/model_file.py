@@ -49,14 +49,14 @@ def load(path: Path) -> IntegralAction:
         held = {tensor_name(name): tensor for name, tensor in held.items()}
     # compared before anything is built: settings of a few bytes could ask for any amount of memory
     with torch.device("meta"):
-        wanted = IntegralAction(config).state_dict()
+        expected = IntegralAction(config).state_dict()
     _compare(
-        {name: tuple(tensor.shape) for name, tensor in wanted.items()},
+        {name: tuple(tensor.shape) for name, tensor in expected.items()},
         {name: shape for name, (shape, _) in held.items()},
         str(path),
     )
     others = [
-        name for name, (_, kind) in held.items() if kind != ("F32" if wanted[name].is_floating_point() else "I64")
+        name for name, (_, kind) in held.items() if kind != ("F32" if expected[name].is_floating_point() else "I64")
     ]
     if others:
         raise Refused(f"Expected weights as F32 and counters as I64 in {path}; found others: {', '.join(others)}.")
@@ -99,15 +99,15 @@ def unreadable(path: Path, error: Exception) -> str:
         head = int.from_bytes(file.read(8), "little")
         begins = file.read(1) == b"{"
     if size == 0:
-        found = "an empty file"
+        content = "an empty file"
     elif begins and head <= _LONGEST and size < 8 + head:
-        found = f"{size} bytes, of which the first {8 + head} should be its head"
+        content = f"{size} bytes, of which the first {8 + head} should be its head"
     elif begins and "ncomplete" in str(error):
-        found = f"{size} bytes, which are not as many as its head says"
+        content = f"{size} bytes, which are not as many as its head says"
     else:
         return f"Expected a model in safetensors format in {path}; it cannot be read ({error})."
     return (
-        f"Expected a model in safetensors format in {path}; found {found}. It was not written or copied to its end: "
+        f"Expected a model in safetensors format in {path}; found {content}. It was not written or copied to its end: "
         "make or fetch it again."
     )
 
@@ -145,15 +145,15 @@ def load_streams(model: IntegralAction, appearance: IntegralAction, pose: Integr
 _Shapes = dict[str, tuple[int, ...]]
 
 
-def _compare(wanted: _Shapes, held: _Shapes, where: str) -> None:
-    missing = sorted(wanted.keys() - held.keys())
-    surplus = sorted(held.keys() - wanted.keys())
+def _compare(expected: _Shapes, held: _Shapes, where: str) -> None:
+    missing = sorted(expected.keys() - held.keys())
+    surplus = sorted(held.keys() - expected.keys())
     misshapen = [
-        f"{name} {held[name]} instead of {wanted[name]}"
-        for name in wanted.keys() & held.keys()
-        if wanted[name] != held[name]
+        f"{name} {held[name]} instead of {expected[name]}"
+        for name in expected.keys() & held.keys()
+        if expected[name] != held[name]
     ]
     if missing or surplus or misshapen:
         groups = {"missing": missing, "surplus": surplus, "of another shape": sorted(misshapen)}
-        found = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in groups.items() if keys)
-        raise Refused(f"Expected the {len(wanted)} tensors of the model in {where}; found {found}.")
+        differences = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in groups.items() if keys)
+        raise Refused(f"Expected the {len(expected)} tensors of the model in {where}; found {differences}.")

@@ -41,8 +41,8 @@ def train(
     out
         The run folder.
     init
-        A model to start from: a run folder, a model file or folder, a hub id, or another project's checkpoint. What a
-        clip is and what its weights need come from it.
+        A model to start from: a run folder, a model file or folder, a hub id, or another project's checkpoint. The
+        settings of a clip and those that its weights need come from it.
     head
         keep: its classifiers too, whose classes must be the data set's; new: other classes.
     device
@@ -115,7 +115,7 @@ def audit(
     sheet: Path | None = None,
     device: Device = "auto",
 ) -> int:
-    """Ask what the answers follow, the person or the scene: on videos whose backgrounds were swapped by their poses.
+    """Ask what the answers follow, the person or the scene: on videos whose persons were put elsewhere.
 
     Parameters
     ----------
@@ -183,9 +183,9 @@ def convert(
     mode
         What a released snapshot was trained as, which it cannot tell.
     pose_gate
-        Whether it was trained with its gate, likewise.
+        Whether a released snapshot was trained with its gate, which it cannot tell either.
     pose_frame_factor
-        4 for a released snapshot of 29 pose frames, likewise.
+        4 for a released snapshot of 29 pose frames, which it cannot tell either.
     frames
         Frames in a clip; by default as the file's name says, else 8.
     stride

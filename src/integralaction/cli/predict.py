@@ -59,8 +59,8 @@ def predict(
         Units of poses in JSON files: pixels, unit (0..1 of the video), centred (-1..1), or the size of the pictures
         that the poses were found in, as 1920x1080; by default as their values tell.
     save_frames
-        A folder for the clips' frames with poses and gate drawn on them, a folder a video, in which no pictures of
-        others may lie.
+        A folder for the clips' frames with poses and gate drawn on them, a folder a video. One that holds other
+        pictures is refused.
     json_
         Print one JSON object a line instead.
     device

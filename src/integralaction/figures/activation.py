@@ -46,9 +46,9 @@ def stream_activation(
     stream = model.appearance if model.appearance is not None else model.pose
     classifier = model.appearance_classifier if model.appearance is not None else model.pose_classifier
     assert stream is not None and classifier is not None  # single streams have both
-    with torch.no_grad(), _leaves(stream.backbone) as kept:
+    with torch.no_grad(), _leaves(stream.backbone) as maps:
         model(frames, joints)
-        return torch.einsum("c,btchw->bthw", classifier.weight[class_number], kept[0].unflatten(0, (-1, stream.frames)))
+        return torch.einsum("c,btchw->bthw", classifier.weight[class_number], maps[0].unflatten(0, (-1, stream.frames)))
 
 
 def integral_activation(
@@ -77,17 +77,17 @@ def integral_activation(
             f"Expected a model with an integration; found {model.config.method}. "
             "Use stream_activation for a single stream."
         )
-    with torch.enable_grad(), _leaves(model.appearance.backbone) as seen, _leaves(model.pose.backbone) as posed:
+    with torch.enable_grad(), _leaves(model.appearance.backbone) as of_frames, _leaves(model.pose.backbone) as of_poses:
         logits = model(frames, joints).logits
         assert logits is not None  # a model with an integration has them
         # clips do not see each other, so the gradient of their sum is each one's own
         score = logits[:, :, class_number].mean(dim=1).sum()
-        maps = (seen[0], posed[0])
+        maps = (of_frames[0], of_poses[0])
         gradients = torch.autograd.grad(score, maps)
     streams = (model.appearance, model.pose)
     first, second = (
-        _weighted(kept, gradient).unflatten(0, (-1, stream.frames))
-        for kept, gradient, stream in zip(maps, gradients, streams, strict=True)
+        _weighted(one, gradient).unflatten(0, (-1, stream.frames))
+        for one, gradient, stream in zip(maps, gradients, streams, strict=True)
     )
     return first, second
 
@@ -113,15 +113,15 @@ def _weighted(maps: Float[Tensor, "n c h w"], gradients: Float[Tensor, "n c h w"
 @contextmanager
 def _leaves(resnet: nn.Module) -> Generator[list[Tensor]]:
     """The maps that a backbone gives inside, cut off from what made them, so that gradients end there."""
-    kept: list[Tensor] = []
+    leaves: list[Tensor] = []
 
     def cut(_module: nn.Module, _inputs: tuple[Tensor, ...], maps: Tensor) -> Tensor:
-        kept.append(maps.detach().requires_grad_())
-        return kept[-1]
+        leaves.append(maps.detach().requires_grad_())
+        return leaves[-1]
 
     handle = resnet.register_forward_hook(cut)
     try:
-        yield kept
+        yield leaves
     finally:
         handle.remove()
 

@@ -40,7 +40,7 @@ class Trace:
         return sum(n for name, n in self.multiply_adds.items() if f"{name}.".startswith(f"{part}."))
 
 
-def trace(model: IntegralAction) -> Trace:
+def trace_model(model: IntegralAction) -> Trace:
     """Send the shape of one clip through a copy of the model that has no weights: takes no time, changes nothing."""
     clip = model.config.clip
     model = copy.deepcopy(model).to("meta").eval()
@@ -104,8 +104,8 @@ def architecture_table(config: ModelConfig, name: str) -> Table:
     appearance, pose, integration, classifier = model.appearance, model.pose, model.integration, model.classifier
     assert appearance is not None and pose is not None  # such methods have them
     assert integration is not None and classifier is not None
-    seen = trace(model)
-    rows = [*_stream_rows(appearance, pose, seen), *_integration_rows(model, seen)]
+    trace = trace_model(model)
+    rows = [*_stream_rows(appearance, pose, trace), *_integration_rows(model, trace)]
     notes = ["Kernels are (T×S², C): time, space, channels. Strides and output sizes are T×S²."]
     if integration.layers().gate:
         notes.append(
@@ -118,8 +118,8 @@ def architecture_table(config: ModelConfig, name: str) -> Table:
         f"{pose.backbone.name.removeprefix('TSM-')} on {config.clip.pose_frames} poses",
         "layers",
         (Column("", "appearance stream"), Column("", "pose stream"), Column("", "output size")),
-        (*rows, *_cost_rows(model, seen)),
-        (*notes, _cost_note(model, seen)),
+        (*rows, *_cost_rows(model, trace)),
+        (*notes, _cost_note(model, trace)),
     )
 
 
@@ -127,28 +127,28 @@ def _row(label: str, appearance: str, pose: str, size: str) -> Row:
     return Row(label, (Cell(text=appearance), Cell(text=pose), Cell(text=size)))
 
 
-def _stream_rows(appearance: AppearanceStream, pose: PoseStream, seen: Trace) -> list[Row]:
+def _stream_rows(appearance: AppearanceStream, pose: PoseStream, trace: Trace) -> list[Row]:
     """A row for each layer of either stream; layers of both that have one name share it."""
     maps = {"heatmaps": "keypoint heatmaps", "pafs": "PAFs", "both": "keypoint heatmaps\n+ PAFs"}[pose.input]
-    assert seen.frames is not None
-    drawn = [m.shape for m in (seen.output.heatmaps, seen.output.pafs) if m is not None]
-    places = [f"{times}×{size}²" for times, size in ((seen.frames[1], seen.frames[-1]), drawn[0][1::3])]
+    assert trace.frames is not None
+    drawn = [m.shape for m in (trace.output.heatmaps, trace.output.pafs) if m is not None]
+    places = [f"{times}×{size}²" for times, size in ((trace.frames[1], trace.frames[-1]), drawn[0][1::3])]
     rows = [_row("input", "RGB frames", maps, _sizes(*places))]
     of_appearance, of_pose = list(appearance.layers()), list(pose.layers())
     for layer in of_appearance:
         if layer.name not in [other.name for other in of_pose]:
-            rows.append(_row(layer.name, str(layer), "", _sizes(_size(seen, "appearance", layer), "")))
+            rows.append(_row(layer.name, str(layer), "", _sizes(_size(trace, "appearance", layer), "")))
             continue
         while (other := of_pose.pop(0)).name != layer.name:
-            rows.append(_row(other.name, "", str(other), _sizes("", _size(seen, "pose", other))))
-        sizes = _size(seen, "appearance", layer), _size(seen, "pose", other)
+            rows.append(_row(other.name, "", str(other), _sizes("", _size(trace, "pose", other))))
+        sizes = _size(trace, "appearance", layer), _size(trace, "pose", other)
         rows.append(_row(layer.name, str(layer), str(other), _sizes(*sizes)))
     return rows
 
 
-def _size(seen: Trace, stream: str, layer: Layer) -> str:
+def _size(trace: Trace, stream: str, layer: Layer) -> str:
     """T×S² of what leaves a layer of a stream: maps of frames, of clips, or one feature a frame."""
-    shape = seen.shapes[f"{stream}.{layer.module}".rstrip(".")]
+    shape = trace.shapes[f"{stream}.{layer.module}".rstrip(".")]
     times, size = {3: (shape[1], 1), 4: (shape[0], shape[-1]), 5: (shape[-3], shape[-1])}[len(shape)]
     return f"{times}×{size}²"
 
@@ -160,12 +160,12 @@ def _sizes(appearance: str, pose: str) -> str:
     return "\n".join(f"{name}: {size}" for name, size in (("appearance", appearance), ("pose", pose)) if size)
 
 
-def _integration_rows(model: IntegralAction, seen: Trace) -> list[Row]:
+def _integration_rows(model: IntegralAction, trace: Trace) -> list[Row]:
     integration, classifier = model.integration, model.classifier
-    assert integration is not None and classifier is not None and seen.output.feature is not None
+    assert integration is not None and classifier is not None and trace.output.feature is not None
     layers, pooling = integration.layers(), model.pooling_layers()
     rows = []
-    size = f"both: {seen.output.feature.shape[1]}×1²"
+    size = f"both: {trace.output.feature.shape[1]}×1²"
     if layers.appearance or layers.pose or pooling:
         is_aligned = layers.appearance or layers.pose
         label = "feature align\n(TCB_A, TCB_P)" if is_aligned else "feature align"
@@ -177,7 +177,7 @@ def _integration_rows(model: IntegralAction, seen: Trace) -> list[Row]:
         label = "pose-driven\ngating (CGB)" if layers.driver == "pose" else "gating"
         rows.append(_row(label, *map("\n".join, cells), ""))
     joined = str(layers.aggregation)
-    rows.append(_row("aggregation", joined, joined, f"{seen.output.feature.shape[1]}×1²"))
+    rows.append(_row("aggregation", joined, joined, f"{trace.output.feature.shape[1]}×1²"))
     rows.append(_row("classifier", "fully-connected layer", "", f"{classifier.out_features} classes"))
     return rows
 
@@ -186,18 +186,18 @@ def _lines(layers: Sequence[Layer]) -> str:
     return "\n".join(map(str, layers))
 
 
-def _cost_rows(model: IntegralAction, seen: Trace) -> list[Row]:
+def _cost_rows(model: IntegralAction, trace: Trace) -> list[Row]:
     parts = ("appearance", "pose")
     parameters = [f"{_parameters(getattr(model, part)) / 1e6:.2f} million" for part in parts]
-    multiply_adds = [f"{seen.multiply_adds_of(part) / 1e9:.2f} billion" for part in parts]
+    multiply_adds = [f"{trace.multiply_adds_of(part) / 1e9:.2f} billion" for part in parts]
     first = _row("parameters*", *parameters, "")
     return [Row(first.label, first.cells, section=True), _row("multiply-adds*", *multiply_adds, "")]
 
 
-def _cost_note(model: IntegralAction, seen: Trace) -> str:
+def _cost_note(model: IntegralAction, trace: Trace) -> str:
     rest = ("pose_pooling", "integration", "classifier")
     parameters = sum(_parameters(getattr(model, part)) for part in rest if getattr(model, part) is not None)
-    multiply_adds = sum(seen.multiply_adds_of(part) for part in rest)
+    multiply_adds = sum(trace.multiply_adds_of(part) for part in rest)
     return (
         "* Not in the paper. Multiply-adds are those of convolutions and linear layers, for one clip. What follows "
         f"the streams has {parameters / 1e6:.2f} million parameters and takes {multiply_adds / 1e6:.1f} million "

@@ -14,7 +14,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangl
 from torch import Tensor
 
 from integralaction.errors import Refused
-from integralaction.figures.architecture import Trace, trace
+from integralaction.figures.architecture import Trace, trace_model
 from integralaction.figures.style import COLOURS, figure_style, new_figure
 from integralaction.model.layers import IntegrationLayers, Layer
 from integralaction.model.network import IntegralAction
@@ -45,18 +45,18 @@ def pipeline_figure(model: IntegralAction) -> Figure:
     The shapes at the arrows are those of a forward pass of one clip through `model`. What a method does not have is
     not drawn.
     """
-    seen = trace(model)
+    trace = trace_model(model)
     both = model.appearance is not None and model.pose is not None
     with figure_style():
         height = 2.4 if both else 1.4
         figure, axes = _canvas(height)
         upper, lower = height - 0.46, 0.74 if both else 0.94
         if model.appearance is not None:
-            _appearance_row(axes, upper if both else lower, model, seen)
+            _appearance_row(axes, upper if both else lower, model, trace)
         if model.pose is not None:
-            _pose_row(axes, lower, model, seen)
+            _pose_row(axes, lower, model, trace)
         middle = (upper + lower) / 2
-        feature = seen.output.feature
+        feature = trace.output.feature
         if both:
             _box(axes, (4.55, lower - 0.36, 0.98, upper - lower + 0.72), _integration_name(model), GREY)
         if feature is not None:
@@ -97,23 +97,23 @@ def _integration_name(model: IntegralAction) -> tuple[str, ...]:
     return ("action\nclassification\nof each,", f"averaged\n{weight:g} to {1 - weight:g}")
 
 
-def _appearance_row(axes: Axes, y: float, model: IntegralAction, seen: Trace) -> None:
-    assert seen.frames is not None and seen.output.appearance is not None
+def _appearance_row(axes: Axes, y: float, model: IntegralAction, trace: Trace) -> None:
+    assert trace.frames is not None and trace.output.appearance is not None
     _frames(axes, y, "input appearance\nsequence", APPEARANCE, scene=True)
     _arrow(axes, [(1.0, y), (2.8, y)])
-    _beside(axes, (1.9, y), "RGB frames", "×".join(map(str, seen.frames[1:])))
+    _beside(axes, (1.9, y), "RGB frames", "×".join(map(str, trace.frames[1:])))
     _stream(axes, y, "appearance\nstream", model.appearance, APPEARANCE)
     _arrow(axes, [(3.78, y), (6.08 if model.pose is None else 4.55, y)])
-    _beside(axes, (4.93 if model.pose is None else 4.15, y), F_A, _shape(seen.output.appearance))
+    _beside(axes, (4.93 if model.pose is None else 4.15, y), F_A, _shape(trace.output.appearance))
 
 
-def _pose_row(axes: Axes, y: float, model: IntegralAction, seen: Trace) -> None:
-    assert model.pose is not None and seen.joints is not None and seen.output.pose is not None
+def _pose_row(axes: Axes, y: float, model: IntegralAction, trace: Trace) -> None:
+    assert model.pose is not None and trace.joints is not None and trace.output.pose is not None
     _frames(axes, y, "input pose\nsequence", POSE, scene=False)
     _arrow(axes, [(1.0, y), (1.55, y)])
-    _, times, _, joints, _ = seen.joints
+    _, times, _, joints, _ = trace.joints
     _beside(axes, (1.26, y), "joints", f"{times}×{joints}×3")
-    maps = [m for m in (seen.output.heatmaps, seen.output.pafs) if m is not None]
+    maps = [m for m in (trace.output.heatmaps, trace.output.pafs) if m is not None]
     names = {"heatmaps": "heatmaps", "pafs": "PAFs", "both": "heatmaps\n+ PAFs"}[model.pose.input]
     _box(axes, (1.55, y - 0.25, 0.66, 0.5), (names,), POSE)
     _arrow(axes, [(2.21, y), (2.8, y)])
@@ -121,7 +121,7 @@ def _pose_row(axes: Axes, y: float, model: IntegralAction, seen: Trace) -> None:
     _beside(axes, (2.49, y), "maps", f"{times}×{channels}\n×{size}×{size}")
     _stream(axes, y, "pose stream", model.pose, POSE)
     _arrow(axes, [(3.78, y), (6.08 if model.appearance is None else 4.55, y)])
-    _beside(axes, (4.93 if model.appearance is None else 4.15, y), F_P, _shape(seen.output.pose))
+    _beside(axes, (4.93 if model.appearance is None else 4.15, y), F_P, _shape(trace.output.pose))
 
 
 def _stream(axes: Axes, y: float, name: str, stream: AppearanceStream | PoseStream | None, colour: str) -> None:
@@ -168,7 +168,7 @@ def integration_figure(model: IntegralAction) -> Figure:
             f"Expected a model that integrates the features of two streams; found one of the method "
             f"{model.config.method}: draw its pipeline instead."
         )
-    seen, layers = trace(model), model.integration.layers()
+    trace, layers = trace_model(model), model.integration.layers()
     gated = layers.driver is not None
     aligned = bool(layers.appearance and layers.pose)
     with figure_style():
@@ -177,7 +177,7 @@ def integration_figure(model: IntegralAction) -> Figure:
         edge = 0.5 if aligned else 0.4
         upper, lower = height - edge - 0.2, edge
         middle = (upper + lower) / 2
-        starts = _features(axes, upper, lower, model, seen)
+        starts = _features(axes, upper, lower, model, trace)
         if aligned:
             _text(axes, (2.6, height - 0.14), "feature alignment", colour=GREY)
             _block(axes, upper, TCB_A, layers.appearance, APPEARANCE)
@@ -185,12 +185,12 @@ def integration_figure(model: IntegralAction) -> Figure:
             names = (ALIGNED_A, "align_appearance"), (ALIGNED_P, "align_pose")
             for y, start, (name, block) in zip((upper, lower), starts, names, strict=True):
                 _arrow(axes, [(start, y), (2.05, y)])
-                _beside(axes, (3.72, y), name, "×".join(map(str, seen.shapes[f"integration.{block}"][1:])))
+                _beside(axes, (3.72, y), name, "×".join(map(str, trace.shapes[f"integration.{block}"][1:])))
                 if gated:
                     _arrow(axes, [(3.15, y), (4.57, y)])
             starts = (4.83, 4.83) if gated else (3.15, 3.15)
         if layers.driver is not None:
-            _gating(axes, (upper, middle, lower), layers, seen)
+            _gating(axes, (upper, middle, lower), layers, trace)
             _text(
                 axes,
                 (4.45, height - 0.14),
@@ -209,18 +209,18 @@ def integration_figure(model: IntegralAction) -> Figure:
             half = 0.46
             _box(axes, (x - half, middle - 0.2, 2 * half, 0.4), (name,), GREY)
         _arrow(axes, [(x + half, middle), (6.2, middle)])
-        assert seen.output.feature is not None
-        _box(axes, (6.2, middle - 0.22, 0.68, 0.44), (f"{F}\n{_shape(seen.output.feature)}",), INK)
+        assert trace.output.feature is not None
+        _box(axes, (6.2, middle - 0.22, 0.68, 0.44), (f"{F}\n{_shape(trace.output.feature)}",), INK)
     return figure
 
 
-def _features(axes: Axes, upper: float, lower: float, model: IntegralAction, seen: Trace) -> tuple[float, float]:
+def _features(axes: Axes, upper: float, lower: float, model: IntegralAction, trace: Trace) -> tuple[float, float]:
     """F_A and F_P as they come from the streams, and the pooling of F_P.
 
     Returns:
         Where the arrows of both go on.
     """
-    appearance, pose = seen.output.appearance, seen.output.pose
+    appearance, pose = trace.output.appearance, trace.output.pose
     assert appearance is not None and pose is not None
     _box(axes, (0.1, upper - 0.22, 0.68, 0.44), (f"{F_A}\n{_shape(appearance)}",), APPEARANCE)
     _box(axes, (0.1, lower - 0.22, 0.68, 0.44), (f"{F_P}\n{_shape(pose)}",), POSE)
@@ -239,7 +239,7 @@ def _block(axes: Axes, y: float, name: str, layers: Sequence[Layer], colour: str
     _text(axes, (2.6, y - 0.09), "\n".join(layer.name for layer in layers), size=7)
 
 
-def _gating(axes: Axes, ys: tuple[float, float, float], layers: IntegrationLayers, seen: Trace) -> None:
+def _gating(axes: Axes, ys: tuple[float, float, float], layers: IntegrationLayers, trace: Trace) -> None:
     """CGB and G in the middle, and the products above and below."""
     upper, middle, lower = ys
     driver = layers.driver or "pose"
@@ -249,9 +249,9 @@ def _gating(axes: Axes, ys: tuple[float, float, float], layers: IntegrationLayer
         axes.add_patch(Circle((1.8, y), 0.03, fc=INK, ec="none", zorder=4))
     colour = {"pose": POSE, "appearance": APPEARANCE, "both": GREY}[driver]
     _block(axes, middle, "CGB", layers.gate, colour)
-    assert seen.output.gate is not None
+    assert trace.output.gate is not None
     _arrow(axes, [(3.15, middle), (3.4, middle)])
-    _box(axes, (3.4, middle - 0.22, 0.68, 0.44), (f"{G}\n{_shape(seen.output.gate)}",), INK)
+    _box(axes, (3.4, middle - 0.22, 0.68, 0.44), (f"{G}\n{_shape(trace.output.gate)}",), INK)
     for y, label in ((upper, G), (lower, ONE_MINUS_G)):
         edge = y - 0.13 if y > middle else y + 0.13
         _arrow(axes, [(4.08, middle), (4.7, middle), (4.7, edge)])

@@ -57,12 +57,14 @@ class Example:
     answers: dict[str, tuple[str, bool]]
 
 
-def examples(predictions: dict[str, Predictions], wanted: dict[str, bool], count: int, skip: int = 0) -> list[Example]:
+def examples(
+    predictions: dict[str, Predictions], outcomes: dict[str, bool], count: int, skip: int = 0
+) -> list[Example]:
     """Videos on which exactly these methods are right and those wrong: each class's surest before any class's second.
 
     Args:
         predictions: by method, on the same videos; an example has the answers of all of them, in this order.
-        wanted: by method, whether it is right.
+        outcomes: by method, whether it is right.
         count: how many at most.
         skip: so many of the first are left out.
 
@@ -71,10 +73,10 @@ def examples(predictions: dict[str, Predictions], wanted: dict[str, bool], count
     """
     check_same_videos(*predictions.values())
     first = next(iter(predictions.values()))
-    found = videos_where(predictions, wanted).tolist()
+    numbers = videos_where(predictions, outcomes).tolist()
     before: Counter[int] = Counter()
     turns = []  # how many videos of its class come before each
-    for number in found:
+    for number in numbers:
         label = int(first.labels[number])
         turns.append(before[label])
         before[label] += 1
@@ -87,7 +89,7 @@ def examples(predictions: dict[str, Predictions], wanted: dict[str, bool], count
 
     return [
         Example(number, first.classes[first.labels[number]], {method: answer(method, number) for method in predictions})
-        for number in (found[place] for place in order)
+        for number in (numbers[place] for place in order)
     ]
 
 
@@ -181,16 +183,16 @@ def _panels(
     side = len(frames[0])
     times = chosen * reader.clip.pose_frame_factor
 
-    def seen(method: str) -> tuple[IntegralAction, Batch, int]:
+    def inputs_of(method: str) -> tuple[IntegralAction, Batch, int]:
         model = models[method]
         answer = model.config.classes.index(case.answers[method][0])
         return model, batch.to(next(model.parameters()).device), answer
 
-    model, inputs, answer = seen("appearance-only")
+    model, inputs, answer = inputs_of("appearance-only")
     appearance = heat(stream_activation(model, inputs.frames, None, answer), side, side)[0, chosen]
-    model, inputs, answer = seen("pose-only")
+    model, inputs, answer = inputs_of("pose-only")
     pose = heat(stream_activation(model, None, inputs.joints, answer), _DRAWN, _DRAWN)[0, times]
-    model, inputs, answer = seen("integral")
+    model, inputs, answer = inputs_of("integral")
     assert inputs.frames is not None
     seen_in_frames, seen_in_poses = integral_activation(model, inputs.frames, inputs.joints, answer)
     on_frames = heat(seen_in_frames, side, side)[0, chosen]
@@ -205,10 +207,10 @@ def _panels(
     ]
 
 
-def _evenly(shown: int, frames: int) -> np.ndarray:
+def _evenly(count: int, frames: int) -> np.ndarray:
     """So many frame numbers of a clip, the first and the last among them where there are two or more."""
-    shown = min(shown, frames)
-    return np.linspace(0, frames - 1, shown).round().astype(np.int64) if shown > 1 else np.array([frames // 2])
+    count = min(count, frames)
+    return np.linspace(0, frames - 1, count).round().astype(np.int64) if count > 1 else np.array([frames // 2])
 
 
 def _frames(clip: Clip) -> UInt8[np.ndarray, "t h w 3"]:
@@ -239,12 +241,12 @@ def _pose_pictures(
     """The poses of these frames on dark ground, or on their heat; where nobody was found, that alone."""
     scale = np.array([_DRAWN / reader.clip.size, _DRAWN / reader.clip.size, 1], np.float32)
     ground = np.full((_DRAWN, _DRAWN, 3), _DARK, np.uint8)
-    made = []
+    pictures = []
     for i, joints in enumerate(clip.joints[chosen * reader.clip.pose_frame_factor]):
         picture = Image.fromarray(ground if heats is None else _heated(ground, heats[i], dimmed=1))
         draw_poses(picture, joints * scale, reader.skeleton, MIN_SCORE)
-        made.append(_enlarged(np.asarray(picture)))
-    return made
+        pictures.append(_enlarged(np.asarray(picture)))
+    return pictures
 
 
 def _new_figure(height: float) -> Figure:

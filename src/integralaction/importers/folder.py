@@ -31,7 +31,7 @@ class Folder:
     val
         Share of the videos for the split val, where neither folders nor table name the split.
     test
-        Share of the videos for the split test, likewise.
+        Share of the videos for the split test, where neither folders nor table name the split.
     group
         A regular expression on paths whose parenthesis is what must not be divided, such as a person or a scene:
         `'_(g[0-9]+)_'`.

@@ -36,7 +36,7 @@ KINETICS50 = (
 
 @dataclass(frozen=True)
 class Kinetics:
-    """Import Kinetics with kinetics-skeleton's poses; its test is the split in-context.
+    """Import Kinetics with kinetics-skeleton's poses; its test videos become the split in-context.
 
     Parameters
     ----------

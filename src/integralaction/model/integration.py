@@ -6,7 +6,8 @@
       \\--> gate -> G
 
 Each integration takes F_A (B, T, C_A) and F_P (B, T, C_P) and gives an `Integrated`. Its `layers()` tell what it
-consists of. A new one: its class here, its name in `INTEGRATIONS` and in `config.Integration`.
+consists of. A new one: its class here, its name in `INTEGRATIONS` and in `config.Integration`, its
+variant in `recipes`.
 """
 
 # ruff: noqa: RUF001 (the marks that the paper's tables use)
@@ -147,18 +148,18 @@ class GatedIntegration(FeatureIntegration):
         self.driver = driver = self.DRIVERS[config.method]
         self.align_appearance = _new_alignment(appearance, config)
         self.align_pose = _new_alignment(pose, config)
-        seen = {"pose": pose, "appearance": appearance, "both": appearance + pose}[driver]
-        self.gate = Gate(seen, config.channels, config.gate_norm)
+        inputs = {"pose": pose, "appearance": appearance, "both": appearance + pose}[driver]
+        self.gate = Gate(inputs, config.channels, config.gate_norm)
         self.channels = config.channels
 
     def forward(self, appearance: Float[Tensor, "b t a"], pose: Float[Tensor, "b t p"]) -> Integrated:
         if self.driver == "pose":
-            seen = pose
+            driving = pose
         elif self.driver == "appearance":
-            seen = appearance
+            driving = appearance
         else:
-            seen = torch.cat([appearance, pose], dim=2)
-        logits = self.gate(seen)
+            driving = torch.cat([appearance, pose], dim=2)
+        logits = self.gate(driving)
         gate = torch.sigmoid(logits)
         feature = gate * self.align_appearance(appearance) + (1 - gate) * self.align_pose(pose)
         return Integrated(feature, logits)

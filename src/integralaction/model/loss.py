@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from integralaction.model.pose_maps import MIN_SCORE, found_joints
+from integralaction.model.pose_maps import MIN_SCORE, zero_missing_joints
 
 
 def classification_loss(logits: Float[Tensor, "b t n"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
@@ -54,7 +54,7 @@ def pose_trust(joints: Float[Tensor, "b u p k 3"], height: int, width: int) -> F
     Args:
         joints: x, y in pixels of (height, width) frames, score.
     """
-    x, y, score = found_joints(joints).unbind(dim=-1)
+    x, y, score = zero_missing_joints(joints).unbind(dim=-1)
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & (score > MIN_SCORE)
     return (score * inside).mean(dim=3).amax(dim=2).clamp(0, 1)
 

@@ -15,10 +15,10 @@ MIN_SCORE = 0.1  # a joint counts in a heatmap above it, in a part affinity fiel
 LINE = 1.0  # a bone covers what lies within this many map pixels of its segment
 
 
-def found_joints(joints: Float[Tensor, "b t p k 3"]) -> Float[Tensor, "b t p k 3"]:
+def zero_missing_joints(joints: Float[Tensor, "b t p k 3"]) -> Float[Tensor, "b t p k 3"]:
     """The same with zeros for joints that were not found: of score 0 or less, or with NaN or infinity anywhere."""
-    found = torch.isfinite(joints).all(dim=-1, keepdim=True) & (joints[..., 2:] > 0)
-    return torch.where(found, joints, torch.zeros_like(joints))
+    is_present = torch.isfinite(joints).all(dim=-1, keepdim=True) & (joints[..., 2:] > 0)
+    return torch.where(is_present, joints, torch.zeros_like(joints))
 
 
 def best_persons(joints: Float[Tensor, "b t p k 3"]) -> Float[Tensor, "b t q k 3"]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from integralaction.config import IMAGENET_DEVIATION, IMAGENET_MEAN, ClipConfig, Colour, PoseConfig
 from integralaction.model.backbones import Backbone
 from integralaction.model.layers import Layer, convolution
-from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, found_joints, to_map_pixels
+from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, to_map_pixels, zero_missing_joints
 from integralaction.model.tsm_resnet import TSMResNet
 from integralaction.skeleton import skeleton_named
 
@@ -81,7 +81,7 @@ class PoseStream(nn.Module):
             joints: x, y in pixels of (height, width) frames, score.
         """
         with torch.autocast(joints.device.type, enabled=False):  # half precision would move joints between pixels
-            placed = to_map_pixels(best_persons(found_joints(joints)), height, width, self.size)
+            placed = to_map_pixels(best_persons(zero_missing_joints(joints)), height, width, self.size)
             heatmaps = draw_heatmaps(placed, self.size) if self.input != "pafs" else None
             pafs = draw_pafs(placed, self.skeleton.bones, self.size) if self.input != "heatmaps" else None
         return heatmaps, pafs

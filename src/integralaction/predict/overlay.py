@@ -37,11 +37,13 @@ def save_frames(prediction: Prediction, folder: Path) -> int:
         path.unlink()
     skeleton = skeleton_named(prediction.persons.poses.skeleton)
     written = 0
-    for clip, wanted in enumerate(prediction.frames):
+    for clip, frame_numbers in enumerate(prediction.frames):
         best = int(prediction.clip_probabilities[clip].argmax())
         answer = f"{prediction.classes[best]} {100 * prediction.clip_probabilities[clip, best]:.0f} %"
-        place = {int(number): t for t, number in reversed(list(enumerate(wanted)))}  # the last frame may be repeated
-        for numbers, frames in read_in_parts(prediction.video, wanted):
+        place = {
+            int(number): t for t, number in reversed(list(enumerate(frame_numbers)))
+        }  # the last frame may be repeated
+        for numbers, frames in read_in_parts(prediction.video, frame_numbers):
             for number, frame in zip(numbers, frames, strict=True):
                 gate = None if prediction.gates is None else float(prediction.gates[clip, place[number]])
                 title = f"clip {clip}, frame {number}: {answer}"

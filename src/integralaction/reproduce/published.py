@@ -4,9 +4,9 @@ The paper: Moon, Kwon, Lee, Cho, "IntegralAction: Pose-driven Feature Integratio
 Videos", 2021. Tables 1 to 12 lie in `numbers/`, a file a table, a row a row, each number written as the paper writes
 it. Rows that are a method or a variant of this project carry its name here (`integral`, `lambda-0`, ...).
 
-Two slips of the paper matter to who compares. Table 1 prints an average rank of 1.8 for IntegralAction; its own numbers
-give 2.0 (see `average_ranks`). "3.2 points" above the state of the art on NTU-RGBD is against 2S-AGCN (88.5); over the
-best other method of Table 3 (91.5) it is 0.2.
+Two slips of the paper matter where numbers are compared. Table 1 prints an average rank of 1.8 for IntegralAction; its
+own numbers give 2.0 (see `average_ranks`). "3.2 points" above the state of the art on NTU-RGBD is against 2S-AGCN
+(88.5); over the best other method of Table 3 (91.5) it is 0.2.
 
 The last row of Tables 10 to 12, `average`, is as published too. It is not always the mean of the rows above it: in
 Table 11 it is up to 0.8 higher, as for a mean over videos where classes have unequal numbers of them.

@@ -1,8 +1,8 @@
 """Frames of video files.
 
 A frame is found by its presentation timestamp, never by a counter that runs on after a seek. The timestamps
-come from reading the packets without decoding them (the layout), so variable frame rates, B-frames, open groups
-of pictures and edit lists need no care by who asks. Files whose timestamps cannot be trusted (avi with B-frames,
+come from reading the packets without decoding them (the layout), so callers need not care about variable frame
+rates, B-frames, open groups of pictures and edit lists. Files whose timestamps cannot be trusted (avi with B-frames,
 bare streams, interlaced video, times out of order) are decoded from the start and counted. A frame that the decoder
 could not restore is an error, never its neighbour.
 

@@ -1,7 +1,7 @@
-"""Which packets hold pictures that are shown before others decoded earlier, read from their first bytes.
+"""Which packets hold pictures that are shown out of the order of decoding, read from their first bytes.
 
-A presentation time that says otherwise is wrong: so a file whose times are those of decoding is known without
-decoding it.
+A presentation time that contradicts them is wrong. So a file whose presentation times are really those of decoding is
+noticed without decoding it.
 """
 
 from collections.abc import Callable, Iterator
