@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from integralaction.errors import Refused
 from integralaction.model.streams import GAUSSIAN
 from integralaction.recipe import Recipe, Stage
 from integralaction.recipes import RECIPES, VARIANTS, method_of, recipe_named, variant_of
-from integralaction.settings import to_dict
+from integralaction.settings import override, to_dict
 from integralaction.skeleton import skeleton_named
 from tests.toy import with_values
 
@@ -80,6 +81,14 @@ def test_a_variant_leaves_its_own_settings_to_the_base() -> None:
     for name in ("gate-free", "trust-prior", "heatmaps", "joint"):
         found = variant_of(base, name)
         assert (found.stages.gate_lambda, found.seed, found.optimizer.batch_size) == (3.0, 4, 8)
+
+
+def test_settings_that_contradict_a_variant_are_refused_in_a_sentence() -> None:
+    base = override(RECIPES["mime-demo"](), ["methods=[gate-free]", "model.integration.method=gate-free"])
+    with pytest.raises(
+        Refused, match=r"^mime-demo/integral: Expected the method to train in methods, [^\n]*'integral'\]\.$"
+    ):
+        variant_of(base, "integral")
 
 
 def test_the_papers_kinetics50() -> None:

@@ -170,16 +170,15 @@ class EncoderConfig:
         return self.settings["model_type"] in get_args(VideoEncoder)
 
 
+_BACKBONES = {"(ResNet)": ResNetConfig, "(encoder)": EncoderConfig}
+
+
 def _backbone_kind(value: Any) -> str | None:
-    """Which of the two a backbone is, as settings or as plain values; None where it is neither, or both."""
-    if isinstance(value, ResNetConfig | EncoderConfig):
-        return "(ResNet)" if isinstance(value, ResNetConfig) else "(encoder)"
+    """Which of them a backbone is, as settings or as plain values; None where it is none, or several."""
     if not isinstance(value, dict):
-        return None
-    of_resnet = value.keys() & {field.name for field in fields(ResNetConfig)}
-    if "settings" in value:
-        return None if of_resnet else "(encoder)"
-    return "(ResNet)"
+        return next((tag for tag, kind in _BACKBONES.items() if isinstance(value, kind)), None)
+    tags = [tag for tag, kind in _BACKBONES.items() if value.keys() & {field.name for field in fields(kind)}]
+    return None if len(tags) > 1 else next(iter(tags), "(ResNet)")
 
 
 Backbone = Annotated[

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from integralaction.config import (
     AppearanceConfig,
     ClipConfig,
@@ -20,7 +22,7 @@ from integralaction.config import (
 )
 from integralaction.errors import Refused
 from integralaction.recipe import Loading, Recipe, Stage, Stages, Start
-from integralaction.settings import change_settings, from_dict, read_yaml
+from integralaction.settings import change_settings, from_dict, read_yaml, sentence_of
 
 
 def kinetics50() -> Recipe:
@@ -206,8 +208,15 @@ RECIPES = {
 
 
 def variant_of(base: Recipe, name: str) -> Recipe:
-    """A recipe changed as that variant changes it, and named after it."""
-    return replace(VARIANTS[name](base), name=f"{base.name}/{name}")
+    """A recipe changed as that variant changes it, and named after it.
+
+    Raises:
+        ValueError: its other settings contradict the variant.
+    """
+    try:
+        return replace(VARIANTS[name](base), name=f"{base.name}/{name}")
+    except ValidationError as error:
+        raise Refused(f"{base.name}/{name}: {sentence_of(Recipe, error)}") from error
 
 
 def method_of(variant: str) -> Method:

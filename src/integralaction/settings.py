@@ -138,7 +138,7 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        raise Refused(f"{where}: {_sentence(kind, error)}") from error
+        raise Refused(f"{where}: {sentence_of(kind, error)}") from error
 
 
 def leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -187,7 +187,7 @@ def override(settings: T, assignments: list[str]) -> T:
     return change_settings(settings, values, "settings")
 
 
-def _sentence(kind: type, error: ValidationError) -> str:
+def sentence_of(kind: type, error: ValidationError) -> str:
     """The first problem of a pydantic error, as one sentence."""
     # an unknown name first: it is often what a missing one was meant to be
     problem = min(error.errors(), key=lambda e: e["type"] not in ("unexpected_keyword_argument", "extra_forbidden"))

@@ -93,7 +93,7 @@ def test_an_encoder_goes_through_the_three_stages(data: Path, tmp_path: Path) ->
     recipe = toy_recipe()
     once = with_values(recipe, methods=("integral",), epochs=1)
     recipe = replace(once, model=replace(once.model, appearance=AppearanceConfig(vit)))
-    with pytest.raises(ValueError, match=r"Expected start\.weights=random for an encoder"):
+    with pytest.raises(ValueError, match=r"Expected start\.weights=random for a backbone that is no ResNet"):
         train(with_values(recipe, weights=str(tmp_path)), data, tmp_path / "imagenet", "cpu")
     run = train(recipe, data, tmp_path / "run", "cpu")
     model = run.load("integral")

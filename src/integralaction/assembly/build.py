@@ -84,9 +84,19 @@ def _earlier_result(parts: Parts, plan: ImportPlan, entries: Sequence[Entry], ma
     rows = {(v.video, v.label, v.split, v.group) for v in index.videos}
     of_plan = {(e.video, e.label, e.split, e.group) for e in entries}
     without_row = {issue.item for issue in issues if not issue.is_imported}
-    is_same = (index.made_by, index.classes) == (made_by, plan.classes) and rows <= of_plan
+    is_same = _options(index.made_by) == _options(made_by) and index.classes == plan.classes and rows <= of_plan
     has_all = {escape_csv(e[0]) for e in of_plan - rows} <= without_row
     return ImportResult(index, issues) if is_same and has_all else None
+
+
+def _options(made_by: str) -> list[str]:
+    """The options that `made_by` names, alike for data sets of before.
+
+    These have the option `--csv FILE`, or files without a name, a colon after the last path and options without a
+    value; they do not have `classes`, which the index tells.
+    """
+    names = (re.sub(r"^(csv|annotations)=|:$", "", word) for word in made_by.split())
+    return sorted(name for name in names if not re.match(r"--csv$|classes=|\w+=(None)?$", name))
 
 
 def drop_repeats(plan: ImportPlan) -> tuple[list[Entry], list[ImportIssue]]:

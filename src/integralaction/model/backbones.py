@@ -1,6 +1,7 @@
 """What looks at the frames: the paper's TSM-ResNet, or a transformer of Hugging Face's library.
 
-Both keep one contract: images of clips (B*T, 3, H, W) -> maps (B*T, C, h, w), and `channels`.
+Both keep one contract: images of clips (B*T, 3, H, W) -> maps (B*T, C, h, w), and `channels`; a `name` and `layers()`
+are for tables and figures. A new one: its settings in `config.Backbone`, its class here, a line in `build_backbone`.
 """
 
 # ruff: noqa: RUF001 (the marks that the paper's tables use)
@@ -42,16 +43,6 @@ _KINDS = {
     "vit": _Kind("ViT", {}, "pooler", {"interpolate_pos_encoding": True}),
 }
 _MOST_TOKENS = 2**16  # of a clip
-
-
-def build_backbone(config: ResNetConfig | EncoderConfig, clip: ClipConfig) -> "TSMResNet | Encoder":
-    """A backbone with random weights; nothing is fetched.
-
-    Raises:
-        ModuleNotFoundError: an encoder without the extra `transformers`.
-        ValueError: the settings of an encoder are not its own, or do not fit the clip.
-    """
-    return Encoder(config, clip) if isinstance(config, EncoderConfig) else TSMResNet(config, clip.frames)
 
 
 class Encoder(nn.Module):
@@ -106,6 +97,19 @@ class Encoder(nn.Module):
         name, patches = next((n, m) for n, m in self.named_modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
         blocks = f"[self-attention\n MLP, {self.channels}] ×{self.depth}"
         return Layer("patches", convolution(patches), name), Layer("blocks", blocks)
+
+
+Backbone = TSMResNet | Encoder
+
+
+def build_backbone(config: ResNetConfig | EncoderConfig, clip: ClipConfig) -> Backbone:
+    """A backbone with random weights; nothing is fetched.
+
+    Raises:
+        ModuleNotFoundError: an encoder without the extra `transformers`.
+        ValueError: the settings of an encoder are not its own, or do not fit the clip.
+    """
+    return Encoder(config, clip) if isinstance(config, EncoderConfig) else TSMResNet(config, clip.frames)
 
 
 def _check(kind: _Kind, sizes: Any, names: set[str], config: EncoderConfig, clip: ClipConfig) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from integralaction.config import IMAGENET_DEVIATION, IMAGENET_MEAN, ClipConfig, Colour, PoseConfig
-from integralaction.model.backbones import Encoder
+from integralaction.model.backbones import Backbone
 from integralaction.model.layers import Layer, convolution
 from integralaction.model.pose_maps import best_persons, draw_heatmaps, draw_pafs, to_map_pixels, zero_missing_joints
 from integralaction.model.tsm_resnet import TSMResNet
@@ -30,7 +30,7 @@ class AppearanceStream(nn.Module):
 
     def __init__(
         self,
-        backbone: TSMResNet | Encoder,
+        backbone: Backbone,
         frames: int,
         mean: Colour = IMAGENET_MEAN,
         deviation: Colour = IMAGENET_DEVIATION,
@@ -103,5 +103,5 @@ class PoseStream(nn.Module):
 POOL = Layer("pool", "global average pool")
 
 
-def _rows(backbone: TSMResNet | Encoder) -> list[Layer]:
+def _rows(backbone: Backbone) -> list[Layer]:
     return [replace(row, module=f"backbone.{row.module}".rstrip(".")) for row in backbone.layers()]

@@ -9,7 +9,7 @@ import torch
 from integralaction.checkpoints.hub import ON_HUB, is_hub_id, pin_revision
 from integralaction.checkpoints.imagenet import start_from_imagenet
 from integralaction.checkpoints.model_file import is_ours
-from integralaction.config import SINGLE_STREAMS, EncoderConfig, Method, ModelConfig
+from integralaction.config import SINGLE_STREAMS, Method, ModelConfig, ResNetConfig
 from integralaction.console import say
 from integralaction.errors import Refused
 from integralaction.model.network import IntegralAction
@@ -68,8 +68,8 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed_names: tupl
             f"{recipe.start.init}, whose classifiers are kept; found {classes}. Give --head new to start new "
             "classifiers, or name its classes as the data set does (integralaction convert --classes)."
         )
-    has_encoder = any(part and isinstance(part.backbone, EncoderConfig) for part in (init.appearance, ours.appearance))
-    of_init, of_recipe = _values_by_name(init, has_encoder), _values_by_name(ours, has_encoder)
+    has_other = any(part and not isinstance(part.backbone, ResNetConfig) for part in (init.appearance, ours.appearance))
+    of_init, of_recipe = _values_by_name(init, has_other), _values_by_name(ours, has_other)
     is_temporal = any(part.backbone.is_temporal for part in (init.appearance, init.pose) if part is not None)
     of_clip = ["vote", *(name for name in of_init if name.startswith("clip."))] if is_temporal else []
     of_weights = [name for name in of_init if name.startswith(("appearance.", "pose."))]
@@ -80,7 +80,7 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed_names: tupl
     if init.method == ours.method and init.integration is not None:
         of_weights += [name for name in of_init if name.startswith(("integration.", "clip.pose_"))]
     changes = {name: of_init[name] for name in (*of_clip, *of_weights) if of_init[name] != of_recipe.get(name)}
-    if has_encoder and any(name.startswith("appearance.backbone.") for name in fixed_names):
+    if has_other and any(name.startswith("appearance.backbone.") for name in fixed_names):
         fixed_names = (*fixed_names, "appearance.backbone")
     if contradictions := sorted(set(fixed_names) & set(of_weights) & changes.keys()):
         values = ", ".join(f"model.{name}={changes[name]}" for name in contradictions)
@@ -94,12 +94,12 @@ def match_config_to_weights(recipe: Recipe, init: ModelConfig, fixed_names: tupl
     return change_settings(ours, changes, recipe.start.init)
 
 
-def _values_by_name(config: ModelConfig, has_encoder: bool) -> dict[str, Any]:
-    """Each setting by its dotted name; the backbone of appearance is one where there is an encoder, whose settings
-    belong together."""
+def _values_by_name(config: ModelConfig, has_other: bool) -> dict[str, Any]:
+    """Each setting by its dotted name; the backbone of appearance is one where there is another than a ResNet, whose
+    settings belong together."""
     values = to_dict(config)
     whole = {}
-    if has_encoder and values["appearance"] is not None:
+    if has_other and values["appearance"] is not None:
         whole["appearance.backbone"] = values["appearance"].pop("backbone")
     return {**dict(leaves(values)), **whole}
 
@@ -118,10 +118,10 @@ def new_model(recipe: Recipe, method: Method, seed: int, init: IntegralAction | 
     if recipe.start.weights != "random" and (alone or recipe.stages.strategy == "joint"):
         for name, part in (("appearance", config.appearance), ("pose", config.pose)):
             if part is not None and (init is None or getattr(init, name) is None):
-                if isinstance(part.backbone, EncoderConfig):
+                if not isinstance(part.backbone, ResNetConfig):
                     raise Refused(
-                        "Expected start.weights=random for an encoder, or start.init with a model that has it; found "
-                        f"start.weights={recipe.start.weights}, which are weights of ResNets."
+                        "Expected start.weights=random for a backbone that is no ResNet, or start.init with a model "
+                        f"that has it; found start.weights={recipe.start.weights}, which are weights of ResNets."
                     )
                 start_from_imagenet(getattr(model, name).backbone, part.backbone.depth, recipe.start.weights)
     if init is not None:
