@@ -61,7 +61,7 @@ def pipeline_figure(model: IntegralAction) -> Figure:
             _box(axes, (4.55, lower - 0.36, 0.98, upper - lower + 0.72), _integration_name(model), GREY)
         if feature is not None:
             _arrow(axes, [(5.53, middle), (6.08, middle)])
-            _beside(axes, (5.78, middle), F, _shape(feature))
+            _label_arrow(axes, (5.78, middle), F, _shape(feature))
         elif both:  # score-average: the integration box holds the classifiers
             _arrow(axes, [(5.53, middle), (6.08, middle)])
         if both and feature is None:
@@ -101,10 +101,10 @@ def _appearance_row(axes: Axes, y: float, model: IntegralAction, trace: Trace) -
     assert trace.frames is not None and trace.output.appearance is not None
     _frames(axes, y, "input appearance\nsequence", APPEARANCE, scene=True)
     _arrow(axes, [(1.0, y), (2.8, y)])
-    _beside(axes, (1.9, y), "RGB frames", "×".join(map(str, trace.frames[1:])))
+    _label_arrow(axes, (1.9, y), "RGB frames", "×".join(map(str, trace.frames[1:])))
     _stream(axes, y, "appearance\nstream", model.appearance, APPEARANCE)
     _arrow(axes, [(3.78, y), (6.08 if model.pose is None else 4.55, y)])
-    _beside(axes, (4.93 if model.pose is None else 4.15, y), F_A, _shape(trace.output.appearance))
+    _label_arrow(axes, (4.93 if model.pose is None else 4.15, y), F_A, _shape(trace.output.appearance))
 
 
 def _pose_row(axes: Axes, y: float, model: IntegralAction, trace: Trace) -> None:
@@ -112,16 +112,16 @@ def _pose_row(axes: Axes, y: float, model: IntegralAction, trace: Trace) -> None
     _frames(axes, y, "input pose\nsequence", POSE, scene=False)
     _arrow(axes, [(1.0, y), (1.55, y)])
     _, times, _, joints, _ = trace.joints
-    _beside(axes, (1.26, y), "joints", f"{times}×{joints}×3")
+    _label_arrow(axes, (1.26, y), "joints", f"{times}×{joints}×3")
     maps = [m for m in (trace.output.heatmaps, trace.output.pafs) if m is not None]
     names = {"heatmaps": "heatmaps", "pafs": "PAFs", "both": "heatmaps\n+ PAFs"}[model.pose.input]
     _box(axes, (1.55, y - 0.25, 0.66, 0.5), (names,), POSE)
     _arrow(axes, [(2.21, y), (2.8, y)])
     channels, size = sum(m.shape[2] for m in maps), maps[0].shape[-1]
-    _beside(axes, (2.49, y), "maps", f"{times}×{channels}\n×{size}×{size}")
+    _label_arrow(axes, (2.49, y), "maps", f"{times}×{channels}\n×{size}×{size}")
     _stream(axes, y, "pose stream", model.pose, POSE)
     _arrow(axes, [(3.78, y), (6.08 if model.appearance is None else 4.55, y)])
-    _beside(axes, (4.93 if model.appearance is None else 4.15, y), F_P, _shape(trace.output.pose))
+    _label_arrow(axes, (4.93 if model.appearance is None else 4.15, y), F_P, _shape(trace.output.pose))
 
 
 def _stream(axes: Axes, y: float, name: str, stream: AppearanceStream | PoseStream | None, colour: str) -> None:
@@ -185,7 +185,7 @@ def integration_figure(model: IntegralAction) -> Figure:
             names = (ALIGNED_A, "align_appearance"), (ALIGNED_P, "align_pose")
             for y, start, (name, block) in zip((upper, lower), starts, names, strict=True):
                 _arrow(axes, [(start, y), (2.05, y)])
-                _beside(axes, (3.72, y), name, "×".join(map(str, trace.shapes[f"integration.{block}"][1:])))
+                _label_arrow(axes, (3.72, y), name, "×".join(map(str, trace.shapes[f"integration.{block}"][1:])))
                 if gated:
                     _arrow(axes, [(3.15, y), (4.57, y)])
             starts = (4.83, 4.83) if gated else (3.15, 3.15)
@@ -301,7 +301,7 @@ def _arrow(axes: Axes, points: list[tuple[float, float]], head: bool = True) -> 
     axes.add_patch(arrow)
 
 
-def _beside(axes: Axes, at: tuple[float, float], above: str, below: str) -> None:
+def _label_arrow(axes: Axes, at: tuple[float, float], above: str, below: str) -> None:
     """A name above an arrow and a shape below it."""
     x, y = at
     if above:

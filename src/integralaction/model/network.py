@@ -192,7 +192,7 @@ class IntegralAction(nn.Module):
             return torch.softmax(logits.float().mean(dim=1), dim=1)
         return torch.softmax(logits.float(), dim=2).mean(dim=1)
 
-    def own(self, features: Features) -> Features:
+    def select_features(self, features: Features) -> Features:
         """The part of another model's features that this method looks at."""
         return Features(
             features.appearance if self.appearance is not None else None,

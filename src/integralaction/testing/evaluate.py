@@ -177,7 +177,7 @@ def predict_clips(
     features = streams.features(batch.frames, batch.joints)
     answers: dict[str, torch.Tensor] = {}
     for name, model in models.items():
-        output = model.integrate(model.own(features))
+        output = model.integrate(model.select_features(features))
         answers[f"{name}.probabilities"] = output.probabilities.mean(dim=0)
         if output.gate is not None:
             answers[f"{name}.gate"] = output.gate.mean()
